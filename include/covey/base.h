@@ -72,6 +72,25 @@ enum {
  * Any thread. */
 COVEY_API uint32_t covey_caps(void);
 
+/* Who a process is: filled from the kernel or from our own spawn, never from what the process says of itself. */
+enum {
+  COVEY_ID_SAME_USER = 1 << 0, /* the user is ours */
+  COVEY_ID_PINNED = 1 << 1,    /* held by a pidfd or a process handle: the pid cannot become another's while we look */
+  COVEY_ID_ELEVATED = 1 << 2,  /* root, or an elevated token on Windows */
+  COVEY_ID_CHILD = 1 << 3      /* started by this process */
+};
+
+typedef struct covey_identity {
+  int64_t pid;          /* 0: in another pid namespace, which has no number here */
+  uint64_t start;       /* start stamp of the system, in its own unit; (pid, start) never repeats; 0: unknown */
+  int64_t uid, gid;     /* -1 on Windows */
+  uint32_t flags;       /* COVEY_ID_... */
+  uint32_t reserved0;   /* zero */
+  uint8_t instance[16]; /* the random id of its node, zero without one; told by the peer: good for "the same one as before" only */
+  char sid[96];         /* Windows: the user's SID as text; "" elsewhere */
+  uint64_t reserved[4]; /* zero */
+} covey_identity;
+
 /* covey_free releases memory that a covey function returned as "owned, free with covey_free". p: moved, may be NULL. The
  * program's own free() must not be used in its place: on Windows each C runtime has a heap of its own. Any thread. */
 COVEY_API void covey_free(void *p);
