@@ -9,13 +9,15 @@
 
 #include "os/types.h"
 
-/* Checks size bytes of WTF-8. Returns -1 when all is well, else the byte offset of the first bad sequence. */
+/* Checks size bytes of WTF-8. Returns -1 when all is well, else the byte offset of the first bad sequence (of a pair written as two
+ * 3-byte forms: where its first half begins). */
 int64_t cvy_utf8_check(const char *text, size_t size);
 
 /* Units of UTF-16 that size bytes of valid WTF-8 make, without a terminator; -1 when they are not valid. */
 int64_t cvy_utf16_length(const char *text, size_t size);
 
-/* Converts valid WTF-8 into out, which must have room for cvy_utf16_length units. Returns the units written, or -1. */
+/* Converts valid WTF-8 into out, which must have room for cvy_utf16_length units (size units are always enough). Returns the units
+ * written, or -1. */
 int64_t cvy_utf8_to_16(const char *text, size_t size, uint16_t *out);
 
 /* Bytes of WTF-8 that count units make, without a terminator. Any units are valid: lone surrogates are kept. */
