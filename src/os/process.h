@@ -1,14 +1,181 @@
-/* os/process.h: processes: create, note the end, reap, signal, end a tree, identity. */
+/* os/process.h: processes: create, note the end, reap, end a tree, identity, adopt. Signals are in os/signal.h.
+ *
+ * The order at the end of a child is the caller's: cvos_process_note (ended, but still there as a zombie, so that neither its pid nor its
+ * group's number can become a stranger's), then what is to be done with the tree, then cvos_process_reap, then cvos_process_close.
+ * One thread at a time may use one cvos_process or cvos_tree, with one exception: cvos_process_wait needs no lock while nobody closes it. */
 #ifndef COVEY_OS_PROCESS_H
 #define COVEY_OS_PROCESS_H
 
 #include "os/types.h"
 
-/* A process that we hold. */
+/* A process that we hold: a child, or one that was adopted. */
 typedef struct cvos_process {
   int64_t pid;
-  uint64_t start;     /* start stamp: (pid, start) never repeats; 0 unknown */
+  uint64_t start; /* start stamp in the unit of covey_identity.start: (pid, start) never repeats; 0 unknown */
   cvos_handle handle; /* Linux: pidfd; Windows: process handle; CVOS_NONE elsewhere (macOS watches the pid) */
+  bool child;         /* ours by birth: it leaves a status, and a zombie on POSIX */
+  bool reaped;        /* its pid may be another's now */
 } cvos_process;
+
+/* What was started together with a child and what it has started since: a job (Windows), a process group (POSIX). */
+typedef struct cvos_tree cvos_tree;
+
+/* ---- create ---- */
+
+enum {
+  CVOS_SCOPE_TREE = 0, /* own process group; own job and own console group */
+  CVOS_SCOPE_SHARED, /* stays in our group and our console group: programs that use our terminal. Its tree is what descends from it */
+  CVOS_SCOPE_SESSION, /* own session (and with it group); Windows: as TREE */
+  CVOS_SCOPE_DETACHED /* own session, no tree, outlives us, not tied; Windows: no console, out of our job where that is allowed */
+};
+
+enum {
+  CVOS_SPAWN_TIED =
+      1 << 0, /* dies with us, however we end: job with kill-on-close, or the guard. Not with DETACHED */
+  CVOS_SPAWN_NO_WINDOW =
+      1 << 1, /* Windows: a console program gets a console without a window (CREATE_NO_WINDOW) */
+  CVOS_SPAWN_NEW_CONSOLE = 1 << 2 /* Windows: a console of its own, with a window */
+};
+
+/* A further descriptor or handle for the child. */
+typedef struct cvos_pass {
+  cvos_handle handle; /* borrowed */
+  int target; /* POSIX: its number in the child, 3 or more. Windows: ignored, the child sees the same handle value as we have */
+} cvos_pass;
+
+typedef struct cvos_spawn_request {
+  const char *file;          /* the program: an absolute path; never searched for, never guessed */
+  const char *const *argv;   /* POSIX: NULL-terminated, at least argv[0] */
+  const char *command_line;  /* Windows: quoted text, WTF-8; argv[0] first, in quotes */
+  const char *const *env;    /* POSIX: NULL-terminated "K=V", the whole environment; NULL: ours as it is */
+  const uint16_t *env_block; /* Windows: a ready block (sorted, two NULs at its end); NULL: ours as it is */
+  const char *cwd;           /* NULL: ours */
+  cvos_handle stdio
+      [3]; /* borrowed; any of them may be the same or one of our own 0-2. CVOS_NONE: the child has no such stream */
+  const cvos_pass *pass; /* borrowed; targets are all different */
+  size_t pass_count;
+  int scope;      /* CVOS_SCOPE_... */
+  uint32_t flags; /* CVOS_SPAWN_... */
+} cvos_spawn_request;
+
+/* Starts a child with everything set before its first instruction: streams, nothing else open but what is passed, directory, group or
+ * session or job, guarded life, all signals at their default and none blocked (POSIX). ret_process: owned, end with cvos_process_close.
+ * ret_tree: owned, end with cvos_tree_release; NULL for DETACHED.
+ *
+ * On failure no process and no descriptor remains, and *ret_failure (always needed) says code, stage, system, index and, in what, the
+ * path or argument it was about:
+ *   STDIO        a stream or passed handle is not open (index: 0-2 the stream, 3 + i the i-th pass), or descriptors ran out (COVEY_ELIMIT)
+ *   CWD          the directory is missing (COVEY_ENOTFOUND), closed to us (COVEY_EACCES) or no directory
+ *   LOOKUP       the program is missing
+ *   EXEC         it is there, and the system refuses it: not executable (COVEY_EACCES), no format that it knows (COVEY_EINVAL)
+ *   INTERPRETER  it is there, but the interpreter that its first line or its ELF header names is not; what is the interpreter
+ *   ARGUMENTS    arguments and environment, or one of them (index), are longer than the system takes (COVEY_ETOOBIG). Windows: the command line
+ *                has more than 32,766 units, or program or directory more than 259 (CreateProcess, and wine dies of it)
+ *   SCOPE        session, group, job or guard; COVEY_ENOTSUP for TIED on POSIX without /bin/sh
+ *   LIMITS       no further process allowed (COVEY_ELIMIT), no memory (COVEY_ENOMEM)
+ * A program file that is open for writing in another process (ETXTBSY: a fork of ours may hold it for microseconds) is tried again for 100 ms.
+ *
+ * The cost does not grow with our memory: Linux clone3 with CLONE_VM and CLONE_VFORK, elsewhere posix_spawn or CreateProcess; a POSIX system
+ * that has neither forks. The calling thread stands still until the program is loaded. Any thread, several at once. */
+int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvos_tree **ret_tree,
+               covey_failure *ret_failure);
+
+/* Test builds (COVEY_FAULTS): which of the ways a POSIX system has is taken by later spawns; one that the system lacks is COVEY_ENOTSUP. */
+enum {
+  CVOS_PATH_BEST = 0, /* what the probe found */
+  CVOS_PATH_CLONE3,   /* Linux 5.5: shared memory, pidfd, signals reset by the kernel */
+  CVOS_PATH_CLONE,    /* Linux 5.2: shared memory, pidfd */
+  CVOS_PATH_VFORK,    /* Linux: shared memory, pidfd opened afterwards */
+  CVOS_PATH_FORK,     /* memory copied, failure told through a pipe */
+  CVOS_PATH_SPAWN     /* macOS: posix_spawn */
+};
+int cvos_process_force_path(int path);
+
+/* ---- the end ---- */
+
+enum {
+  CVOS_END_EXITED = 1, /* by itself, code is its exit code */
+  CVOS_END_SIGNALLED,  /* POSIX: by a signal */
+  CVOS_END_LOST /* ended, but the status is not to be had: somebody else reaped it, SIGCHLD is ignored, or it is not our child */
+};
+
+typedef struct cvos_status {
+  int how;       /* CVOS_END_... */
+  uint32_t code; /* EXITED: all 32 bits on Windows (0xC0000005 ...), 8 on POSIX; else 0 */
+  int signal;    /* SIGNALLED: CVOS_SIGNAL_..., else 0 */
+  bool core;     /* it left a core dump */
+  int64_t
+      user_us; /* CPU time in microseconds, of it and the children it waited for (Windows: its own); -1 unknown */
+  int64_t system_us;
+  int64_t peak_bytes; /* greatest resident memory; -1 unknown */
+} cvos_status;
+
+/* Waits until process has ended. timeout: milliseconds, 0 looks once, COVEY_FOREVER. 0: it has ended; COVEY_ETIMEDOUT. Never reaps. A
+ * process that is no child is watched too; without pidfd or handle that is a look every 10 ms. Errors: COVEY_EOS, COVEY_ELIMIT. */
+int cvos_process_wait(const cvos_process *process, int64_t timeout);
+
+/* Looks whether process has ended, without waiting and without reaping. 0: *ret is filled; on POSIX systems other than Linux CPU time and
+ * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped). */
+int cvos_process_note(const cvos_process *process, cvos_status *ret);
+
+/* Takes a child that has ended away from the system's table, and *ret (may be NULL) is filled: once, for each child that was started. Waits for
+ * nothing: COVEY_EAGAIN when it still runs. tree (may be NULL) is its tree: from then on its group number is not pinned any more, so it is
+ * untied and every later call on it finds no member. Windows: only fills. An adopted process is no zombie of ours: only fills. */
+int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret);
+
+/* Closes the handle; the process goes on. A child that was not reaped stays a zombie (POSIX). process may be NULL. */
+void cvos_process_close(cvos_process *process);
+
+/* ---- the tree ---- */
+
+/* Ends every member at once, the leader included if it runs. POSIX: the group, and what left it as far as parent links show (a new
+ * session, a double fork whose middle still lives): stopped top-down, looked for again until nothing new is found, then killed; bounded.
+ * Not for a member that shares nothing with us any more. Windows: the job, without escape; code 137.
+ * The killed are dying when it returns, not yet gone. 0, also for an empty tree; COVEY_EACCES when a member is not ours to kill (the
+ * others are killed all the same), COVEY_ESTUCK when the number of members did not settle. */
+int cvos_tree_kill(cvos_tree *tree);
+
+/* Sends a signal (CVOS_SIGNAL_...) to every member; to the group on POSIX (SHARED: to the leader), to each process of the job on Windows, where
+ * cvos_signal_send tells what can be sent. Errors: COVEY_ENOTFOUND (no member), COVEY_ENOTSUP, COVEY_EACCES, COVEY_EINVAL. */
+int cvos_tree_signal(cvos_tree *tree, int signal);
+
+/* Asks the tree to end, by what the system has for it. POSIX: TERM to the group (and CONT, so that a stopped one hears it). Windows: WM_CLOSE
+ * to the windows of its processes; CTRL_BREAK to its console group if it shares our console. Returns the number of ways that were taken, 0 when
+ * there is none (a Windows program without window and with another console), or a negative COVEY_E code. */
+int cvos_tree_ask(cvos_tree *tree);
+
+/* The pids of the members that run (zombies are none), as many as fit. Returns how many there are, which may be more than capacity; ret_pids may be
+ * NULL with capacity 0. A snapshot. */
+int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity);
+
+/* Lets go of the tree: it is untied, nothing is killed, the memory is freed. tree: moved, may be NULL. */
+void cvos_tree_release(cvos_tree *tree);
+
+/* ---- identity ---- */
+
+/* Who process pid is: pid, start, uid, gid, sid, SAME_USER and ELEVATED of flags; everything else zero. pid 0: this process.
+ * ret_parent (may be NULL): its parent's pid, 0 unknown; the parent may have ended, and its pid be another's (Windows).
+ * Errors: COVEY_ENOTFOUND (no such process; a zombie is one), COVEY_EACCES, COVEY_EOS. Any thread. */
+int cvos_identity(int64_t pid, covey_identity *ret, int64_t *ret_parent);
+
+/* Milliseconds since 1970 (UTC) of a start stamp on this machine; -1 for 0. */
+int64_t cvos_start_time(uint64_t start);
+
+/* Takes hold of a running process that is not our child. start: its stamp, or 0 to take whoever has the pid now. The pid is pinned first and
+ * the stamp compared then, so that a reused pid is never taken. A pid of a child of ours works too, but leaves its status to whoever reaps it.
+ * Errors: COVEY_ENOTFOUND (no such process, or it is a zombie), COVEY_EPEERCHANGED (the pid is another's), COVEY_EACCES, COVEY_ELIMIT. */
+int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret);
+
+/* ---- this process ---- */
+
+/* A number that differs in a child made by fork() without exec from that of its parent: objects note it when made. Windows: 0. Any thread. */
+uint32_t cvos_fork_generation(void);
+
+/* Our environment as it is now, "K=V" in the system's order (Windows: with the "=C:=..." entries), NULL-terminated, one block: owned, cvy_free.
+ * Nobody may change the environment meanwhile (POSIX). ret_count may be NULL. Errors: COVEY_ENOMEM. */
+int cvos_environment(char ***ret, size_t *ret_count);
+
+/* True when this process has a console that a console child would share (Windows); always true on POSIX. */
+bool cvos_console_present(void);
 
 #endif

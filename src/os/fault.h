@@ -1,0 +1,49 @@
+/* os/fault.h: each system call of the seam can be made to fail, in builds with COVEY_FAULTS; elsewhere it costs nothing.
+ *
+ *   fd = CVOS_CALL(SOCKET, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), -1);
+ *
+ * is socket(...) as a rule, and -1 with errno (GetLastError) set when a test wants this call to fail. A fault walk repeats one operation
+ * with n = 1, 2, 3 ... until cvos_fault_seen() is less than n, and looks after each round that nothing leaked. */
+#ifndef COVEY_OS_FAULT_H
+#define COVEY_OS_FAULT_H
+
+#include "os/types.h"
+
+/* X(point): the calls that can fail, by what they do, not by where they stand. */
+#define CVOS_FAULT_POINTS(X)                                                                                 \
+  X(OPEN)                                                                                                    \
+  X(PIPE) X(DUPLICATE) X(SOCKET) X(SOCKETPAIR) X(BIND) X(LISTEN) X(ACCEPT) X(CONNECT) X(OPTION) X(READ)      \
+      X(WRITE) X(SEND) X(RECEIVE) X(POLL) X(MAKE_DIRECTORY) X(STAT) X(RENAME) X(REMOVE) X(LOCK) X(FORK)      \
+          X(CHDIR) X(SESSION) X(GROUP) X(PLACE) X(EXEC) X(WAIT) X(SIGNAL) X(PIDFD) X(PROCESS_LIST)           \
+              X(IDENTITY) X(JOB) X(CREATE_PROCESS) X(ATTRIBUTES) X(RESUME) X(GUARD) X(TOKEN) X(SECURITY)     \
+                  X(MAP) X(SHM) X(EVENT) X(PORT) X(RANDOM)
+
+enum {
+  CVOS_FAULT_NONE = 0,
+#define CVOS_FAULT_ENUM(point) CVOS_FAULT_##point,
+  CVOS_FAULT_POINTS(CVOS_FAULT_ENUM)
+#undef CVOS_FAULT_ENUM
+      CVOS_FAULT_COUNT
+};
+
+#if defined(COVEY_FAULTS)
+#define CVOS_CALL(point, call, failed) (cvos_fault(CVOS_FAULT_##point) ? (failed) : (call))
+#else
+#define CVOS_CALL(point, call, failed) (call)
+#endif
+
+/* Counts a call of this thread; true when it is to fail: the system's error number is set then. Async-signal-safe, and usable in a child
+ * that shares our memory. Always false without COVEY_FAULTS. */
+bool cvos_fault(int point);
+
+/* The n-th call of this thread from now on fails once, with the error number system; point CVOS_FAULT_NONE counts every call, else only
+ * those of that point. n = 0 switches it off. Starts the count of cvos_fault_seen again. */
+void cvos_fault_after(int point, int64_t n, int system);
+
+/* Calls (of that point) of this thread since cvos_fault_after. */
+int64_t cvos_fault_seen(void);
+
+/* "PIPE" for CVOS_FAULT_PIPE; "?" else. Static. */
+const char *cvos_fault_name(int point);
+
+#endif
