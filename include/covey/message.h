@@ -1,0 +1,193 @@
+/* covey/message.h: messages between nodes: groups, send, receive.
+ *
+ *     covey_send(NULL, pid, "jobs", data, size, 1000);                    waits for process, group and room; 0: handed over
+ *
+ *     covey_message m;
+ *     while (covey_receive(NULL, "jobs", COVEY_FOREVER, &m) == 0) {
+ *       work(m.data, m.size, m.from.pid);
+ *       covey_message_free(&m);
+ *     }
+ *
+ * Groups. A node receives in groups, each with a queue of its own. NULL is the group "default", which is always open. A message for
+ * a group that is not open waits at its sender, within its deadline. Messages of one sender to one group arrive in order (within a
+ * priority), once, whole; between groups there is no order, and a full group never stops another one.
+ *
+ * Room. A receiver lends each sender a number of bytes for each group (the window). A send takes size + 64 of it, and gets it back
+ * when the message is handed out. So success at level SENT means: the kernel of this machine has the whole message, its place in
+ * the receiver's queue is reserved, and our own end cannot lose it any more. Memory of a receiver is bounded whatever its senders
+ * do.
+ *
+ * Who. from is the kernel's word, or our own spawn's, never the sender's. An answer goes to the sender of a message by reply_to: it
+ * cannot reach another process that got the same number.
+ *
+ * Deadlines. One timeout covers everything a send needs. When it ends: COVEY_ENOPEER (there is no such process, or it has no node),
+ * COVEY_ENOGROUP (its node has not opened the group), COVEY_ETIMEDOUT (no room); with timeout 0 the same at once, with COVEY_EAGAIN
+ * in place of COVEY_ETIMEDOUT and while a connection is being made, and then certainly nothing was sent. When COVEY_ETIMEDOUT or
+ * COVEY_ECANCELED meets a message that is partly on its way, the rest is still sent by the library: covey_last_failure()->reached
+ * tells (COVEY_FAR_MAYBE). */
+#ifndef COVEY_MESSAGE_H
+#define COVEY_MESSAGE_H
+
+#include <covey/base.h>
+#include <covey/node.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In place of a group's name, for receiving: every group that is open on the node, in the order of arrival. No group can have this
+ * name. */
+#define COVEY_ANY_GROUP "*"
+
+/* ---- groups ---- */
+
+typedef enum covey_full {
+  COVEY_FULL_BLOCK = 0, /* senders wait for room within their deadline */
+  COVEY_FULL_DROP_NEW,  /* a message that finds no room is dropped by its sender, which is told success */
+  COVEY_FULL_DROP_OLD   /* the oldest message of the lowest priority makes room */
+} covey_full;
+
+typedef struct covey_group_options {
+  /* Bytes that one sender may have waiting here, each message counting size + 64; DROP_OLD: all senders together. 0: the node's
+   * window. */
+  size_t max_bytes;
+  uint32_t max_count; /* the same in messages; 0: no such limit */
+  int32_t
+      full; /* COVEY_FULL_...: what happens when that is used up. Drops are counted in covey_message.lost */
+  int32_t priorities;   /* 1: higher priorities are handed out first; 0: order of arrival */
+  int32_t reserved0;    /* zero */
+  uint64_t reserved[4]; /* zero */
+} covey_group_options;
+
+/* covey_group_open opens a group: from now on senders find it, and those that wait for it are woken. node: NULL: the default
+ * node, opened at need. name: 1 to COVEY_NAME_MAX bytes, any but NUL; not "*". options: borrowed, may be NULL. Receiving opens a
+ * group too, with
+ * default options.
+ * Errors: COVEY_EEXIST (it is open, also by a receive; "default" always is), COVEY_EINVAL, COVEY_EQUOTA (max_bytes is above half of
+ * the node's max_memory), COVEY_ELIMIT (65,000 groups on one node), COVEY_ENOMEM, COVEY_ECLOSED, COVEY_ESTALE, or those of
+ * covey_node_open. Any thread. */
+COVEY_API int covey_group_open(covey_node *node, const char *name, const covey_group_options *options);
+
+/* covey_group_close closes a group: receives that wait for it return COVEY_ECLOSED, what waits in it is discarded, and the
+ * senders are told so: from now on they find no such group. It can be opened again. Errors: COVEY_ENOTFOUND (it is not open),
+ * COVEY_EINVAL ("default", NULL and COVEY_ANY_GROUP cannot be closed), COVEY_ECLOSED, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_group_close(covey_node *node, const char *name);
+
+/* ---- sending ---- */
+
+/* covey_send sends one message to the node of a process (its node without a name) at level SENT.
+ * node: borrowed; NULL: the default node, opened at need. pid: the process; our own works too. group: borrowed; NULL: "default".
+ * data: borrowed, size bytes, may be NULL when size is 0. timeout: milliseconds, for everything.
+ * Returns 0. Errors a caller may act on: COVEY_ENOPEER, COVEY_ENOGROUP, COVEY_ETIMEDOUT, COVEY_EAGAIN (see above); COVEY_ETOOBIG
+ * (the receiver takes no message of this size; at once), COVEY_EDENIED (refused by it, or it is another user's), COVEY_EPEERCHANGED
+ * (the process that we knew by this number is gone, the number is another's now: told once), COVEY_EPEERDIED (it ended while the
+ * message was on its way: reached tells whether it may have been read), COVEY_EQUOTA (the receiver, or we, have max_peers
+ * connections), COVEY_EUNSAFE (its address is not the user's alone), COVEY_EVERSION, COVEY_ECLOSED (our node was closed),
+ * COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_EINVAL, COVEY_ESTALE. Any thread, several at
+ * once. */
+COVEY_API int covey_send(covey_node *node, int64_t pid, const char *group, const void *data, size_t size,
+                         int64_t timeout);
+
+/* What a successful send means. */
+typedef enum covey_level {
+  COVEY_LEVEL_SENT = 0, /* its place is reserved and the kernel has it whole */
+  COVEY_LEVEL_CONSUMED  /* it was handed to the receiving program */
+} covey_level;
+
+typedef struct covey_message covey_message;
+
+/* A piece of a message: pieces are sent one behind the other, without being joined first. */
+typedef struct covey_buffer {
+  const void *data; /* borrowed; may be NULL when size is 0 */
+  size_t size;
+} covey_buffer;
+
+typedef struct covey_send_options {
+  /* To whom: exactly one of the four. */
+  int64_t pid;      /* the node without a name of this process */
+  const char *name; /* borrowed; the node of this name */
+  covey_peer
+      *peer; /* borrowed; as covey_message.peer. Never another process: COVEY_EPEERDIED once it is gone */
+  const covey_message *reply_to; /* borrowed; the sender of this message: the same as its peer */
+
+  const char *group; /* borrowed; NULL: "default" */
+  int64_t timeout;   /* milliseconds for everything; 0: COVEY_FOREVER; to try once: COVEY_SEND_TRY in flags */
+  covey_cancel *cancel; /* borrowed; ends the call with COVEY_ECANCELED; NULL: none */
+  int32_t priority;     /* 0 to 7: order in a group with priorities; 7 first */
+  int32_t level;        /* COVEY_LEVEL_... */
+  uint32_t flags;       /* COVEY_SEND_... */
+  uint32_t reserved0;   /* zero */
+  uint64_t reserved[6]; /* zero */
+} covey_send_options;
+
+enum {
+  COVEY_SEND_TRY = 1 << 0 /* timeout 0: do what can be done at once */
+};
+
+/* covey_message_send is covey_send in full. node: NULL: the default node. options: borrowed, needed: it says to whom.
+ * buffers: borrowed, count of them; together the message (count may be 0: an empty message). ret_id: may be NULL; the message's
+ * number, rising for each receiver, as in covey_message.id.
+ * Errors: those of covey_send; COVEY_ECANCELED; COVEY_EPEERDIED for a peer that is gone. At level CONSUMED the call waits until the
+ * message was handed out: COVEY_ETIMEDOUT with reached COVEY_FAR_SENT when it was not in time, COVEY_ENOGROUP with COVEY_FAR_SENT
+ * when its group was closed instead. Any thread, several at once. */
+COVEY_API int covey_message_send(covey_node *node, const covey_send_options *options,
+                                 const covey_buffer *buffers, size_t count, uint64_t *ret_id);
+
+/* ---- receiving ---- */
+
+typedef enum covey_kind {
+  COVEY_KIND_DATA = 0 /* sent by covey_send or covey_message_send */
+} covey_kind;
+
+struct covey_message {
+  const void
+      *data;   /* owned by the message: a private copy, aligned to 16 bytes, a NUL behind its last byte */
+  size_t size; /* its bytes, without that NUL */
+  const char *group;    /* a view: where it was sent to; "default" for the default group */
+  int32_t kind;         /* COVEY_KIND_... */
+  int32_t priority;     /* 0 to 7, as sent */
+  uint64_t id;          /* its number with its sender: rises from message to message */
+  uint64_t lost;        /* messages of this group that were dropped since the one handed out before this */
+  covey_identity from;  /* who sent it: by the kernel, or by our spawn */
+  covey_peer *peer;     /* a view: the sender, for an answer that needs no number */
+  void *internal;       /* the library's */
+  uint64_t reserved[4]; /* zero */
+};
+
+/* covey_receive takes the next message of a group, and waits for it. node: borrowed; NULL: the default node, opened at need.
+ * group: borrowed; NULL: "default"; COVEY_ANY_GROUP: every group that is open; a group that is not open is opened. timeout:
+ * milliseconds; 0 only looks.
+ * ret_message: filled on success; owned, release it with covey_message_free. All its pointers are valid until then, also when the
+ * node is closed before.
+ * Returns 0. Errors: COVEY_ETIMEDOUT (also with timeout 0: there is none), COVEY_ECLOSED (the group or the node was closed
+ * meanwhile), COVEY_EINVAL, COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_ENOMEM, COVEY_ESTALE,
+ * or those of covey_group_open and covey_node_open. Any thread; of several that wait for the same group each message goes to one. */
+COVEY_API int covey_receive(covey_node *node, const char *group, int64_t timeout, covey_message *ret_message);
+
+typedef struct covey_receive_options {
+  const char *group;    /* borrowed; NULL: "default"; COVEY_ANY_GROUP */
+  int64_t timeout;      /* milliseconds; 0: COVEY_FOREVER; to look once: COVEY_RECEIVE_TRY in flags */
+  covey_cancel *cancel; /* borrowed; ends the call with COVEY_ECANCELED; NULL: none */
+  uint32_t flags;       /* COVEY_RECEIVE_... */
+  uint32_t reserved0;   /* zero */
+  uint64_t reserved[4]; /* zero */
+} covey_receive_options;
+
+enum {
+  COVEY_RECEIVE_TRY = 1 << 0 /* timeout 0: only looks */
+};
+
+/* covey_message_receive is covey_receive in full. options: borrowed, may be NULL. Errors: those of covey_receive; COVEY_ECANCELED.
+ * Any thread. */
+COVEY_API int covey_message_receive(covey_node *node, const covey_receive_options *options,
+                                    covey_message *ret_message);
+
+/* covey_message_free releases what a received message holds. message: its contents are moved, the struct is zeroed; NULL, and a
+ * struct that is all zero, do nothing. Any thread. */
+COVEY_API void covey_message_free(covey_message *message);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
