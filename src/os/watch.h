@@ -84,6 +84,11 @@ bool cvos_io_pending(const cvos_io *io);
 /* [token] Stops watching and closes the handle. Without now, a pending write is awaited first (it is never cancelled); with now it is given up. */
 void cvos_io_close(cvos_io *io, bool now);
 
+/* [token] Inside a call of bytes: the pid of the process that sent these bytes, by the kernel's word, when the handle is our end of
+ * cvos_stream_pair on a system where cvos_stream_tells_sender() (Linux: SCM_CREDENTIALS, which the kernel adds by itself; bytes of two
+ * processes never come in one call); 0 in another pid namespace; else -1. */
+int64_t cvos_io_sender(const cvos_io *io);
+
 /* The handle that io owns, for asking who is at the other end; a view, until cvos_io_close. [any] */
 cvos_handle cvos_io_handle(const cvos_io *io);
 
