@@ -24,3 +24,7 @@ endfunction()
 
 _covey_dependency(covey::libuv libuv "libuv::uv;libuv::uv_a;uv;uv_a" "libuv>=1.44")
 _covey_dependency(covey::pcre2 PCRE2 "PCRE2::8BIT" "libpcre2-8>=10.40")
+if(NOT WIN32)
+  set(THREADS_PREFER_PTHREAD_FLAG OFF)
+  find_package(Threads)
+endif()

@@ -1,0 +1,43 @@
+# Installation: library, headers, tool, a CMake package (from the install tree and from the build tree) and covey.pc.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(covey_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/covey)
+
+install(TARGETS covey EXPORT coveyTargets
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT dev
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev
+  FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+if(TARGET covey_cli)
+  install(TARGETS covey_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
+endif()
+
+configure_package_config_file(cmake/coveyConfig.cmake.in ${PROJECT_BINARY_DIR}/coveyConfig.cmake
+  INSTALL_DESTINATION ${covey_package_dir} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/coveyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+configure_file(cmake/coveyDependencies.cmake ${PROJECT_BINARY_DIR}/coveyDependencies.cmake COPYONLY)
+install(FILES ${PROJECT_BINARY_DIR}/coveyConfig.cmake ${PROJECT_BINARY_DIR}/coveyConfigVersion.cmake
+  DESTINATION ${covey_package_dir} COMPONENT dev)
+if(NOT BUILD_SHARED_LIBS)
+  install(FILES cmake/coveyDependencies.cmake DESTINATION ${covey_package_dir} COMPONENT dev)
+endif()
+install(EXPORT coveyTargets NAMESPACE covey:: DESTINATION ${covey_package_dir} COMPONENT dev)
+export(EXPORT coveyTargets NAMESPACE covey:: FILE ${PROJECT_BINARY_DIR}/coveyTargets.cmake)
+
+set(covey_pc_cflags "")
+if(NOT BUILD_SHARED_LIBS)
+  set(covey_pc_cflags -DCOVEY_STATIC)
+endif()
+set(covey_pc_libs "")
+foreach(library ${covey_system_libraries})
+  if(library STREQUAL "Threads::Threads")
+    string(APPEND covey_pc_libs " ${CMAKE_THREAD_LIBS_INIT}")
+  else()
+    string(APPEND covey_pc_libs " -l${library}")
+  endif()
+endforeach()
+string(STRIP "${covey_pc_libs}" covey_pc_libs)
+file(RELATIVE_PATH covey_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" covey_pc_prefix "${covey_pc_prefix}")
+configure_file(cmake/covey.pc.in ${PROJECT_BINARY_DIR}/covey.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/covey.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
