@@ -40,7 +40,8 @@ extern "C" {
   X(ELIMIT, -25, "a limit of the system is reached")                                                                   \
   X(EDEADLK, -26, "it would wait for itself")                                                                          \
   X(ESTUCK, -27, "the process cannot be ended")                                                                        \
-  X(EOS, -28, "the system refused")
+  X(EOS, -28, "the system refused")                                                                                    \
+  X(EFAILED, -29, "the program failed")
 
 enum {
 #define COVEY_ERROR_ENUM(name, number, text) COVEY_##name = number,

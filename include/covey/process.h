@@ -1,0 +1,446 @@
+/* covey/process.h: start a program, talk to it, learn how it ended, and be certain that nothing of it stays behind.
+ *
+ *   covey_result result;
+ *   covey_process_options options = {.argv = (const char *const[]){"git", "status", NULL},
+ *                                    .out.kind = COVEY_STDIO_CAPTURE, .timeout = 5000};
+ *   if (covey_run(&options, &result) < 0) return report(covey_last_failure());     never started: stage and reason
+ *   if (COVEY_EXIT_OK(&result.exit)) show(result.out);
+ *   covey_result_free(&result);
+ *
+ * What holds for every child, unless an option says otherwise
+ *   tree      A child and all that it starts are one tree: a job on Windows, a process group elsewhere. Stop and
+ *             kill mean the tree. The tree ends with its handle: when the handle is closed, what still runs in it
+ *             is killed.
+ *   life      The tree is tied to our life: it is killed when we end, also when we crash or are killed
+ *             (COVEY_CAP_TIED_LIFE; without that bit the child is started all the same, untied).
+ *   streams   Standard input is the null device, output and errors go where ours go. Nothing else is inherited:
+ *             no descriptor, no handle that was not named.
+ *   signals   The child starts with default dispositions and nothing blocked, whatever this process has set.
+ *   waiting   The end is learned from the process itself, never from the end of a pipe: a grandchild that keeps a
+ *             pipe open delays nobody for more than the drain time. No SIGCHLD handler is installed, nobody else's
+ *             child is ever waited for, and a program that ignores SIGCHLD gets COVEY_HOW_LOST, never a hang.
+ *   pid       Until the handle is closed the pid is not given to another process. For that an ended child may stay
+ *             unreaped on POSIX while its tree may still have to be killed: until the handle is closed, no longer.
+ *
+ * Handles are counted: covey_spawn gives one reference, covey_process_close releases one. All calls may be made from
+ * any number of threads at the same time on the same handle, except that covey_process_close must be the caller's
+ * last use of its reference. */
+#ifndef COVEY_PROCESS_H
+#define COVEY_PROCESS_H
+
+#include <covey/base.h>
+#include <covey/error.h>
+#include <covey/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A child, or an adopted process. */
+typedef struct covey_process covey_process;
+
+/* ---- streams ---- */
+
+enum { COVEY_STDIN = 0, COVEY_STDOUT = 1, COVEY_STDERR = 2 };
+
+/* Where a standard stream of the child comes from or goes to. */
+enum {
+  /* in: NULL; out and err: INHERIT. Each of them in scope DETACHED: NULL */
+  COVEY_STDIO_DEFAULT = 0,
+  /* ours. Its flags are never changed. A stream that is closed here: the null device */
+  COVEY_STDIO_INHERIT,
+  COVEY_STDIO_NULL, /* the null device */
+  /* a pipe to us: covey_process_write, covey_process_read. Bounded: who does not read stops the child */
+  COVEY_STDIO_PIPE,
+  /* out, err: read by the library into memory, up to capture_max bytes */
+  COVEY_STDIO_CAPTURE,
+  COVEY_STDIO_FILE, /* path: in: read; out, err: made, or emptied, and written */
+  /* out, err: path is made if missing and written at its end, whoever else appends */
+  COVEY_STDIO_APPEND,
+  COVEY_STDIO_FILE_NEW, /* out, err: path must not exist yet, else COVEY_EEXIST */
+  /* native: an open descriptor or HANDLE of ours, duplicated for the child */
+  COVEY_STDIO_NATIVE,
+  COVEY_STDIO_MERGE /* err only: the same as out */
+};
+
+typedef struct covey_stdio {
+  int kind;           /* COVEY_STDIO_... */
+  uint32_t reserved0; /* zero */
+  /* FILE, APPEND, FILE_NEW: borrowed; relative to our working directory, not to the child's */
+  const char *path;
+  /* NATIVE: borrowed, stays open here; read nowhere else, so 0 in an all-zero struct means nothing */
+  covey_native native;
+  uint64_t reserved[2]; /* zero */
+} covey_stdio;
+
+/* A further descriptor or handle that the child gets. */
+typedef struct covey_pass {
+  covey_native native; /* borrowed, stays open here */
+  /* POSIX: its number in the child, 3 or more, each once. Windows: zero; the child gets the same value */
+  int child;
+  uint32_t reserved0; /* zero */
+} covey_pass;
+
+/* ---- options ---- */
+
+/* How the child is bound to others. */
+enum {
+  COVEY_SCOPE_TREE = 0, /* its own tree: stopped, killed and closed as one */
+  /* stays in our process group and console, for programs that use our terminal. Killing it kills it and
+   * what descends from it; once it has ended, what it left behind is never touched */
+  COVEY_SCOPE_SHARED,
+  /* its own tree in a session of its own, without our terminal (POSIX; on Windows: without our console) */
+  COVEY_SCOPE_SESSION,
+  /* outlives us: own session, no console, not tied; close leaves it running. Never our zombie */
+  COVEY_SCOPE_DETACHED
+};
+
+enum {
+  /* starts from an empty environment, not from ours (Windows: SYSTEMROOT stays) */
+  COVEY_PROCESS_ENV_CLEAR = 1 << 0,
+  /* when the child itself has ended, the rest of its tree is left alone and untied */
+  COVEY_PROCESS_LEAVE_TREE = 1 << 1,
+  /* not tied to our life: goes on when we end without closing the handle */
+  COVEY_PROCESS_UNTIED = 1 << 2,
+  /* Windows: argv[1] is the rest of the command line, word for word; argv[2] is NULL. For programs with
+   * a parser of their own. POSIX: COVEY_ENOTSUP */
+  COVEY_PROCESS_RAW_COMMAND_LINE = 1 << 3,
+  /* Windows: the program may be a batch file (.bat, .cmd). It is run by the system's cmd.exe, hardened,
+   * and an argument that cannot be made safe is COVEY_EUNQUOTABLE. Without the flag every batch file is
+   * COVEY_EUNQUOTABLE. No effect on POSIX */
+  COVEY_PROCESS_BATCH = 1 << 4,
+  /* over capture_max: keep what came first, read and drop the rest, let the child go on */
+  COVEY_PROCESS_KEEP_HEAD = 1 << 5,
+  /* covey_run and what stands on it: anything but an exit with 0 by itself is a failure */
+  COVEY_PROCESS_CHECK = 1 << 6
+};
+
+enum { COVEY_PROCESS_FLAGS = (1 << 7) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
+
+/* The shell of a command string. */
+enum {
+  /* POSIX: /bin/sh -c; Windows: the system directory's cmd.exe /d /s /e:on /v:off /c "..." */
+  COVEY_SHELL_AUTO = 0,
+  COVEY_SHELL_SH,   /* sh: /bin/sh on POSIX, looked up in PATH on Windows */
+  COVEY_SHELL_BASH, /* bash, looked up: --noprofile --norc -c */
+  COVEY_SHELL_CMD,  /* cmd.exe, hardened as above; COVEY_ENOTSUP on POSIX */
+  /* Windows PowerShell (powershell), looked up: -NoProfile -NonInteractive -Command */
+  COVEY_SHELL_POWERSHELL,
+  COVEY_SHELL_PWSH /* PowerShell 7 (pwsh), looked up, the same switches */
+};
+
+/* How a program is started. All zero but argv (or command) is the safe default. Everything that a field
+ * points to is borrowed: it must live until the call returns. */
+typedef struct covey_process_options {
+  /* What to start: argv or command.
+   * argv: NULL-terminated, argv[0] not NULL. argv[0] is looked up (see covey_which) in the PATH that the child
+   * will have, unless file is given. An argument of "" is an argument */
+  const char *const *argv;
+  /* the program, when it is not argv[0]; looked up the same way. argv[0] is then only told to the child
+   * (Windows: as the first word of its command line) */
+  const char *file;
+  /* instead of argv: a command string for a shell. Nothing in it is quoted or split: it is program text */
+  const char *command;
+  int shell;       /* COVEY_SHELL_...: who reads command */
+  uint32_t flags;  /* COVEY_PROCESS_... */
+  const char *cwd; /* working directory; NULL: ours */
+  /* Environment: "NAME=value" sets, "NAME" removes, in order, on top of ours (of nothing with
+   * ENV_CLEAR). NULL-terminated, may be NULL. On Windows names are compared without case, and the block
+   * is sorted. */
+  const char *const *env;
+  covey_stdio in, out, err; /* the standard streams */
+  /* fed to standard input while the output is drained, then the end of the input; in.kind must be
+   * DEFAULT. Of any size. Borrowed by covey_run, copied by covey_spawn. A child that does not read it is
+   * no error */
+  const void *input;
+  /* bytes; an input that is not NULL with size 0 is an input that ends at once */
+  size_t input_size;
+  const covey_pass *pass; /* further descriptors for the child */
+  size_t pass_count;
+  /* bytes captured of each stream; 0: 16 MiB. One byte more ends the child (COVEY_WHY_OUTPUT), or see
+   * KEEP_HEAD */
+  size_t capture_max;
+  int scope;          /* COVEY_SCOPE_... */
+  uint32_t reserved0; /* zero */
+  /* Times in milliseconds: 0 is the default, COVEY_FOREVER is none.
+   * timeout: from the start on; then the child is stopped (COVEY_WHY_TIMEOUT). Default: none */
+  int64_t timeout;
+  /* between asking and killing when the library stops it: timeout, cancel, capture. Default: 5000 */
+  int64_t grace;
+  /* after the child's end: how long a captured or piped stream that a descendant still holds open may be
+   * silent before it counts as ended; each piece of output starts it anew. Default: 100 */
+  int64_t drain;
+  /* and how long draining captures may take in all. Default: 1000 */
+  int64_t drain_max;
+  /* covey_spawn: the loop that the process hangs on, NULL: the default loop. covey_run: must be NULL, it
+   * uses a loop of its own on the calling thread */
+  covey_loop *loop;
+  /* covey_run: once fired the child is stopped, and the result says COVEY_WHY_CANCEL. covey_spawn: ends
+   * the waiting calls on this process with COVEY_ECANCELED; must live until the handle is closed */
+  covey_cancel *cancel;
+  uint64_t reserved[24]; /* zero */
+} covey_process_options;
+
+/* ---- results ---- */
+
+/* How a process ended. */
+enum {
+  COVEY_HOW_EXITED = 0, /* by itself: code is its exit code */
+  /* POSIX: by a signal, which is in signal and system_signal. Windows: by our kill, signal is
+   * COVEY_SIGNAL_KILL */
+  COVEY_HOW_SIGNALLED,
+  /* it has ended, but its status went to someone else: a host that ignores SIGCHLD or reaps everything,
+   * or an adopted process on a system that tells only parents */
+  COVEY_HOW_LOST
+};
+
+/* Why it ended, as far as we were the reason. */
+enum {
+  COVEY_WHY_SELF = 0, /* we did nothing to it */
+  COVEY_WHY_STOP,     /* covey_process_stop: it followed the request */
+  /* covey_process_kill, or a stop whose grace ran out, or COVEY_SIGNAL_KILL by covey_process_signal */
+  COVEY_WHY_KILL,
+  COVEY_WHY_TIMEOUT, /* options.timeout */
+  COVEY_WHY_IDLE,    /* it was silent for too long */
+  COVEY_WHY_OUTPUT,  /* it wrote more than capture_max */
+  COVEY_WHY_CANCEL   /* options.cancel of covey_run */
+};
+
+/* Signals, with the same numbers everywhere; COVEY_SIGNAL_RAW + n is the system's own signal n (POSIX). */
+enum {
+  COVEY_SIGNAL_HUP = 1,
+  COVEY_SIGNAL_INT = 2,
+  COVEY_SIGNAL_QUIT = 3,
+  COVEY_SIGNAL_ABRT = 4,
+  COVEY_SIGNAL_KILL = 5,
+  COVEY_SIGNAL_USR1 = 6,
+  COVEY_SIGNAL_USR2 = 7,
+  COVEY_SIGNAL_PIPE = 8,
+  COVEY_SIGNAL_ALRM = 9,
+  COVEY_SIGNAL_TERM = 10,
+  COVEY_SIGNAL_STOP = 11,
+  COVEY_SIGNAL_CONT = 12,
+  COVEY_SIGNAL_WINCH = 13,
+  COVEY_SIGNAL_ILL = 14,
+  COVEY_SIGNAL_FPE = 15,
+  COVEY_SIGNAL_SEGV = 16,
+  COVEY_SIGNAL_BUS = 17,
+  COVEY_SIGNAL_TRAP = 18,
+  COVEY_SIGNAL_CHLD = 19,
+  COVEY_SIGNAL_TSTP = 20,
+  COVEY_SIGNAL_RAW = 1000
+};
+
+/* Whom a signal is for. */
+enum { COVEY_TARGET_LEADER = 0, COVEY_TARGET_TREE = 1 };
+
+typedef struct covey_exit {
+  int how; /* COVEY_HOW_... */
+  int why; /* COVEY_WHY_... */
+  /* EXITED: the exit code (Windows: all 32 bits, such as 0xC0000005). SIGNALLED: 128 + the system's
+   * signal, 137 for our kill on Windows, so that 0 always means a clean exit. LOST: 0xFFFFFFFF */
+  uint32_t code;
+  /* SIGNALLED: COVEY_SIGNAL_..., or COVEY_SIGNAL_RAW + n where we have no name; else 0 */
+  int signal;
+  int system_signal; /* SIGNALLED: the system's number (POSIX); else 0 */
+  int core;          /* 1: the system wrote a core image */
+  /* 1: a descendant still held a captured or piped stream when it was given up */
+  int pipe_held;
+  uint32_t reserved0;
+  int64_t started; /* milliseconds since 1970 UTC */
+  int64_t ended;
+  /* microseconds of processor time of the child and the children it waited for; -1 unknown */
+  int64_t user_time;
+  int64_t system_time; /* the same, in the kernel */
+  int64_t peak_memory; /* largest resident memory in bytes; -1 unknown */
+  uint64_t reserved[4];
+} covey_exit;
+
+/* True for a clean end: it exited by itself, with code 0, and we were not the reason. */
+#define COVEY_EXIT_OK(exit_)                                                                                 \
+  ((exit_)->how == COVEY_HOW_EXITED && (exit_)->why == COVEY_WHY_SELF && (exit_)->code == 0)
+
+enum {
+  /* out is not all that was written: capture_max, or given up while a descendant held it */
+  COVEY_RESULT_OUT_CUT = 1 << 0,
+  COVEY_RESULT_ERR_CUT = 1 << 1,
+  COVEY_RESULT_HELD = 1 << 2 /* the same as exit.pipe_held */
+};
+
+/* What covey_run returns; freed with covey_result_free. */
+typedef struct covey_result {
+  covey_exit exit;
+  /* captured output, with a NUL behind it; never NULL after success: "" when nothing was captured. Owned */
+  char *out;
+  size_t out_size; /* bytes without that NUL; the output may contain NULs */
+  /* the same for the errors; "" with COVEY_STDIO_MERGE, which has all in out */
+  char *err;
+  size_t err_size;
+  uint32_t flags; /* COVEY_RESULT_... */
+  uint32_t reserved0;
+  /* code 0 when the child ran to its end by itself; COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ETOOBIG
+   * (stage STDIO, index: COVEY_STDOUT or COVEY_STDERR) when we ended it; COVEY_ENOMEM when a capture had
+   * to be cut for want of memory */
+  covey_failure failure;
+  uint64_t reserved[4];
+} covey_result;
+
+/* ---- one call: start, feed, drain, wait ---- */
+
+/* covey_run starts a program, feeds its input, collects its output, and returns when it has ended and
+ * nothing of it is left.
+ * Returns 0 when the program was started and its end is known, whatever that end was: a non-zero exit code,
+ * a crash, a timeout, a cancel and too much output are told by ret_result->exit (how, why, code) and
+ * ->failure; COVEY_EXIT_OK is the short question.
+ * A negative code means that there is no result: ret_result is untouched and nothing has to be freed.
+ * This is the same rule as covey_process_wait's: the time-out of the child is an end of the child, not a
+ * failure of the call.
+ * With COVEY_PROCESS_CHECK anything but a clean end is a failure: COVEY_ETIMEDOUT, COVEY_ECANCELED,
+ * COVEY_ETOOBIG, else COVEY_EFAILED, whose what names the program, its exit code or signal and the last
+ * line of its captured errors; its index is the exit code.
+ * options: borrowed, argv or command must be set. ret_result: owned, free with covey_result_free; may be
+ * NULL: output is then dropped.
+ * Errors: all of covey_spawn; COVEY_ECANCELED (cancel was fired before the start); COVEY_ESTUCK (the system
+ * does not end it although it was killed: 5 s, an uninterruptible wait in the kernel; it is reaped in the
+ * background); COVEY_EDEADLK (in a callback of the loop).
+ * Scope DETACHED is COVEY_EINVAL here. Any thread; calls of different threads do not disturb each other. */
+COVEY_API int covey_run(const covey_process_options *options, covey_result *ret_result);
+
+/* covey_result_free frees what result holds and zeroes it. result: the struct stays the caller's; NULL and
+ * all-zero do nothing. */
+COVEY_API void covey_result_free(covey_result *result);
+
+/* ---- a running process ---- */
+
+/* covey_spawn starts a program and returns at once. Success means that the program itself was loaded: a missing
+ * file, directory or interpreter is an error of this call.
+ * options: borrowed, argv or command must be set. ret_process: owned, release with covey_process_close.
+ * Errors, with the stage in covey_last_failure():
+ *   COVEY_EINVAL       ARGUMENTS: neither or both of argv and command, an unknown kind, flag or scope, fields that
+ *                      exclude each other; what names the field. EXEC: no format that the system can start
+ *   COVEY_ENOTFOUND    LOOKUP: no such program; CWD: no such directory; STDIO: no such file to read; INTERPRETER: the
+ *                      program exists, the one that its #! line or header names does not
+ *   COVEY_EACCES       LOOKUP or EXEC: found, but not executable, or a directory; CWD, STDIO: not allowed
+ *   COVEY_EEXIST       STDIO: a FILE_NEW that is there already
+ *   COVEY_ETOOBIG      ARGUMENTS: arguments and environment, or one of them (index), are more than the system takes.
+ *                      Windows: 32,766 UTF-16 units of command line, 8,191 for cmd.exe, 259 for program and
+ *                      directory; Linux: 128 KiB each, a quarter of the stack limit in all; macOS: 1 MiB in all
+ *   COVEY_EUNQUOTABLE  ARGUMENTS: a batch file without COVEY_PROCESS_BATCH, or an argument that cannot reach it
+ *                      unharmed (index, offset)
+ *   COVEY_EENCODING    Windows: not WTF-8 (index, offset)
+ *   COVEY_ELIMIT       no descriptors, processes or handles left
+ *   COVEY_ENOTSUP      not on this system; what names the field
+ *   COVEY_ENOMEM, COVEY_EOS (the system's number is in the failure), COVEY_ESTALE (options->loop was inherited by
+ *                      fork)
+ * A failed start leaves nothing behind: no process, and no file made or emptied unless the streams were opened already.
+ * Any thread; the start costs the same however much memory this process uses. */
+COVEY_API int covey_spawn(const covey_process_options *options, covey_process **ret_process);
+
+/* covey_process_adopt makes a handle for a process that is not ours: wait, signal, stop, kill and identity
+ * work, and a pid that was given to another process in the meantime is never touched.
+ * pid: of a running process of this system. start: its start stamp as covey_process_identity tells it, 0:
+ * whatever runs there now.
+ * loop: NULL: the default loop. ret_process: owned, release with covey_process_close, which leaves the
+ * process alone.
+ * An adopted process is not reaped, also when it is a child of this program that was started by other
+ * means. Its exit code is known on Windows, for children of this program, and on Linux from 6.15 on; else
+ * COVEY_HOW_LOST. Stop and kill mean the process itself, not its tree.
+ * Errors: COVEY_EINVAL (pid < 1, our own pid), COVEY_ENOTFOUND (no such process, or start does not fit:
+ * another one), COVEY_EACCES (Windows), COVEY_ENOMEM, COVEY_ELIMIT. Any thread. */
+COVEY_API int covey_process_adopt(int64_t pid, uint64_t start, covey_loop *loop, covey_process **ret_process);
+
+/* covey_process_pid returns the pid; it stays the same after the end. COVEY_EINVAL for NULL. Any thread. */
+COVEY_API int64_t covey_process_pid(const covey_process *process);
+
+/* covey_process_identity tells who the process is. ret_identity: filled; (pid, start) never repeats and can
+ * be adopted by others.
+ * Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_identity(const covey_process *process, covey_identity *ret_identity);
+
+/* covey_process_wait waits until the process has ended and its captures are drained. Every waiter, in any
+ * thread, gets the same result, as often as it asks.
+ * timeout: milliseconds, 0 asks only, COVEY_FOREVER. ret_exit: filled on success, may be NULL.
+ * Returns 0 when the end is known, whatever it was.
+ * Errors: COVEY_ETIMEDOUT (it still runs: this call's deadline, not the child's), COVEY_ECANCELED
+ * (options.cancel or covey_process_cancel), COVEY_ESTUCK (it was killed 5 s ago, or longer, and the system
+ * does not end it), COVEY_EDEADLK (a call that would wait on the thread that runs the loop), COVEY_EINVAL,
+ * COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_wait(covey_process *process, int64_t timeout, covey_exit *ret_exit);
+
+/* covey_process_read takes bytes from an output stream of kind PIPE, or those captured so far and not yet
+ * read of kind CAPTURE.
+ * stream: COVEY_STDOUT or COVEY_STDERR.
+ * timeout: for the first byte. ret_data: filled with 1 up to capacity bytes.
+ * Returns the number of bytes (at most INT_MAX), or 0 at the end of the stream: closed by all who held it,
+ * or held by descendants only and silent for options.drain after the child's end. Two threads that read the
+ * same stream share its bytes.
+ * Errors: COVEY_EINVAL (no such stream, capacity 0), COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ETOOBIG
+ * (CAPTURE: over capture_max; after the kept bytes), COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_read(covey_process *process, int stream, int64_t timeout, void *ret_data,
+                                 size_t capacity);
+
+/* covey_process_write hands bytes to a standard input of kind PIPE. It never raises SIGPIPE and never
+ * blocks beyond its deadline.
+ * data, size: borrowed; 0 bytes do nothing.
+ * timeout: for all of them.
+ * Returns the number of bytes that were taken (at most INT_MAX): all, or fewer when the deadline passed or
+ * it was cancelled on the way.
+ * Errors, when not one byte was taken: COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ECLOSED (the child or we
+ * closed it), COVEY_EINVAL (in is no PIPE), COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread; the bytes
+ * of two writing threads are not mixed within one call. */
+COVEY_API int covey_process_write(covey_process *process, const void *data, size_t size, int64_t timeout);
+
+/* covey_process_close_input ends the child's standard input of kind PIPE; bytes already taken still arrive.
+ * Again: 0.
+ * Errors: COVEY_EINVAL (in is no PIPE), COVEY_ESTALE. Any thread, never waits. */
+COVEY_API int covey_process_close_input(covey_process *process);
+
+/* covey_process_signal sends a signal.
+ * signal: COVEY_SIGNAL_..., or COVEY_SIGNAL_RAW + n on POSIX. target: COVEY_TARGET_LEADER (the child
+ * itself) or COVEY_TARGET_TREE.
+ * On Windows there are KILL, STOP and CONT (all its threads), and INT and QUIT, which become CTRL_BREAK for
+ * a child that shares our console and leads a group of its own; all others are COVEY_ENOTSUP.
+ * Errors: COVEY_ENOTFOUND (it has ended; for TREE: nothing of it is left), COVEY_EINVAL, COVEY_EACCES (it
+ * changed its user), COVEY_ENOTSUP (also TREE of an adopted or detached process), COVEY_ESTALE. Any thread;
+ * the signal never reaches another process that got the pid. */
+COVEY_API int covey_process_signal(covey_process *process, int signal, int target);
+
+/* covey_process_stop ends the process in an orderly way: it asks, waits, and kills the tree; then it waits
+ * for the end.
+ * Asking: a child of covey_node_spawn gets STOP over its connection; else POSIX: SIGTERM to the tree (and
+ * SIGCONT, so that a suspended one hears it); Windows: its piped input is closed, WM_CLOSE goes to its
+ * windows, and CTRL_BREAK to its group if it shares our console.
+ * grace: milliseconds between asking and killing; 0 kills at once, COVEY_FOREVER never kills. Stops of
+ * several threads share one ladder: the shortest grace counts. ret_exit: filled on success, may be NULL;
+ * why is COVEY_WHY_STOP when the request was followed, COVEY_WHY_KILL when not, COVEY_WHY_SELF when it had
+ * ended before.
+ * Errors: COVEY_ESTUCK (5 s after the kill it is still there), COVEY_ECANCELED (covey_process_cancel during
+ * this call; the ladder goes on), COVEY_EDEADLK (it was asked, but this thread cannot wait), COVEY_EINVAL,
+ * COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_stop(covey_process *process, int64_t grace, covey_exit *ret_exit);
+
+/* covey_process_kill kills the tree (adopted and DETACHED: the process) and returns at once;
+ * covey_process_wait sees the end. A process that has ended: what is left of its tree is killed, 0.
+ * Errors: COVEY_EINVAL, COVEY_EACCES, COVEY_EOS, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_kill(covey_process *process);
+
+/* covey_process_cancel wakes all calls that wait on this process, and lets those that come later not wait
+ * (what is there already is still returned): they answer COVEY_ECANCELED. The process itself is not
+ * touched. Any thread, and on POSIX also a signal handler. */
+COVEY_API void covey_process_cancel(covey_process *process);
+
+/* covey_process_detach lets the process and its tree go: from now on neither closing the handle nor our end
+ * kills them. Waiting, reading and killing still work while the handle is open; pipes to us end with it.
+ * Errors: COVEY_EINVAL, COVEY_ENOTSUP, COVEY_EOS, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_detach(covey_process *process);
+
+/* covey_process_close releases one reference. process: moved, NULL does nothing. The last one closes the
+ * pipes and, unless the process was detached, adopted, or left alone by its scope or flags, kills the tree;
+ * what still has to be reaped is reaped in the background. Never waits. Any thread. */
+COVEY_API void covey_process_close(covey_process *process);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
