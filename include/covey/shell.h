@@ -1,4 +1,5 @@
-/* covey/shell.h: text for shells and other parsers of command lines: quote a word, join words into a line, split a line.
+/* covey/shell.h: run commands of a shell, find programs, and text for shells and other parsers of command lines: quote a word,
+ * join words into a line, split a line.
  *
  * Prefer not to need it: covey_spawn and covey_run take a list of arguments and no shell sees them. These calls are for text that
  * somebody else will parse: a script, a remote command, a configuration file, covey_shell.
@@ -12,11 +13,12 @@
  *   const char *argv[] = {"grep", "-e", pattern, "--", file};
  *   if (covey_join(COVEY_DIALECT_SH, argv, 5, &line) < 0) ...
  *
- * All of it is pure computing, the same on every system, in linear time, independent of locale and environment. */
+ * Quoting, joining and splitting are pure computing, the same on every system, in linear time, independent of locale and environment. */
 #ifndef COVEY_SHELL_H
 #define COVEY_SHELL_H
 
 #include <covey/base.h>
+#include <covey/process.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,6 +76,45 @@ COVEY_API int covey_join(int dialect, const char *const *argv, size_t count, cha
  * Errors: COVEY_EINVAL (with offset: of the quote or backslash, or of a NUL in the line), COVEY_EENCODING (argv: not WTF-8, with offset),
  * COVEY_ENOTSUP, COVEY_ENOMEM. Any thread. */
 COVEY_API int covey_split(int dialect, const char *line, size_t size, char ***ret_argv, size_t *ret_count);
+
+/* ---- shell commands ----
+ *
+ * A command string is program text for the shell that options.shell names (COVEY_SHELL_AUTO: /bin/sh on POSIX, the system directory's
+ * cmd.exe on Windows; never whatever happens to be in PATH or in the current directory, never bash by accident). Nothing in it is
+ * quoted, split or expanded by covey: whoever puts foreign text into it quotes it first (covey_quote), or better hands it over in
+ * options.env or options.input.
+ *
+ * options: as for covey_spawn and covey_run, borrowed, may be NULL; argv, file and command in it must be NULL. Every other field applies:
+ * env, cwd, streams, time-outs, scope, flags. */
+
+/* covey_shell starts command with the streams that options name, and returns at once: covey_spawn with a shell.
+ * command: borrowed. ret_process: owned, release with covey_process_close.
+ * Errors: those of covey_spawn; COVEY_EINVAL (command is NULL). Any thread. */
+COVEY_API int covey_shell(const char *command, const covey_process_options *options, covey_process **ret_process);
+
+/* covey_shell_run runs command to its end with its output and errors going where ours go (unless options say otherwise). Standard
+ * input is the null device, as everywhere; a command that talks to the user's terminal wants in.kind INHERIT and scope SHARED.
+ * command: borrowed. ret_exit: filled on success, may be NULL.
+ * Returns 0 when the command was started and its end is known, whatever it was (as covey_run). Errors: those of covey_run. Any thread. */
+COVEY_API int covey_shell_run(const char *command, const covey_process_options *options, covey_exit *ret_exit);
+
+/* covey_shell_exec runs command to its end and returns its output: out and err of kind DEFAULT are captured, each on its own
+ * (err.kind MERGE gives both in one, in the order of writing).
+ * command: borrowed. ret_result: owned, free with covey_result_free.
+ * Returns 0 as covey_run does. Errors: those of covey_run; COVEY_EINVAL (ret_result is NULL). Any thread. */
+COVEY_API int covey_shell_exec(const char *command, const covey_process_options *options, covey_result *ret_result);
+
+/* covey_which finds a program, by the code with which covey_spawn looks it up.
+ * name: borrowed. With a directory in it (POSIX: a slash; Windows: also a backslash or a drive) it is not searched for, and is taken
+ * relative to our current directory. Else the folders of path are searched in their order. Empty and relative folders of a path are
+ * skipped: the current directory is never searched.
+ * On Windows a folder is tried with each ending of PATHEXT that the system can start (.COM, .EXE, .BAT, .CMD) before the next folder is;
+ * a name that has a dot is first tried as it is. Quotes around a folder are removed.
+ * path: borrowed, a list of folders in the form of PATH; NULL: our own PATH, or where that is not set the system's default.
+ * ret_path: owned, free with covey_free; absolute.
+ * Errors: COVEY_ENOTFOUND; COVEY_EACCES (one was found, but it is a folder or not executable, and none after it was better);
+ * COVEY_EINVAL (name is NULL or empty); COVEY_EENCODING; COVEY_ENOMEM. Any thread. */
+COVEY_API int covey_which(const char *name, const char *path, char **ret_path);
 
 #ifdef __cplusplus
 }

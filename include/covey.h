@@ -1,0 +1,14 @@
+/* covey.h: all of covey. Each header can be included alone as well; base.h explains the conventions of the whole library. */
+#ifndef COVEY_H
+#define COVEY_H
+
+#include <covey/base.h>
+#include <covey/error.h>
+#include <covey/loop.h>
+#include <covey/message.h>
+#include <covey/node.h>
+#include <covey/process.h>
+#include <covey/self.h>
+#include <covey/shell.h>
+
+#endif
