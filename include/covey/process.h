@@ -30,11 +30,12 @@
 
 #include <covey/base.h>
 #include <covey/error.h>
-#include <covey/loop.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+typedef struct covey_loop covey_loop; /* covey/loop.h */
 
 /* A child, or an adopted process. */
 typedef struct covey_process covey_process;
