@@ -1,0 +1,133 @@
+#include "bench.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int64_t floor_vfork(const char *program)
+{
+  char *argv[] = {(char *)program, NULL};
+  char *env[] = {NULL};
+  uint64_t start = bench_ns();
+  pid_t pid = vfork();
+  if (pid == 0) {
+    execve(program, argv, env);
+    _exit(127);
+  }
+  int status = 0;
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) bench_fail("vfork", errno);
+  return (int64_t)(bench_ns() - start);
+}
+
+static void read_all(int fd, void *data, size_t size)
+{
+  for (size_t done = 0; done < size;) {
+    ssize_t n = read(fd, (char *)data + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) _exit(0);
+    done += (size_t)n;
+  }
+}
+
+static void write_all(int fd, const void *data, size_t size)
+{
+  for (size_t done = 0; done < size;) {
+    ssize_t n = write(fd, (const char *)data + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) _exit(0);
+    done += (size_t)n;
+  }
+}
+
+void floor_echo_open(int ret_fd[1], int64_t *ret_pid)
+{
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) bench_fail("socketpair", errno);
+  pid_t pid = fork();
+  if (pid < 0) bench_fail("fork", errno);
+  if (pid == 0) {
+    char data[64];
+    close(pair[0]);
+    for (;;) {
+      read_all(pair[1], data, sizeof data);
+      write_all(pair[1], data, sizeof data);
+    }
+  }
+  close(pair[1]);
+  ret_fd[0] = pair[0];
+  *ret_pid = pid;
+}
+
+void floor_echo_round(int fd)
+{
+  char data[64] = {0};
+  write_all(fd, data, sizeof data);
+  read_all(fd, data, sizeof data);
+}
+
+void floor_echo_close(int fd, int64_t pid)
+{
+  close(fd);
+  waitpid((pid_t)pid, NULL, 0);
+}
+
+/* The reader runs in a child and answers one byte after the last message. */
+double floor_stream(size_t size, size_t count)
+{
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) bench_fail("socketpair", errno);
+  char *data = calloc(1, size);
+  if (!data) bench_fail("memory", 0);
+  pid_t pid = fork();
+  if (pid < 0) bench_fail("fork", errno);
+  if (pid == 0) {
+    close(pair[0]);
+    for (size_t i = 0; i < count; i++) read_all(pair[1], data, size); /* one message a read, as a receiver of messages does */
+    write_all(pair[1], "", 1);
+    _exit(0);
+  }
+  close(pair[1]);
+  uint64_t start = bench_ns();
+  for (size_t i = 0; i < count; i++) write_all(pair[0], data, size);
+  read_all(pair[0], data, 1);
+  double taken = (double)(bench_ns() - start);
+  close(pair[0]);
+  waitpid(pid, NULL, 0);
+  free(data);
+  return taken;
+}
+
+double floor_pipe(uint64_t bytes)
+{
+  int ends[2];
+  if (pipe(ends)) bench_fail("pipe", errno);
+  enum { BLOCK = 64 * 1024 };
+  char *data = calloc(1, BLOCK);
+  if (!data) bench_fail("memory", 0);
+  uint64_t start = bench_ns();
+  char number[32];
+  snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
+  char *argv[] = {(char *)bench_self, "--child", "write", number, NULL};
+  pid_t pid = vfork();
+  if (pid == 0) {
+    dup2(ends[1], 1);
+    close(ends[0]);
+    close(ends[1]);
+    execv(bench_self, argv);
+    _exit(127);
+  }
+  if (pid < 0) bench_fail("vfork", errno);
+  close(ends[1]);
+  uint64_t got = 0;
+  for (ssize_t n; (n = read(ends[0], data, BLOCK)) > 0;) got += (uint64_t)n;
+  double taken = (double)(bench_ns() - start);
+  if (got != bytes) bench_fail("raw pipe: bytes missing", 0);
+  close(ends[0]);
+  waitpid(pid, NULL, 0);
+  free(data);
+  return taken;
+}

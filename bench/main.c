@@ -1,0 +1,119 @@
+#include "bench.h"
+
+#include <covey/base.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+bool bench_quick;
+const char *bench_self;
+const char *bench_nothing;
+
+static char table[32][160];
+static size_t rows;
+
+uint64_t bench_ns(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void bench_pause_ms(int ms)
+{
+  struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000};
+  nanosleep(&t, NULL);
+}
+
+void bench_fail(const char *what, int code)
+{
+  fprintf(stderr, "covey_bench: %s failed (%d)\n", what, code);
+  exit(1);
+}
+
+int bench_compare(const void *a, const void *b)
+{
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+uint64_t bench_median(uint64_t *values, size_t count)
+{
+  qsort(values, count, sizeof *values, bench_compare);
+  return values[count / 2];
+}
+
+uint64_t bench_minimum(const uint64_t *values, size_t count)
+{
+  uint64_t least = values[0];
+  for (size_t i = 1; i < count; i++)
+    if (values[i] < least) least = values[i];
+  return least;
+}
+
+void bench_report(const char *bench, const char *name, double value, double beside, const char *unit, const char *floor, double bound,
+                  bool at_most)
+{
+  double ratio = value / beside;
+  printf("{\"bench\": \"%s\", \"case\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"beside\": %.6g, \"ratio\": %.3f}\n", bench, name, value,
+         unit, beside, ratio);
+  fflush(stdout);
+  const char *verdict = bound <= 0 ? "" : (at_most ? ratio <= bound : ratio >= bound) ? "reached" : "not reached";
+  if (rows < sizeof table / sizeof table[0])
+    snprintf(table[rows++], sizeof table[0], "%-10s %-26s %12.4g %-7s %12.4g %-22s %6.2f %s %.2g %s", bench, name, value, unit, beside, floor,
+             ratio, bound <= 0 ? "   " : at_most ? "<=" : ">=", bound, verdict);
+}
+
+static const struct {
+  const char *name;
+  void (*run)(void);
+} benches[] = {{"spawn", bench_spawn},
+               {"capture", bench_capture},
+               {"echo-hot", bench_echo_hot},
+               {"echo-idle", bench_echo_idle},
+               {"stream", bench_stream}};
+enum { BENCHES = sizeof benches / sizeof benches[0] };
+
+static int usage(void)
+{
+  fprintf(stderr, "usage: covey_bench [--quick] [NAME...]\nnames:");
+  for (size_t i = 0; i < BENCHES; i++) fprintf(stderr, " %s", benches[i].name);
+  fprintf(stderr, "\n");
+  return 2;
+}
+
+static const char *beside_self(const char *name)
+{
+  static char path[4096];
+  const char *slash = strrchr(bench_self, '/');
+  snprintf(path, sizeof path, "%.*s/%s", (int)(slash - bench_self), bench_self, name);
+  return path;
+}
+
+int main(int argc, char **argv)
+{
+  static char self[4096];
+  bench_self = realpath(argv[0], self);
+  if (!bench_self) return usage();
+  bench_nothing = beside_self("covey_bench_nothing");
+  if (argc > 2 && !strcmp(argv[1], "--child")) return child_main(argc - 2, argv + 2);
+
+  bool chosen[BENCHES] = {false}, any = false;
+  for (int i = 1; i < argc; i++) {
+    size_t k = 0;
+    if (!strcmp(argv[i], "--quick")) {
+      bench_quick = true;
+      continue;
+    }
+    while (k < BENCHES && strcmp(benches[k].name, argv[i])) k++;
+    if (k == BENCHES) return usage();
+    chosen[k] = any = true;
+  }
+  for (size_t i = 0; i < BENCHES; i++)
+    if (chosen[i] || !any) benches[i].run();
+  fprintf(stderr, "%-10s %-26s %12s %-7s %12s %-22s %6s\n", "bench", "case", "value", "unit", "beside", "(floor)", "ratio");
+  for (size_t i = 0; i < rows; i++) fprintf(stderr, "%s\n", table[i]);
+  return 0;
+}
