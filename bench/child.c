@@ -1,0 +1,59 @@
+#include "bench.h"
+
+#include <covey/message.h>
+#include <covey/self.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Writes as many bytes in 64 KiB blocks: the child of the capture benchmark, and of its floor. */
+static int child_write(uint64_t bytes)
+{
+  enum { BLOCK = 64 * 1024 };
+  static char data[BLOCK];
+  memset(data, 'x', sizeof data);
+  while (bytes) {
+    size_t size = bytes < BLOCK ? (size_t)bytes : BLOCK;
+    ssize_t n = write(1, data, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return 1;
+    bytes -= (uint64_t)n;
+  }
+  return 0;
+}
+
+/* Sends each message back to who sent it. */
+static int child_echo(void)
+{
+  covey_message m;
+  for (;;) {
+    if (covey_receive(NULL, "echo", COVEY_FOREVER, &m)) return 0;
+    int r = m.size ? covey_send(NULL, m.from.pid, "echo", m.data, m.size, 10000) : 1;
+    covey_message_free(&m);
+    if (r) return 0;
+  }
+}
+
+/* Takes count messages, then answers one. */
+static int child_sink(uint64_t count)
+{
+  covey_message m;
+  int64_t parent = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    if (covey_receive(NULL, "sink", 30000, &m)) return 1;
+    parent = m.from.pid;
+    covey_message_free(&m);
+  }
+  return covey_send(NULL, parent, "done", "", 0, 10000) ? 1 : covey_node_close(NULL, 5000) != 0;
+}
+
+int child_main(int argc, char **argv)
+{
+  uint64_t number = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
+  if (!strcmp(argv[0], "write")) return child_write(number);
+  if (!strcmp(argv[0], "echo")) return child_echo();
+  if (!strcmp(argv[0], "sink")) return child_sink(number);
+  return 2;
+}
