@@ -14,16 +14,17 @@
 
 /* Where a process can be met. Neutral code chooses app and name (a pid, a user's name with a prefix), and has checked them.
  *
- * POSIX: the socket <folder>/[ns-<n>/]<app>.<name>.s and the lock file <folder>/[ns-<n>/]<app>.<name>.lock. The folder is ours, 0700, a
- * true folder (no link). ns-<n> is there in a pid namespace other than the machine's first: a pid means something else there.
- * Windows: the pipe \\.\pipe\covey.<hash of our SID and directory>.<app>.<name>; case does not count there. */
+ * POSIX: the socket <folder>/[ns-<n>/]<app>~<name>.s and beside it the lock file <app>~<name>.lock. The folder is ours, 0700, a true
+ * folder (no link). ns-<n> is there in a pid namespace other than the machine's first: a pid means something else there.
+ * Windows: the pipe \\.\pipe\covey.<hash of our SID and directory>.<app>~<name>.
+ * Case counts everywhere: where it would not (Windows, macOS) a capital letter is written as + and the small one. */
 typedef struct cvos_address {
   /* NULL: the user's own place. POSIX, the first of these that is there and ours: $XDG_RUNTIME_DIR/covey, /run/user/<uid>/covey, on macOS
-   * <DARWIN_USER_TEMP_DIR>/covey, at last /tmp/covey-<uid>; dialling looks into each. Else the folder itself, an absolute path, made if
-   * its parent is there. Windows has no folder: the text only sets names apart. */
+   * <DARWIN_USER_TEMP_DIR>/covey, at last /tmp/covey-<uid>; dialling looks into each. Else the folder itself, an absolute path, which must
+   * be there. Windows has no folder: there the text only keeps names apart. */
   const char *directory;
-  const char *app;  /* namespace: 1 to CVOS_NAME_MAX of A-Z a-z 0-9 _ - */
-  const char *name; /* 1 to CVOS_NAME_MAX of A-Z a-z 0-9 _ - . */
+  const char *app;  /* namespace: 1 to CVOS_NAME_MAX of A-Z a-z 0-9 . _ -, no dot first */
+  const char *name; /* the same */
 } cvos_address;
 
 enum { CVOS_NAME_MAX = 64 };
@@ -44,7 +45,7 @@ typedef struct cvos_listener cvos_listener;
  * Errors: COVEY_EEXIST (a living process has it, perhaps we ourselves), COVEY_EAGAIN (POSIX: another process is just cleaning
  * or taking it: try again soon), COVEY_EUNSAFE (the folder is not ours, open to others, or a link; the pipe's name belongs to another user),
  * COVEY_ETOOBIG (the path is longer than a socket's address takes: 107 bytes on Linux, 103 on macOS and BSD; a pipe's: 255),
- * COVEY_EINVAL (app or name), COVEY_ENOTFOUND (the given folder's parent is missing), COVEY_EACCES, COVEY_ELIMIT, COVEY_ENOMEM, COVEY_EOS. */
+ * COVEY_EINVAL (app or name), COVEY_ENOTFOUND (the given folder is missing), COVEY_EACCES, COVEY_ELIMIT, COVEY_ENOMEM, COVEY_EOS. */
 int cvos_listener_open(const cvos_address *address, cvos_listener **ret);
 
 /* Looks whether the name still leads to this listener, and marks its files as used (cleaners of temporary folders go by age): to be called every
