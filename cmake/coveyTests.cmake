@@ -6,10 +6,8 @@
 #   tests/examples/NAME.c     covey_NAME, a test too
 #   tests/fuzz/NAME.c         covey_fuzz_NAME replays tests/fuzz/corpus/NAME with driver.c; with COVEY_FUZZ also
 #                             covey_fuzzer_NAME over clang's libFuzzer
-#   bench/*.c                 with COVEY_BENCH
 option(COVEY_CRITERION "Build the tests over Criterion too, where it is found" ON)
 option(COVEY_FUZZ "Build the fuzzers over libFuzzer (clang)" OFF)
-option(COVEY_BENCH "Build the measurements of bench/" OFF)
 
 # Words that no healthy test prints: a sanitizer's report may leave the exit status at 0, and so does a run without tests.
 set(covey_test_guards "ERROR: [A-Za-z]*Sanitizer;WARNING: [A-Za-z]*Sanitizer;runtime error:;Tested: [^0-9]*0[^0-9];^1[.][.]0")
@@ -96,12 +94,3 @@ foreach(file ${files})
     target_link_libraries(covey_fuzzer_${name} PRIVATE covey::libuv covey::pcre2 ${covey_system_libraries})
   endif()
 endforeach()
-
-if(COVEY_BENCH)
-  file(GLOB files CONFIGURE_DEPENDS bench/*.c)
-  foreach(file ${files})
-    get_filename_component(name ${file} NAME_WE)
-    covey_program(bench_${name} ${file})
-    target_link_libraries(bench_${name} PRIVATE covey::covey covey::libuv)
-  endforeach()
-endif()

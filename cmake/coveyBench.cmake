@@ -1,0 +1,11 @@
+# bench/: one program that measures, and a child without libc beside it. POSIX only: the floors are its system calls.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+file(GLOB covey_bench_sources CONFIGURE_DEPENDS bench/*.c)
+list(FILTER covey_bench_sources EXCLUDE REGEX "/nothing\\.c$")
+add_executable(covey_bench ${covey_bench_sources})
+target_link_libraries(covey_bench PRIVATE covey::covey)
+covey_compile(covey_bench)
+add_executable(covey_bench_nothing bench/nothing.c)
+if(CMAKE_SYSTEM_NAME STREQUAL Linux AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|aarch64|AMD64|arm64")
+  target_link_options(covey_bench_nothing PRIVATE -nostdlib -static)
+endif()
