@@ -52,8 +52,8 @@ typedef struct covey_group_options {
    * window. */
   size_t max_bytes;
   uint32_t max_count; /* the same in messages; 0: no such limit */
-  int32_t
-      full; /* COVEY_FULL_...: what happens when that is used up. Drops are counted in covey_message.lost */
+  /* COVEY_FULL_...: what happens when that is used up. Drops are counted in covey_message.lost */
+  int32_t full;
   int32_t priorities;   /* 1: higher priorities are handed out first; 0: order of arrival */
   int32_t reserved0;    /* zero */
   uint64_t reserved[4]; /* zero */
@@ -106,8 +106,8 @@ typedef struct covey_send_options {
   /* To whom: exactly one of the four. */
   int64_t pid;      /* the node without a name of this process */
   const char *name; /* borrowed; the node of this name */
-  covey_peer
-      *peer; /* borrowed; as covey_message.peer. Never another process: COVEY_EPEERDIED once it is gone */
+  /* borrowed; as covey_message.peer. Never another process: COVEY_EPEERDIED once it is gone */
+  covey_peer *peer;
   const covey_message *reply_to; /* borrowed; the sender of this message: the same as its peer */
 
   const char *group; /* borrowed; NULL: "default" */
@@ -140,8 +140,8 @@ typedef enum covey_kind {
 } covey_kind;
 
 struct covey_message {
-  const void
-      *data;   /* owned by the message: a private copy, aligned to 16 bytes, a NUL behind its last byte */
+  /* owned by the message: a private copy, aligned to 16 bytes, a NUL behind its last byte */
+  const void *data;
   size_t size; /* its bytes, without that NUL */
   const char *group;    /* a view: where it was sent to; "default" for the default group */
   int32_t kind;         /* COVEY_KIND_... */

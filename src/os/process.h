@@ -50,8 +50,8 @@ typedef struct cvos_spawn_request {
   const char *const *env;    /* POSIX: NULL-terminated "K=V", the whole environment; NULL: ours as it is */
   const uint16_t *env_block; /* Windows: a ready block (sorted, two NULs at its end); NULL: ours as it is */
   const char *cwd;           /* NULL: ours */
-  cvos_handle stdio
-      [3]; /* borrowed; any of them may be the same or one of our own 0-2. CVOS_NONE: the child has no such stream */
+  /* borrowed; any of them may be the same or one of our own 0-2. CVOS_NONE: the child has no such stream */
+  cvos_handle stdio[3];
   const cvos_pass *pass; /* borrowed; targets are all different */
   size_t pass_count;
   int scope;      /* CVOS_SCOPE_... */
@@ -104,8 +104,8 @@ typedef struct cvos_status {
   uint32_t code; /* EXITED: all 32 bits on Windows (0xC0000005 ...), 8 on POSIX; else 0 */
   int signal;    /* SIGNALLED: CVOS_SIGNAL_..., else 0 */
   bool core;     /* it left a core dump */
-  int64_t
-      user_us; /* CPU time in microseconds, of it and the children it waited for (Windows: its own); -1 unknown */
+  /* CPU time in microseconds, of it and the children it waited for (Windows: its own); -1 unknown */
+  int64_t user_us;
   int64_t system_us;
   int64_t peak_bytes; /* greatest resident memory; -1 unknown */
 } cvos_status;
