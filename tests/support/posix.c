@@ -1,0 +1,370 @@
+#include "system.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#include <mach-o/dyld.h>
+#define environ (*_NSGetEnviron())
+#else
+extern char **environ;
+#endif
+
+#if defined(__linux__)
+/* Present in a program built with the leak checker only. */
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+#endif
+
+enum { DESCRIPTORS = 4096 }; /* the highest that is counted */
+
+bool test_is_wine(void)
+{
+  return false;
+}
+
+int64_t test_pid(void)
+{
+  return getpid();
+}
+
+void test_system_exit(int code)
+{
+  fflush(stderr);
+  _exit(code);
+}
+
+void test_pause(int64_t ms)
+{
+  struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000L};
+  while (nanosleep(&t, &t) != 0 && errno == EINTR) continue;
+}
+
+void test_set_env(const char *name, const char *value)
+{
+  if (value)
+    setenv(name, value, 1);
+  else
+    unsetenv(name);
+}
+
+/* ---- processes ---- */
+
+/* The letter of a process's state ('Z' for a zombie), 0 when there is no such process. */
+static char state_of(int64_t pid)
+{
+  char line[512], state = 0;
+  FILE *f;
+#if defined(__linux__)
+  const char *end;
+  snprintf(line, sizeof line, "/proc/%" PRId64 "/stat", pid);
+  f = fopen(line, "re");
+  if (!f) return 0;
+  if (fgets(line, sizeof line, f) && (end = strrchr(line, ')')) && end[1] == ' ') state = end[2];
+  fclose(f);
+#else
+  snprintf(line, sizeof line, "ps -o state= -p %" PRId64, pid);
+  f = popen(line, "r");
+  if (!f) return 0;
+  if (fgets(line, sizeof line, f)) {
+    const char *p = line + strspn(line, " ");
+    state = *p == '\n' ? 0 : *p;
+  }
+  pclose(f);
+#endif
+  return state;
+}
+
+bool test_process_alive(int64_t pid)
+{
+  char state;
+  if (pid <= 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)) return false;
+  state = state_of(pid);
+  return state != 0 && state != 'Z' && state != 'X';
+}
+
+void test_process_kill(int64_t pid)
+{
+  if (pid > 1) kill((pid_t)pid, SIGKILL);
+}
+
+int test_handle_count(void)
+{
+  int n = 0;
+  for (int fd = 0; fd < DESCRIPTORS; fd++)
+    if (fcntl(fd, F_GETFD) != -1) n++;
+  return n;
+}
+
+void test_system_list_handles(char *text, size_t capacity)
+{
+  size_t n = 0;
+  text[0] = '\0';
+  for (int fd = 0; fd < DESCRIPTORS && n + 1 < capacity; fd++) {
+    char link[64], target[128] = "";
+    ssize_t size;
+    if (fcntl(fd, F_GETFD) == -1) continue;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    size = readlink(link, target, sizeof target - 1);
+    target[size > 0 ? size : 0] = '\0';
+    n += (size_t)snprintf(text + n, capacity - n, "%d %s; ", fd, target);
+  }
+}
+
+bool test_system_leaks(void)
+{
+#if defined(__linux__)
+  return __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() != 0;
+#else
+  return false;
+#endif
+}
+
+void test_system_begin(void)
+{
+  struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+static bool no_zombie(void *pid)
+{
+  siginfo_t info = {0};
+  if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) info.si_pid = 0;
+  *(pid_t *)pid = info.si_pid;
+  return info.si_pid == 0;
+}
+
+int test_system_zombies(int64_t ms, char *text, size_t capacity)
+{
+  pid_t pid = 0;
+  size_t n = 0;
+  int count = 0;
+  text[0] = '\0';
+  if (test_wait_until(no_zombie, &pid, ms)) return 0;
+  while (!no_zombie(&pid) && waitpid(pid, NULL, 0) == pid) {
+    count++;
+    if (n + 1 < capacity) n += (size_t)snprintf(text + n, capacity - n, "%d ", (int)pid);
+  }
+  return count;
+}
+
+/* ---- the sweep: by the environment in /proc, Linux only ---- */
+
+#if defined(__linux__)
+static bool is_marked(const char *pid, const char *mark)
+{
+  char path[64], wanted[128], block[16384];
+  size_t length = (size_t)snprintf(wanted, sizeof wanted, "COVEY_TEST_MARK=%s", mark), n = 0, size;
+  FILE *f;
+  snprintf(path, sizeof path, "/proc/%s/environ", pid);
+  f = fopen(path, "re");
+  if (!f) return false;
+  size = fread(block, 1, sizeof block - 1, f);
+  fclose(f);
+  block[size] = '\0';
+  for (; n < size; n += strlen(block + n) + 1)
+    if (strncmp(block + n, wanted, length) == 0 && (block[n + length] == '\0' || block[n + length] == '.'))
+      return true;
+  return false;
+}
+
+static void describe(const char *pid, char *text, size_t capacity)
+{
+  char path[64], line[256] = "";
+  FILE *f;
+  size_t size = 0;
+  snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
+  f = fopen(path, "re");
+  if (f) {
+    size = fread(line, 1, sizeof line - 1, f);
+    fclose(f);
+  }
+  for (size_t i = 0; i < size; i++)
+    if (line[i] == '\0' || line[i] == '\n') line[i] = ' ';
+  snprintf(text, capacity, "%s %s; ", pid, line);
+}
+
+typedef struct sweep {
+  const char *mark;
+  bool kills;
+  int count;
+  char *text;
+  size_t capacity;
+} sweep;
+
+static bool nobody_left(void *arg)
+{
+  sweep *s = arg;
+  DIR *dir = opendir("/proc");
+  struct dirent *entry;
+  size_t n = 0;
+  s->count = 0;
+  s->text[0] = '\0';
+  while (dir && (entry = readdir(dir))) {
+    long pid = strtol(entry->d_name, NULL, 10);
+    if (pid <= 1 || pid == (long)getpid() || !is_marked(entry->d_name, s->mark)) continue;
+    s->count++;
+    if (n + 1 < s->capacity) {
+      describe(entry->d_name, s->text + n, s->capacity - n);
+      n = strlen(s->text);
+    }
+    if (s->kills) kill((pid_t)pid, SIGKILL);
+  }
+  if (dir) closedir(dir);
+  return s->count == 0;
+}
+
+int test_system_sweep(const char *mark, int64_t ms, char *text, size_t capacity)
+{
+  sweep s = {mark, false, 0, text, capacity};
+  char again[64];
+  int count;
+  if (test_wait_until(nobody_left, &s, ms)) return 0;
+  count = s.count;
+  s = (sweep){mark, true, 0, again, sizeof again};
+  test_wait_until(nobody_left, &s, 5000);
+  return count;
+}
+#else
+int test_system_sweep(const char *mark, int64_t ms, char *text, size_t capacity)
+{
+  (void)mark;
+  (void)ms;
+  if (capacity) text[0] = '\0';
+  return 0;
+}
+#endif
+
+/* ---- running a program ---- */
+
+/* Our environment with another mark. Freed as one block. */
+static char **environment(const char *mark)
+{
+  size_t count = 0, length = strlen("COVEY_TEST_MARK=");
+  char **env, *own;
+  while (environ[count]) count++;
+  env = malloc((count + 2) * sizeof *env + length + strlen(mark) + 1);
+  if (!env) abort();
+  own = (char *)(env + count + 2);
+  sprintf(own, "COVEY_TEST_MARK=%s", mark);
+  count = 0;
+  for (char **e = environ; *e; e++)
+    if (strncmp(*e, own, length) != 0) env[count++] = *e;
+  env[count++] = own;
+  env[count] = NULL;
+  return env;
+}
+
+static bool start(const char *const *argv, const char *output, const char *mark, pid_t *ret_pid)
+{
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  char **env = mark ? environment(mark) : NULL;
+  int r;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  r = posix_spawn(ret_pid, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv,
+                  env ? env : environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  free(env);
+  return r == 0;
+}
+
+static bool has_ended(void *pid)
+{
+  siginfo_t info = {0};
+  if (waitid(P_PID, (id_t) * (pid_t *)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return true;
+  return info.si_pid != 0;
+}
+
+bool test_system_run(const char *const *argv, const char *output, const char *mark, int64_t ms,
+                     test_ended *ret)
+{
+  pid_t pid = 0;
+  int status = 0;
+  if (!start(argv, output, mark, &pid)) return false;
+  ret->timed_out = !test_wait_until(has_ended, &pid, ms);
+  kill(-pid, SIGKILL); /* before it is reaped: the number of its group cannot be a stranger's */
+  while (waitpid(pid, &status, 0) == -1 && errno == EINTR) continue;
+  ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  ret->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  return true;
+}
+
+/* ---- files ---- */
+
+bool test_system_temp(char *path, size_t capacity)
+{
+  const char *tmp = getenv("TMPDIR");
+  if (!tmp || *tmp != '/') tmp = "/tmp";
+  size_t n = strlen(tmp);
+  while (n > 1 && tmp[n - 1] == '/') n--;
+  if (n >= capacity) return false;
+  memcpy(path, tmp, n);
+  path[n] = '\0';
+  return true;
+}
+
+bool test_system_program(char *path, size_t capacity)
+{
+#if defined(__APPLE__)
+  uint32_t size = (uint32_t)capacity;
+  return _NSGetExecutablePath(path, &size) == 0;
+#elif defined(__FreeBSD__)
+  ssize_t n = readlink("/proc/curproc/file", path, capacity - 1);
+#else
+  ssize_t n = readlink("/proc/self/exe", path, capacity - 1);
+#endif
+#if !defined(__APPLE__)
+  if (n <= 0) return false;
+  path[n] = '\0';
+  return true;
+#endif
+}
+
+bool test_system_make_dir(const char *path)
+{
+  return mkdir(path, 0700) == 0;
+}
+
+bool test_system_remove(const char *path)
+{
+  struct stat st;
+  DIR *dir;
+  struct dirent *entry;
+  bool all = true;
+  if (lstat(path, &st) != 0) return errno == ENOENT;
+  if (!S_ISDIR(st.st_mode)) return unlink(path) == 0;
+  chmod(path, 0700);
+  dir = opendir(path);
+  if (!dir) return false;
+  while ((entry = readdir(dir))) {
+    char inner[2048];
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) >= (int)sizeof inner)
+      all = false;
+    else if (!test_system_remove(inner))
+      all = false;
+  }
+  closedir(dir);
+  return rmdir(path) == 0 && all;
+}
+
+FILE *test_system_open(const char *path, const char *mode)
+{
+  return fopen(path, mode);
+}

@@ -1,0 +1,214 @@
+/* tests/support/test.h: what every test file includes, beside the header of the thing under test.
+ *
+ *   TEST(queue, keeps_order)
+ *   {
+ *     REQUIRE_OK(cvy_queue_init(&q, 1024));
+ *     CHECK_UINT(cvy_queue_count(&q), 0);
+ *   }
+ *
+ * One text, two runners: Criterion (COVEY_TEST_CRITERION, set by the build) and the stand-in of standin.c, where Criterion cannot go
+ * (ThreadSanitizer, MSVC, macOS without it, UBSan under wine). Both run each test in a process of its own, with a deadline for it and
+ * for all that it started, and close with the line "N passed, N failed, N skipped".
+ *
+ * CHECK... notes a failure and goes on; REQUIRE... notes it and ends the test. Both work in every thread: in one that test_thread_start
+ * made REQUIRE ends that thread, in one of the library's own it ends the process (as a failure). In a forked child either ends the
+ * child with code 99: it never touches the runner. A failure is written to stderr at once, so that a hang behind it hides nothing.
+ *
+ * After each test the runner looks for what it left: zombies, temporary directories that cannot be removed, leaked memory
+ * (sanitizers), and, when test_no_handles_lost() was called, descriptors or handles. What still runs is ended and counts as a failure. */
+#ifndef COVEY_TESTS_TEST_H
+#define COVEY_TESTS_TEST_H
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <covey/base.h>
+#include <covey/error.h>
+
+/* The deadline of a test that names none, in seconds. Wine starts a process in 50 ms, under load in seconds. */
+#define TEST_LIMIT_DEFAULT 60
+
+#define TEST(suite, name) TEST_LIMIT(suite, name, TEST_LIMIT_DEFAULT)
+
+typedef struct test_case {
+  const char *suite;
+  const char *name;
+  int limit; /* seconds; scaled by COVEY_TEST_SCALE (stand-in only) */
+  void (*body)(void);
+  struct test_case *next;
+} test_case;
+
+#if defined(COVEY_TEST_CRITERION)
+#include <criterion/criterion.h>
+/* Hands body to the common frame and its outcome to Criterion. */
+void test_criterion(const test_case *test);
+#define TEST_LIMIT(suite_, name_, seconds)                                                                   \
+  static void test_body_##suite_##_##name_(void);                                                            \
+  Test(suite_, name_, .timeout = (seconds))                                                                  \
+  {                                                                                                          \
+    test_case test = {#suite_, #name_, (seconds), test_body_##suite_##_##name_, NULL};                       \
+    test_criterion(&test);                                                                                   \
+  }                                                                                                          \
+  static void test_body_##suite_##_##name_(void)
+#else
+void test_register(test_case *test);
+#if defined(_MSC_VER)
+#pragma section(".CRT$XCU", read)
+#define TEST_AT_START(function)                                                                              \
+  static void __cdecl function(void);                                                                        \
+  __declspec(allocate(".CRT$XCU")) void(__cdecl * function##_at_start)(void) = function;                     \
+  static void __cdecl function(void)
+#else
+#define TEST_AT_START(function)                                                                              \
+  __attribute__((constructor)) static void function(void);                                                   \
+  static void function(void)
+#endif
+#define TEST_LIMIT(suite_, name_, seconds)                                                                   \
+  static void test_body_##suite_##_##name_(void);                                                            \
+  TEST_AT_START(test_register_##suite_##_##name_)                                                            \
+  {                                                                                                          \
+    static test_case test = {#suite_, #name_, (seconds), test_body_##suite_##_##name_, NULL};                \
+    test_register(&test);                                                                                    \
+  }                                                                                                          \
+  static void test_body_##suite_##_##name_(void)
+#endif
+
+/* ---- checks ---- */
+
+#define CHECK(expr)   ((void)((expr) || test_fail(TEST_HERE, false, "%s is false", #expr)))
+#define REQUIRE(expr) ((void)((expr) || test_fail(TEST_HERE, true, "%s is false", #expr)))
+
+/* Both sides are evaluated once and shown. */
+#define CHECK_INT(a, b)       ((void)test_int(TEST_HERE, #a, #b, (a), (b)))
+#define CHECK_UINT(a, b)      ((void)test_uint(TEST_HERE, #a, #b, (a), (b)))
+#define CHECK_STR(a, b)       ((void)test_str(TEST_HERE, #a, #b, (a), (b)))
+#define CHECK_MEM(a, b, size) ((void)test_mem(TEST_HERE, #a, #b, (a), (b), (size)))
+
+/* A call of the library: CHECK_ERR wants exactly this code, CHECK_OK and REQUIRE_OK want 0 or a count. On failure both codes are
+ * shown by name, and what covey_last_failure() says. */
+#define CHECK_ERR(call, code)   ((void)test_err(TEST_HERE, false, #call, (call), (code)))
+#define REQUIRE_ERR(call, code) ((void)test_err(TEST_HERE, true, #call, (call), (code)))
+#define CHECK_OK(call)          ((void)test_ok(TEST_HERE, false, #call, (call)))
+#define REQUIRE_OK(call)        ((void)test_ok(TEST_HERE, true, #call, (call)))
+
+/* A failure with a text of its own. */
+#define TEST_FAIL(...) ((void)test_fail(TEST_HERE, false, __VA_ARGS__))
+
+/* Ends the test here as skipped, with a reason that a reader of the log understands. Only on the test's own thread. */
+#define TEST_SKIP(reason) test_skip(reason)
+
+#define TEST_HERE __FILE__, __LINE__
+
+#if defined(__GNUC__)
+#define TEST_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define TEST_PRINTF(text, first)
+#endif
+
+/* The functions behind the macros; each returns whether the check held. */
+bool test_fail(const char *file, int line, bool ends, const char *format, ...) TEST_PRINTF(4, 5);
+bool test_int(const char *file, int line, const char *a, const char *b, int64_t left, int64_t right);
+bool test_uint(const char *file, int line, const char *a, const char *b, uint64_t left, uint64_t right);
+bool test_str(const char *file, int line, const char *a, const char *b, const char *left, const char *right);
+bool test_mem(const char *file, int line, const char *a, const char *b, const void *left, const void *right,
+              size_t size);
+bool test_err(const char *file, int line, bool ends, const char *call, int64_t got, int wanted);
+bool test_ok(const char *file, int line, bool ends, const char *call, int64_t got);
+void test_skip(const char *reason);
+
+/* A line on stderr, with the name of the test before it. Any thread. */
+void test_log(const char *format, ...) TEST_PRINTF(1, 2);
+
+/* Number of failures so far, in all threads. */
+int test_failures(void);
+
+/* ---- the system ---- */
+
+bool test_is_windows(void);
+bool test_is_wine(void); /* Windows programs only */
+
+/* Milliseconds of the monotonic clock. */
+int64_t test_now(void);
+
+/* Gives up the processor for ms milliseconds. For the inside of a test thread that plays a slow party; never to give something time. */
+void test_pause(int64_t ms);
+
+/* Waits, in small steps, until met(arg) holds, at most ms. Only for facts that no event tells. Returns whether it held. */
+bool test_wait_until(bool (*met)(void *arg), void *arg, int64_t ms);
+
+int64_t test_pid(void);
+
+/* Whether a process of that number runs; a zombie does not. */
+bool test_process_alive(int64_t pid);
+
+/* The same for its end: waits at most ms until it is dead. */
+bool test_process_gone(int64_t pid, int64_t ms);
+
+/* Ends a process at once, if it runs: for the clean-up of tests. */
+void test_process_kill(int64_t pid);
+
+/* Open descriptors or handles of this process; -1 where the system cannot tell. */
+int test_handle_count(void);
+
+/* From here to the end of the test the count must not grow: it is compared when the body has returned, for at most 5 s, and what is
+ * too much is listed. Does nothing where the system cannot tell. */
+void test_no_handles_lost(void);
+
+/* ---- programs and files; every returned text is a view, valid until the end of the test ---- */
+
+/* The path of covey_test_helper: COVEY_TEST_HELPER, else beside this program. */
+const char *test_helper(void);
+
+/* The path of this test program itself. */
+const char *test_program(void);
+
+/* A private directory, made at the first call, removed with all it holds at the end of the test. Short enough for a socket's path. */
+const char *test_temp_dir(void);
+
+/* A text made by printf's rules. */
+char *test_format(const char *format, ...) TEST_PRINTF(1, 2);
+
+/* The whole file with a NUL behind it; NULL when it cannot be read. ret_size may be NULL. */
+char *test_read_file(const char *path, size_t *ret_size);
+
+/* Makes or replaces a file; it must succeed. */
+void test_write_file(const char *path, const void *data, size_t size);
+bool test_file_exists(const char *path);
+
+/* Sets a variable of this process's environment; value NULL removes it. */
+void test_set_env(const char *name, const char *value);
+
+/* How a program ended that test_run started. */
+typedef struct test_ended {
+  int64_t code;   /* exit code, 32 bits on Windows; -1 when it did not end by itself */
+  int signal;     /* POSIX: the signal that ended it, else 0 */
+  bool timed_out; /* it was killed at the deadline, with its tree */
+  size_t size;    /* of output */
+  char *output;   /* stdout and stderr together, a NUL behind; a view */
+} test_ended;
+
+/* Runs a program with the support's own means (not the library's), stdin empty, and waits at most ms. argv[0] is its path. */
+test_ended test_run(const char *const *argv, int64_t ms);
+
+/* ---- threads ---- */
+
+typedef struct test_thread test_thread;
+
+/* Starts a thread in which checks may be used; it must succeed. Join each before the test ends. */
+test_thread *test_thread_start(void (*function)(void *), void *arg);
+void test_thread_join(test_thread *thread);
+
+/* A number that any thread may add to and read. */
+typedef struct test_counter {
+  int64_t value;
+} test_counter;
+int64_t test_add(test_counter *counter, int64_t n); /* returns the new value; n = 0 reads */
+
+#endif

@@ -1,0 +1,302 @@
+#include "system.h"
+#include "win32/detail/windows.h"
+
+#include <winternl.h>
+
+enum { PATH = 1024 };
+
+static bool wide(const char *text, WCHAR *out, int capacity)
+{
+  return MultiByteToWideChar(CP_UTF8, 0, text, -1, out, capacity) > 0;
+}
+
+static bool narrow(const WCHAR *text, char *out, size_t capacity)
+{
+  return WideCharToMultiByte(CP_UTF8, 0, text, -1, out, (int)capacity, NULL, NULL) > 0;
+}
+
+bool test_is_wine(void)
+{
+  HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+  return ntdll && GetProcAddress(ntdll, "wine_get_version");
+}
+
+int64_t test_pid(void)
+{
+  return (int64_t)GetCurrentProcessId();
+}
+
+void test_system_exit(int code)
+{
+  fflush(stderr);
+  TerminateProcess(GetCurrentProcess(), (UINT)code);
+}
+
+void test_pause(int64_t ms)
+{
+  Sleep((DWORD)ms);
+}
+
+void test_set_env(const char *name, const char *value)
+{
+  WCHAR n[256], v[8192];
+  char both[8448];
+  if (!wide(name, n, 256) || (value && !wide(value, v, 8192))) return;
+  SetEnvironmentVariableW(n, value ? v : NULL);
+  snprintf(both, sizeof both, "%s=%s", name, value ? value : "");
+  _putenv(both); /* the C runtime's own copy, which getenv reads */
+}
+
+/* ---- processes ---- */
+
+bool test_process_alive(int64_t pid)
+{
+  HANDLE process = OpenProcess(SYNCHRONIZE, FALSE, (DWORD)pid);
+  bool alive = process && WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+  if (process) CloseHandle(process);
+  return alive;
+}
+
+void test_process_kill(int64_t pid)
+{
+  HANDLE process = OpenProcess(PROCESS_TERMINATE, FALSE, (DWORD)pid);
+  if (!process) return;
+  TerminateProcess(process, 137);
+  CloseHandle(process);
+}
+
+/* Wine answers 0 to GetProcessHandleCount, so its handles are tried one by one. */
+enum { HANDLES = 4096 };
+
+static HANDLE nth_handle(int n)
+{
+  return (HANDLE)(intptr_t)(n * 4);
+}
+
+int test_handle_count(void)
+{
+  DWORD count = 0, flags;
+  if (GetProcessHandleCount(GetCurrentProcess(), &count) && count > 0) return (int)count;
+  count = 0;
+  for (int i = 1; i < HANDLES; i++)
+    if (GetHandleInformation(nth_handle(i), &flags)) count++;
+  return count ? (int)count : -1;
+}
+
+void test_system_list_handles(char *text, size_t capacity)
+{
+  size_t n = 0;
+  DWORD flags;
+  text[0] = '\0';
+  for (int i = 1; i < HANDLES && n + 1 < capacity; i++)
+    if (GetHandleInformation(nth_handle(i), &flags)) {
+      DWORD type = GetFileType(nth_handle(i));
+      n += (size_t)snprintf(text + n, capacity - n, "0x%x%s ", i * 4,
+                            type == FILE_TYPE_PIPE   ? " pipe"
+                            : type == FILE_TYPE_DISK ? " file"
+                            : type == FILE_TYPE_CHAR ? " char"
+                                                     : "");
+    }
+}
+
+bool test_system_leaks(void)
+{
+  return false;
+}
+
+/* The job that ends what a test started when the test's process ends: its only handle lives in that process. */
+static HANDLE make_job(void)
+{
+  JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
+  HANDLE job = CreateJobObjectW(NULL, NULL);
+  if (!job) return NULL;
+  memset(&limits, 0, sizeof limits);
+  limits.BasicLimitInformation.LimitFlags =
+      JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_BREAKAWAY_OK;
+  SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limits, sizeof limits);
+  return job;
+}
+
+void test_system_begin(void)
+{
+  HANDLE job = make_job();
+  SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
+  if (job) AssignProcessToJobObject(job, GetCurrentProcess());
+}
+
+int test_system_zombies(int64_t ms, char *text, size_t capacity)
+{
+  (void)ms;
+  if (capacity) text[0] = '\0';
+  return 0;
+}
+
+/* The job has ended them already. */
+int test_system_sweep(const char *mark, int64_t ms, char *text, size_t capacity)
+{
+  (void)mark;
+  (void)ms;
+  if (capacity) text[0] = '\0';
+  return 0;
+}
+
+/* ---- running a program ---- */
+
+/* One command line from argv, by the rules of the C runtime: quotes around each argument, backslashes before a quote doubled. */
+static char *command_line(const char *const *argv)
+{
+  size_t size = 1, n = 0;
+  char *line;
+  for (size_t i = 0; argv[i]; i++) size += 2 * strlen(argv[i]) + 3;
+  line = malloc(size);
+  if (!line) abort();
+  for (size_t i = 0; argv[i]; i++) {
+    size_t backslashes = 0;
+    if (i) line[n++] = ' ';
+    line[n++] = '"';
+    for (const char *c = argv[i]; *c; c++) {
+      backslashes = *c == '\\' ? backslashes + 1 : backslashes;
+      if (*c == '"')
+        for (size_t k = 0; k <= backslashes; k++) line[n++] = '\\';
+      if (*c != '\\') backslashes = 0;
+      line[n++] = *c;
+    }
+    while (backslashes--) line[n++] = '\\';
+    line[n++] = '"';
+  }
+  line[n] = '\0';
+  return line;
+}
+
+/* Starts argv suspended, with the outputs into a file, inside job. */
+static bool start(const char *const *argv, const char *output, HANDLE job, PROCESS_INFORMATION *ret)
+{
+  SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
+  STARTUPINFOEXW info;
+  HANDLE list[2];
+  SIZE_T size = 0;
+  WCHAR path[PATH], *line;
+  char *text = command_line(argv);
+  int count = (int)strlen(text) + 1;
+  bool started = false;
+  memset(&info, 0, sizeof info);
+  line = malloc((size_t)count * sizeof *line);
+  if (!line || !wide(text, line, count) || !wide(output, path, PATH)) abort();
+  free(text);
+  list[0] = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING,
+                        0, NULL);
+  list[1] =
+      CreateFileW(path, FILE_APPEND_DATA | SYNCHRONIZE,
+                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, &inherited, CREATE_ALWAYS, 0, NULL);
+  InitializeProcThreadAttributeList(NULL, 1, 0, &size);
+  info.lpAttributeList = malloc(size);
+  if (info.lpAttributeList && InitializeProcThreadAttributeList(info.lpAttributeList, 1, 0, &size)) {
+    UpdateProcThreadAttribute(info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list, sizeof list,
+                              NULL, NULL);
+    info.StartupInfo.cb = sizeof info;
+    info.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    info.StartupInfo.hStdInput = list[0];
+    info.StartupInfo.hStdOutput = info.StartupInfo.hStdError = list[1];
+    started = CreateProcessW(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT,
+                             NULL, NULL, &info.StartupInfo, ret);
+    DeleteProcThreadAttributeList(info.lpAttributeList);
+  }
+  if (started) {
+    AssignProcessToJobObject(job, ret->hProcess);
+    ResumeThread(ret->hThread);
+    CloseHandle(ret->hThread);
+  }
+  free(info.lpAttributeList);
+  free(line);
+  if (list[0] != INVALID_HANDLE_VALUE) CloseHandle(list[0]);
+  if (list[1] != INVALID_HANDLE_VALUE) CloseHandle(list[1]);
+  return started;
+}
+
+bool test_system_run(const char *const *argv, const char *output, const char *mark, int64_t ms,
+                     test_ended *ret)
+{
+  PROCESS_INFORMATION process;
+  HANDLE job = make_job();
+  DWORD code = 0;
+  (void)mark;
+  if (!job) return false;
+  if (!start(argv, output, job, &process)) {
+    CloseHandle(job);
+    return false;
+  }
+  ret->timed_out = WaitForSingleObject(process.hProcess, (DWORD)ms) == WAIT_TIMEOUT;
+  TerminateJobObject(job, 137);
+  WaitForSingleObject(process.hProcess, INFINITE);
+  GetExitCodeProcess(process.hProcess, &code);
+  ret->code = ret->timed_out ? -1 : (int64_t)code;
+  ret->signal = 0;
+  CloseHandle(process.hProcess);
+  CloseHandle(job);
+  return true;
+}
+
+/* ---- files ---- */
+
+bool test_system_temp(char *path, size_t capacity)
+{
+  WCHAR w[PATH];
+  DWORD n = GetTempPathW(PATH, w);
+  if (n == 0 || n >= PATH) return false;
+  while (n > 3 && (w[n - 1] == '\\' || w[n - 1] == '/')) w[--n] = 0;
+  return narrow(w, path, capacity);
+}
+
+bool test_system_program(char *path, size_t capacity)
+{
+  WCHAR w[PATH];
+  DWORD n = GetModuleFileNameW(NULL, w, PATH);
+  return n > 0 && n < PATH && narrow(w, path, capacity);
+}
+
+bool test_system_make_dir(const char *path)
+{
+  WCHAR w[PATH];
+  return wide(path, w, PATH) && CreateDirectoryW(w, NULL);
+}
+
+static bool remove_wide(const WCHAR *path)
+{
+  DWORD attributes = GetFileAttributesW(path);
+  WCHAR inner[PATH];
+  WIN32_FIND_DATAW entry;
+  HANDLE find;
+  bool all = true;
+  if (attributes == INVALID_FILE_ATTRIBUTES) return GetLastError() == ERROR_FILE_NOT_FOUND;
+  if (attributes & FILE_ATTRIBUTE_READONLY) SetFileAttributesW(path, FILE_ATTRIBUTE_NORMAL);
+  if (!(attributes & FILE_ATTRIBUTE_DIRECTORY)) return DeleteFileW(path);
+  if (attributes & FILE_ATTRIBUTE_REPARSE_POINT) return RemoveDirectoryW(path);
+  if (wcslen(path) + 3 >= PATH) return false;
+  wcscat(wcscpy(inner, path), L"\\*");
+  find = FindFirstFileW(inner, &entry);
+  if (find == INVALID_HANDLE_VALUE) return false;
+  do {
+    if (wcscmp(entry.cFileName, L".") == 0 || wcscmp(entry.cFileName, L"..") == 0) continue;
+    if (wcslen(path) + wcslen(entry.cFileName) + 2 >= PATH) {
+      all = false;
+      continue;
+    }
+    wcscat(wcscat(wcscpy(inner, path), L"\\"), entry.cFileName);
+    if (!remove_wide(inner)) all = false;
+  } while (FindNextFileW(find, &entry));
+  FindClose(find);
+  return RemoveDirectoryW(path) && all;
+}
+
+bool test_system_remove(const char *path)
+{
+  WCHAR w[PATH];
+  return wide(path, w, PATH) && remove_wide(w);
+}
+
+FILE *test_system_open(const char *path, const char *mode)
+{
+  WCHAR w[PATH], m[8];
+  if (!wide(path, w, PATH) || !wide(mode, m, 8)) return NULL;
+  return _wfopen(w, m);
+}
