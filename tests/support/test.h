@@ -106,7 +106,9 @@ void test_register(test_case *test);
 
 #define TEST_HERE __FILE__, __LINE__
 
-#if defined(__GNUC__)
+#if defined(__MINGW_PRINTF_FORMAT)
+#define TEST_PRINTF(text, first) __attribute__((format(__MINGW_PRINTF_FORMAT, text, first)))
+#elif defined(__GNUC__)
 #define TEST_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define TEST_PRINTF(text, first)
