@@ -6,7 +6,8 @@
  *    | u8   | u8    | u16    | u32    | u64            |
  *    +------+-------+--------+--------+----------------+----------
  *
- * A byte 0 in the place of a header is a doorbell, alone. flags: bits 0-2 priority, 3 MORE, 4 HANDLES, 5 WANT_ACK, 6-7 zero.
+ * A byte 0 in the place of a header is a doorbell, alone. flags: bits 0-2 priority, 3 MORE, 4 HANDLES, 5 WANT_ACK, 6-7 zero; all FRAG of
+ * one message have the same, but for MORE.
  * Pure: no memory is ever taken here. Messages are put together by core/intake.h. */
 #ifndef COVEY_CORE_FRAME_H
 #define COVEY_CORE_FRAME_H
@@ -96,10 +97,9 @@ typedef struct cvy_chunk {
 
 typedef struct cvy_decoder {
   cvy_header header;
-  uint8_t begin[CVY_HEADER +
-                CVY_PREFIX]; /* a header, and the first bytes of a message's body, that came in parts */
+  uint8_t begin[CVY_HEADER];        /* a header, or the first bytes of a message, that came in parts */
   uint8_t control[CVY_CONTROL_MAX]; /* a small body that came in parts */
-  uint32_t have;                    /* bytes in begin */
+  uint32_t have;                    /* bytes gathered in begin or control */
   uint32_t done;                    /* bytes of the body that are dealt with */
   uint32_t state;
   int error;   /* sticky */

@@ -1,0 +1,163 @@
+#include "core/queue.h"
+#include "core/mem.h"
+
+#include <string.h>
+
+#define ITEM_HEAD ((sizeof(cvy_item) + 15) & ~(size_t)15)
+
+cvy_item *cvy_item_new(uint64_t capacity)
+{
+  if (capacity > SIZE_MAX - ITEM_HEAD - 1) return NULL;
+  cvy_item *item = cvy_alloc(ITEM_HEAD + (size_t)capacity + 1);
+  if (!item) return NULL;
+  memset(item, 0, sizeof *item);
+  item->capacity = capacity;
+  return item;
+}
+
+int cvy_item_grow(cvy_item **item, uint64_t capacity)
+{
+  if (capacity <= (*item)->capacity) return 0;
+  if (capacity > SIZE_MAX - ITEM_HEAD - 1) return COVEY_ENOMEM;
+  cvy_item *larger = cvy_realloc(*item, ITEM_HEAD + (size_t)capacity + 1);
+  if (!larger) return COVEY_ENOMEM;
+  larger->capacity = capacity;
+  *item = larger;
+  return 0;
+}
+
+uint8_t *cvy_item_data(cvy_item *item)
+{
+  return (uint8_t *)item + ITEM_HEAD;
+}
+
+int cvy_item_priority(const cvy_item *item)
+{
+  return item->flags & 7;
+}
+
+uint64_t cvy_item_charge(const cvy_item *item)
+{
+  return item->size + CVY_CHARGE_FIXED;
+}
+
+void cvy_item_free(cvy_item *item)
+{
+  cvy_free(item);
+}
+
+void cvy_queue_init(cvy_queue *q, uint64_t max_bytes, uint64_t max_count, bool ordered)
+{
+  memset(q, 0, sizeof *q);
+  q->max_bytes = max_bytes ? max_bytes : UINT64_MAX;
+  q->max_count = max_count ? max_count : UINT64_MAX;
+  q->ordered = ordered;
+}
+
+bool cvy_queue_fits(const cvy_queue *q, uint64_t size)
+{
+  if (q->count == 0) return true;
+  if (q->count >= q->max_count || q->bytes >= q->max_bytes) return false;
+  uint64_t room = q->max_bytes - q->bytes;
+  return room >= CVY_CHARGE_FIXED && room - CVY_CHARGE_FIXED >= size;
+}
+
+static void append(cvy_queue *q, int n, cvy_item *item)
+{
+  item->next = NULL;
+  if (q->level[n].last)
+    q->level[n].last->next = item;
+  else
+    q->level[n].first = item;
+  q->level[n].last = item;
+  q->used = (uint8_t)(q->used | 1u << n);
+  q->bytes += cvy_item_charge(item);
+  q->count++;
+}
+
+void cvy_queue_push(cvy_queue *q, cvy_item *item)
+{
+  append(q, q->ordered ? cvy_item_priority(item) : 0, item);
+}
+
+static int highest(const cvy_queue *q)
+{
+  int n = 7;
+  while (!(q->used & 1u << n)) n--;
+  return n;
+}
+
+static int lowest(const cvy_queue *q)
+{
+  int n = 0;
+  while (!(q->used & 1u << n)) n++;
+  return n;
+}
+
+static cvy_item *unlink_first(cvy_queue *q, int n)
+{
+  cvy_item *item = q->level[n].first;
+  q->level[n].first = item->next;
+  if (!item->next) {
+    q->level[n].last = NULL;
+    q->used = (uint8_t)(q->used & ~(1u << n));
+  }
+  item->next = NULL;
+  q->bytes -= cvy_item_charge(item);
+  q->count--;
+  return item;
+}
+
+cvy_item *cvy_queue_take(cvy_queue *q)
+{
+  if (q->count == 0) return NULL;
+  cvy_item *item = unlink_first(q, highest(q));
+  item->lost = q->gap;
+  q->gap = 0;
+  return item;
+}
+
+const cvy_item *cvy_queue_peek(const cvy_queue *q)
+{
+  return q->count ? q->level[highest(q)].first : NULL;
+}
+
+cvy_item *cvy_queue_evict(cvy_queue *q, uint64_t size)
+{
+  cvy_item *list = NULL, **end = &list;
+  while (!cvy_queue_fits(q, size)) {
+    *end = unlink_first(q, lowest(q));
+    end = &(*end)->next;
+    q->gap++;
+  }
+  return list;
+}
+
+void cvy_queue_skip(cvy_queue *q, uint64_t n)
+{
+  q->gap += n;
+}
+
+cvy_item *cvy_queue_remove(cvy_queue *q, const void *owner)
+{
+  cvy_item *list = NULL, **end = &list;
+  for (int n = 7; n >= 0; n--) {
+    cvy_item *item = q->level[n].first;
+    q->level[n].first = q->level[n].last = NULL;
+    q->used = (uint8_t)(q->used & ~(1u << n));
+    while (item) {
+      cvy_item *next = item->next;
+      q->bytes -= cvy_item_charge(item);
+      q->count--;
+      item->next = NULL;
+      if (owner && item->owner != owner) {
+        append(q, n, item);
+      } else {
+        *end = item;
+        end = &item->next;
+      }
+      item = next;
+    }
+  }
+  return list;
+}
