@@ -1,0 +1,1 @@
+#error "<alloca.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<dirent.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<dlfcn.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<getopt.h> is not available to cl.exe"

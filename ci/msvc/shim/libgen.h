@@ -1,0 +1,1 @@
+#error "<libgen.h> is not available to cl.exe"

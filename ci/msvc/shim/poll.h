@@ -1,0 +1,1 @@
+#error "<poll.h> is not available to cl.exe"

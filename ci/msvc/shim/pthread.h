@@ -1,0 +1,1 @@
+#error "<pthread.h> is not available to cl.exe"

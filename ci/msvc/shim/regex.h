@@ -1,0 +1,1 @@
+#error "<regex.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<sched.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<semaphore.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<stdatomic.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<strings.h> is not available to cl.exe"

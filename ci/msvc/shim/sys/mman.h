@@ -1,0 +1,1 @@
+#error "<sys/mman.h> is not available to cl.exe"

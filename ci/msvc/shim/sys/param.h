@@ -1,0 +1,1 @@
+#error "<sys/param.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<sys/select.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<sys/socket.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<sys/time.h> is not available to cl.exe"

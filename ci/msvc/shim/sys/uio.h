@@ -1,0 +1,1 @@
+#error "<sys/uio.h> is not available to cl.exe"

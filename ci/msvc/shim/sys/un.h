@@ -1,0 +1,1 @@
+#error "<sys/un.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<sys/wait.h> is not available to cl.exe"

@@ -1,0 +1,1 @@
+#error "<threads.h> is not available to cl.exe"

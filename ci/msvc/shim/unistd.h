@@ -1,0 +1,1 @@
+#error "<unistd.h> is not available to cl.exe"

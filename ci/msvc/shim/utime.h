@@ -1,0 +1,1 @@
+#error "<utime.h> is not available to cl.exe"
