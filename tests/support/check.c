@@ -324,6 +324,20 @@ const char *test_helper(void)
                      test_is_windows() ? ".exe" : "");
 }
 
+bool test_is_pattern(const void *data, size_t size, uint64_t from)
+{
+  const unsigned char *p = data;
+  for (size_t i = 0; i < size; i++)
+    if (p[i] != (from + i) % 251) return false;
+  return true;
+}
+
+void test_make_pattern(void *ret_data, size_t size, uint64_t from)
+{
+  unsigned char *p = ret_data;
+  for (size_t i = 0; i < size; i++) p[i] = (unsigned char)((from + i) % 251);
+}
+
 test_ended test_run(const char *const *argv, int64_t ms)
 {
   test_ended ended = {.code = -1};

@@ -171,6 +171,10 @@ const char *test_helper(void);
 /* The path of this test program itself. */
 const char *test_program(void);
 
+/* Whether data is what the helper's "out" and "err" write from byte from on, and "count" expects: byte i is i modulo 251. */
+bool test_is_pattern(const void *data, size_t size, uint64_t from);
+void test_make_pattern(void *ret_data, size_t size, uint64_t from);
+
 /* A private directory, made at the first call, removed with all it holds at the end of the test. Short enough for a socket's path. */
 const char *test_temp_dir(void);
 

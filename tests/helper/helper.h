@@ -1,0 +1,90 @@
+/* tests/helper/helper.h: covey_test_helper, the one program that plays every child in every test.
+ *
+ *   covey_test_helper BEHAVIOUR [ARGUMENT...]
+ *
+ * main.c holds the behaviours that need no system, each a function in a table; posix.c and win32.c are twins that hold what they are
+ * built of. A further file adds a table of its own to helper_tables (main.c). Everything is written at once, without buffers, so that a
+ * test may wait for a line. Nothing lasts for ever: what hangs, hangs for 10 minutes and ends with code 9. */
+#ifndef COVEY_TESTS_HELPER_H
+#define COVEY_TESTS_HELPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* argv[0] is the behaviour's name. Returns the exit code. */
+typedef struct helper_behaviour {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *usage;
+} helper_behaviour;
+
+/* Exit codes of the helper's own. */
+enum {
+  HELPER_STOPPED = 7,    /* asked to stop, and did */
+  HELPER_TIRED = 9,      /* hung for 10 minutes */
+  HELPER_EARLY_END = 21, /* stdin ended before it should */
+  HELPER_NO_OUTPUT = 22, /* a stream cannot be written */
+  HELPER_NO_START = 23,  /* a grandchild cannot be started */
+  HELPER_NOT_HERE = 24,  /* this system has no such thing */
+  HELPER_USAGE = 25
+};
+
+/* Runs one behaviour in this process; argv[0] is its name. */
+int helper_run(int argc, char **argv);
+
+/* printf to a stream (1, 2), written whole; ends the program with HELPER_NO_OUTPUT when that fails. */
+void helper_print(int stream, const char *format, ...);
+void helper_write(int stream, const void *data, size_t size);
+
+/* Byte number i of the endless pattern that out, err and count speak of: i modulo 251. */
+void helper_pattern(unsigned char *data, size_t size, uint64_t from);
+
+/* ---- twins ---- */
+
+/* Before anything else: streams without translation; the arguments in UTF-8 (WTF-8 on Windows, raw bytes on POSIX). */
+void helper_begin(int *argc, char ***argv);
+
+/* Bytes read, 0 at the end or when the stream is closed. Bytes written, or -1. */
+int64_t helper_system_read(void *data, size_t size);
+int64_t helper_system_write(int stream, const void *data, size_t size);
+void helper_close(int stream);
+bool helper_is_terminal(int stream);
+
+void helper_pause(int64_t ms);
+int64_t helper_now(void); /* ms, monotonic */
+int64_t helper_cpu(void); /* ms of user CPU time of this process */
+int64_t helper_pid(void);
+int64_t helper_parent(void);
+
+/* The n-th "NAME=value" of the environment, NULL behind the last; the value of a name, NULL when unset. Valid until the next call. */
+const char *helper_variable(size_t n);
+const char *helper_value(const char *name);
+const char *helper_cwd(void);
+
+/* Ends this process: at once with a 32-bit code; by a fault; by abort(); by a signal (returns when there is none). */
+void helper_exit(uint32_t code);
+void helper_crash(void);
+void helper_signal(int number);
+
+/* A polite request (TERM, INT, HUP; CTRL_C, CTRL_BREAK, CTRL_CLOSE) is ignored, or answered: it writes text to stdout (NULL: nothing),
+ * waits ms and exits with code. */
+void helper_ignore_requests(void);
+void helper_answer_requests(const char *text, int64_t ms, int code);
+
+/* Starts this program again with another behaviour. Returns its pid, -1 on failure. */
+enum {
+  HELPER_QUIET = 1,   /* it holds none of our streams */
+  HELPER_SESSION = 2, /* own session (POSIX); own console group, no console (Windows) */
+  HELPER_ESCAPE =
+      4 /* double fork, so that its parent is gone; CREATE_BREAKAWAY_FROM_JOB where the job allows it */
+};
+int64_t helper_start(int argc, const char *const *argv, unsigned flags);
+
+/* "handles": writes what is open beyond 0-2, or, with arguments, which of these numbers (values) are open. "signals": which are blocked
+ * and ignored. "group": process group and session. */
+int helper_handles(int argc, char **argv);
+int helper_signals(int argc, char **argv);
+int helper_group(int argc, char **argv);
+
+#endif

@@ -1,0 +1,297 @@
+#include "helper.h"
+#include "win32/detail/windows.h"
+
+#include <shellapi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tlhelp32.h>
+
+/* UTF-16 to WTF-8, written without the library's own converter, which is under test. */
+static char *to_utf8(const WCHAR *text)
+{
+  size_t count = wcslen(text), n = 0;
+  unsigned char *out = malloc(count * 3 + 1);
+  if (!out) abort();
+  for (size_t i = 0; i < count; i++) {
+    uint32_t c = text[i];
+    if (c >= 0xD800 && c < 0xDC00 && text[i + 1] >= 0xDC00 && text[i + 1] < 0xE000)
+      c = 0x10000 + ((c - 0xD800) << 10) + (text[++i] - 0xDC00u);
+    if (c < 0x80) {
+      out[n++] = (unsigned char)c;
+    } else if (c < 0x800) {
+      out[n++] = (unsigned char)(0xC0 | (c >> 6));
+      out[n++] = (unsigned char)(0x80 | (c & 0x3F));
+    } else if (c < 0x10000) {
+      out[n++] = (unsigned char)(0xE0 | (c >> 12));
+      out[n++] = (unsigned char)(0x80 | ((c >> 6) & 0x3F));
+      out[n++] = (unsigned char)(0x80 | (c & 0x3F));
+    } else {
+      out[n++] = (unsigned char)(0xF0 | (c >> 18));
+      out[n++] = (unsigned char)(0x80 | ((c >> 12) & 0x3F));
+      out[n++] = (unsigned char)(0x80 | ((c >> 6) & 0x3F));
+      out[n++] = (unsigned char)(0x80 | (c & 0x3F));
+    }
+  }
+  out[n] = '\0';
+  return (char *)out;
+}
+
+void helper_begin(int *argc, char ***argv)
+{
+  int count = 0;
+  LPWSTR *list = CommandLineToArgvW(GetCommandLineW(), &count);
+  char **text;
+  SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
+  if (!list) return;
+  text = malloc(((size_t)count + 1) * sizeof *text);
+  if (!text) abort();
+  for (int i = 0; i < count; i++) text[i] = to_utf8(list[i]);
+  text[count] = NULL;
+  LocalFree(list);
+  *argc = count;
+  *argv = text;
+}
+
+static HANDLE stream_handle(int stream)
+{
+  static const DWORD names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+  return GetStdHandle(names[stream]);
+}
+
+int64_t helper_system_read(void *data, size_t size)
+{
+  DWORD n = 0;
+  return ReadFile(stream_handle(0), data, (DWORD)size, &n, NULL) ? (int64_t)n : 0;
+}
+
+int64_t helper_system_write(int stream, const void *data, size_t size)
+{
+  DWORD n = 0;
+  return WriteFile(stream_handle(stream), data, (DWORD)size, &n, NULL) ? (int64_t)n : -1;
+}
+
+void helper_close(int stream)
+{
+  CloseHandle(stream_handle(stream));
+}
+
+bool helper_is_terminal(int stream)
+{
+  DWORD mode;
+  return GetConsoleMode(stream_handle(stream), &mode) != 0;
+}
+
+void helper_pause(int64_t ms)
+{
+  Sleep((DWORD)ms);
+}
+
+int64_t helper_now(void)
+{
+  return (int64_t)GetTickCount64();
+}
+
+int64_t helper_cpu(void)
+{
+  FILETIME start, end, kernel, user;
+  if (!GetProcessTimes(GetCurrentProcess(), &start, &end, &kernel, &user)) return 0;
+  return (int64_t)((((uint64_t)user.dwHighDateTime << 32) | user.dwLowDateTime) / 10000u);
+}
+
+int64_t helper_pid(void)
+{
+  return (int64_t)GetCurrentProcessId();
+}
+
+int64_t helper_parent(void)
+{
+  HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+  PROCESSENTRY32W entry;
+  int64_t parent = -1;
+  if (all == INVALID_HANDLE_VALUE) return -1;
+  memset(&entry, 0, sizeof entry);
+  entry.dwSize = sizeof entry;
+  for (BOOL more = Process32FirstW(all, &entry); more; more = Process32NextW(all, &entry))
+    if (entry.th32ProcessID == GetCurrentProcessId()) parent = (int64_t)entry.th32ParentProcessID;
+  CloseHandle(all);
+  return parent;
+}
+
+const char *helper_variable(size_t n)
+{
+  static char *last;
+  LPWCH block = GetEnvironmentStringsW();
+  const WCHAR *at = block;
+  if (!block) return NULL;
+  for (; n > 0 && *at; n--) at += wcslen(at) + 1;
+  free(last);
+  last = *at ? to_utf8(at) : NULL;
+  FreeEnvironmentStringsW(block);
+  return last;
+}
+
+const char *helper_value(const char *name)
+{
+  size_t size = strlen(name);
+  const char *v;
+  for (size_t i = 0; (v = helper_variable(i)); i++)
+    if (_strnicmp(v, name, size) == 0 && v[size] == '=') return v + size + 1;
+  return NULL;
+}
+
+const char *helper_cwd(void)
+{
+  WCHAR path[4096];
+  DWORD n = GetCurrentDirectoryW(4096, path);
+  return n > 0 && n < 4096 ? to_utf8(path) : NULL;
+}
+
+void helper_exit(uint32_t code)
+{
+  ExitProcess(code);
+}
+
+void helper_signal(int number)
+{
+  (void)number;
+}
+
+void helper_crash(void)
+{
+  volatile int *nowhere = (volatile int *)(uintptr_t)8;
+  *nowhere = 1;
+}
+
+static struct {
+  bool answers;
+  const char *text;
+  int64_t ms;
+  int code;
+} answer;
+
+static BOOL WINAPI on_request(DWORD event)
+{
+  (void)event;
+  if (!answer.answers) return TRUE;
+  if (answer.text) helper_system_write(1, answer.text, strlen(answer.text));
+  Sleep((DWORD)answer.ms);
+  ExitProcess((UINT)answer.code);
+}
+
+void helper_ignore_requests(void)
+{
+  answer.answers = false;
+  SetConsoleCtrlHandler(on_request, TRUE);
+}
+
+/* A process in a console group of its own starts with CTRL_C off. */
+void helper_answer_requests(const char *text, int64_t ms, int code)
+{
+  answer.answers = true;
+  answer.text = text;
+  answer.ms = ms;
+  answer.code = code;
+  SetConsoleCtrlHandler(NULL, FALSE);
+  SetConsoleCtrlHandler(on_request, TRUE);
+}
+
+/* ---- families ---- */
+
+/* The behaviours that are started so have plain arguments: quotes around each are enough. */
+static bool command_line(int argc, const char *const *argv, WCHAR *line, size_t capacity)
+{
+  WCHAR path[1024], word[256];
+  int n = (int)GetModuleFileNameW(NULL, path, 1024);
+  if (n <= 0 || n >= 1024) return false;
+  n = _snwprintf(line, capacity, L"\"%ls\"", path);
+  for (int i = 0; i < argc && n > 0; i++) {
+    int more;
+    if (!MultiByteToWideChar(CP_UTF8, 0, argv[i], -1, word, 256)) return false;
+    more = _snwprintf(line + n, capacity - (size_t)n, L" \"%ls\"", word);
+    if (more < 0) return false;
+    n += more;
+  }
+  return n > 0;
+}
+
+/* Exactly the three streams are inherited: ours, or the null device. */
+int64_t helper_start(int argc, const char *const *argv, unsigned flags)
+{
+  SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
+  STARTUPINFOEXW info;
+  PROCESS_INFORMATION process;
+  WCHAR line[2048];
+  HANDLE null = INVALID_HANDLE_VALUE, list[3];
+  SIZE_T size = 0;
+  DWORD how = EXTENDED_STARTUPINFO_PRESENT;
+  BOOL started = FALSE;
+  int count = 0;
+  memset(&info, 0, sizeof info);
+  info.StartupInfo.cb = sizeof info;
+  info.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+  if (flags & HELPER_SESSION) how |= CREATE_NEW_PROCESS_GROUP | DETACHED_PROCESS;
+  if (!command_line(argc, argv, line, 2048)) return -1;
+  if (flags & HELPER_QUIET)
+    null = CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited,
+                       OPEN_EXISTING, 0, NULL);
+  info.StartupInfo.hStdInput = flags & HELPER_QUIET ? null : stream_handle(0);
+  info.StartupInfo.hStdOutput = flags & HELPER_QUIET ? null : stream_handle(1);
+  info.StartupInfo.hStdError = flags & HELPER_QUIET ? null : stream_handle(2);
+  if (flags & HELPER_QUIET) {
+    list[count++] = null;
+  } else {
+    for (int i = 0; i < 3; i++) {
+      HANDLE h = stream_handle(i);
+      bool twice = i > 0 && (h == stream_handle(0) || (i == 2 && h == stream_handle(1)));
+      if (SetHandleInformation(h, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) && !twice) list[count++] = h;
+    }
+  }
+  InitializeProcThreadAttributeList(NULL, 1, 0, &size);
+  info.lpAttributeList = malloc(size);
+  if (!info.lpAttributeList || !InitializeProcThreadAttributeList(info.lpAttributeList, 1, 0, &size))
+    return -1;
+  if (count > 0)
+    UpdateProcThreadAttribute(info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list,
+                              (SIZE_T)count * sizeof list[0], NULL, NULL);
+  if (flags & HELPER_ESCAPE)
+    started = CreateProcessW(NULL, line, NULL, NULL, count > 0, how | CREATE_BREAKAWAY_FROM_JOB, NULL, NULL,
+                             &info.StartupInfo, &process);
+  if (!started)
+    started = CreateProcessW(NULL, line, NULL, NULL, count > 0, how, NULL, NULL, &info.StartupInfo, &process);
+  DeleteProcThreadAttributeList(info.lpAttributeList);
+  free(info.lpAttributeList);
+  if (null != INVALID_HANDLE_VALUE) CloseHandle(null);
+  if (!started) return -1;
+  CloseHandle(process.hThread);
+  CloseHandle(process.hProcess);
+  return (int64_t)process.dwProcessId;
+}
+
+/* ---- what is inherited ---- */
+
+int helper_handles(int argc, char **argv)
+{
+  if (argc == 1) return HELPER_NOT_HERE;
+  for (int i = 1; i < argc; i++) {
+    DWORD flags;
+    HANDLE h = (HANDLE)(intptr_t)strtoll(argv[i], NULL, 0);
+    helper_print(1, "%s %s\n", argv[i], GetHandleInformation(h, &flags) ? "open" : "closed");
+  }
+  return 0;
+}
+
+int helper_signals(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  helper_print(1, "blocked:\nignored:\n");
+  return 0;
+}
+
+int helper_group(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  return HELPER_NOT_HERE;
+}
