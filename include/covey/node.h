@@ -7,8 +7,8 @@
  *              the same user, in the same namespace (app). Every connection is verified by the kernel before the first byte: process
  *              number, user, and on Linux and Windows a handle that keeps the number from becoming another's.
  *   where      POSIX: a directory that belongs to the user alone (0700, no symbolic link), holding a socket and a lock for each node:
- *              $XDG_RUNTIME_DIR, else /run/user/UID, else (macOS) the user's own temporary directory, else /tmp, each with a folder of
- *              covey's below. Leftovers of a crash are removed by the next who meets them. Windows: named pipes of the user, which
+ *              $XDG_RUNTIME_DIR/covey, else /run/user/UID/covey, else (macOS) the user's own temporary directory's covey, else
+ *              /tmp/covey-UID. Leftovers of a crash are removed by the next who meets them. Windows: named pipes of the user, which
  *              vanish with their process.
  *   start      in any order: a send waits, within its own deadline, for the process to open its node and its group.
  *   fork       a node belongs to the process that opened it; after fork without exec its calls answer COVEY_ESTALE in the child. */
@@ -28,10 +28,9 @@ typedef struct covey_node covey_node;
 /* The node of one other process, as we are connected with it. */
 typedef struct covey_peer covey_peer;
 
-/* Longest name of a node, of a namespace and of a group, in bytes. Names of nodes and namespaces hold letters, digits, '.', '_' and
- * '-' and start with a letter, digit or '_' ("." and ".." cannot occur); case counts. The system's limits for paths may allow less
- * on POSIX. */
-#define COVEY_NAME_MAX 64
+/* Longest name of a node, of a namespace and of a group, in bytes. Names of nodes and namespaces hold letters, digits, '_' and '-', names of
+ * nodes '.' too; case counts (not on Windows). */
+#define COVEY_NAME_MAX 60
 
 enum {
   /* No address: nobody can connect to us; we connect to others, and an inherited connection works. */

@@ -300,26 +300,41 @@ int cvy_stop_decode(const uint8_t *body, size_t size, uint32_t *ret_grace)
   return 0;
 }
 
-size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[8 + 255])
+size_t cvy_gap_encode(uint64_t count, uint8_t ret[8])
+{
+  put64(ret, count);
+  return 8;
+}
+
+int cvy_gap_decode(const uint8_t *body, size_t size, uint64_t *ret_count)
+{
+  if (size != 8) return COVEY_EPROTO;
+  *ret_count = get64(body);
+  return 0;
+}
+
+size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[12 + 255])
 {
   put32(ret, g->window);
-  put16(ret + 4, g->flags);
-  ret[6] = g->name_size;
-  ret[7] = 0;
-  if (g->name_size) memcpy(ret + 8, g->name, g->name_size);
-  return 8u + g->name_size;
+  put32(ret + 4, g->max_count);
+  put16(ret + 8, g->flags);
+  ret[10] = g->name_size;
+  ret[11] = 0;
+  if (g->name_size) memcpy(ret + 12, g->name, g->name_size);
+  return 12u + g->name_size;
 }
 
 int cvy_group_open_decode(const uint8_t *body, size_t size, cvy_group_open *ret)
 {
   cvy_group_open g;
-  if (size < 9 || size != 8u + body[6] || body[7] != 0) return COVEY_EPROTO;
+  if (size < 13 || size != 12u + body[10] || body[11] != 0) return COVEY_EPROTO;
   g.window = get32(body);
-  g.flags = get16(body + 4);
-  g.name_size = body[6];
+  g.max_count = get32(body + 4);
+  g.flags = get16(body + 8);
+  g.name_size = body[10];
   if (g.flags & ~(CVY_GROUP_DROP_NEW | CVY_GROUP_DROP_OLD | CVY_GROUP_PRIORITIES)) return COVEY_EPROTO;
   if ((g.flags & CVY_GROUP_DROP_NEW) && (g.flags & CVY_GROUP_DROP_OLD)) return COVEY_EPROTO;
-  if (!text_in(body + 8, g.name_size, g.name)) return COVEY_EPROTO;
+  if (!text_in(body + 12, g.name_size, g.name)) return COVEY_EPROTO;
   *ret = g;
   return 0;
 }
@@ -327,14 +342,15 @@ int cvy_group_open_decode(const uint8_t *body, size_t size, cvy_group_open *ret)
 size_t cvy_credit_encode(const cvy_credit *c, uint8_t ret[16])
 {
   put64(ret, c->bytes);
-  put64(ret + 8, c->consumed);
+  put32(ret + 8, c->count);
+  put32(ret + 12, 0);
   return 16;
 }
 
 int cvy_credit_decode(const uint8_t *body, size_t size, cvy_credit *ret)
 {
-  if (size != 16 || get64(body) > UINT64_C(1) << 62) return COVEY_EPROTO;
-  *ret = (cvy_credit){get64(body), get64(body + 8)};
+  if (size != 16 || get64(body) > UINT64_C(1) << 62 || !all_zero(body + 12, 4)) return COVEY_EPROTO;
+  *ret = (cvy_credit){get64(body), get32(body + 8)};
   return 0;
 }
 
@@ -343,13 +359,14 @@ size_t cvy_frag_encode(const cvy_frag *f, uint8_t ret[CVY_PREFIX])
   memset(ret, 0, CVY_PREFIX);
   put64(ret, f->total);
   ret[8] = f->kind;
+  put32(ret + 12, f->lent);
   return CVY_PREFIX;
 }
 
 int cvy_frag_decode(const uint8_t *body, size_t size, cvy_frag *ret)
 {
-  if (size < CVY_PREFIX || !all_zero(body + 9, 7)) return COVEY_EPROTO;
-  cvy_frag f = {get64(body), body[8]};
+  if (size < CVY_PREFIX || !all_zero(body + 9, 3)) return COVEY_EPROTO;
+  cvy_frag f = {get64(body), body[8], get32(body + 12)};
   if (f.kind >= CVY_FRAME_OPTIONAL || f.kind == CVY_FRAME_FRAG || !rules[f.kind].carries) return COVEY_EPROTO;
   if (f.total == 0 || f.total < rules[f.kind].least) return COVEY_EPROTO;
   *ret = f;

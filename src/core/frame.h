@@ -25,13 +25,15 @@
   X(BYE, 0x04, 16, 16, 0, 0, 0, 0)           /* no further messages: how many there were */                  \
   X(BYE_ACK, 0x05, 16, 16, 0, 0, 0, 0)       /* all of them are here: how many were */                       \
   X(PING, 0x06, 0, 0, 0, 0, 2, 0)                                                                            \
-  X(PONG, 0x07, 0, 0, 0, 0, 2, 0)                 /* with the PING's id */                                   \
-  X(STOP, 0x08, 8, 8, 0, 0, 0, 0)                 /* asks a child to end */                                  \
-  X(GROUP_OPEN, 0x10, 8 + 1, 8 + 255, 0, 1, 0, 0) /* this number is that name here; its window */            \
+  X(PONG, 0x07, 0, 0, 0, 0, 2, 0)                   /* with the PING's id */                                 \
+  X(STOP, 0x08, 8, 8, 0, 0, 0, 0)                   /* asks a child to end */                                \
+  X(GROUP_OPEN, 0x10, 12 + 1, 12 + 255, 0, 1, 0, 0) /* this number is that name here; its window */          \
   X(GROUP_CLOSE, 0x11, 0, 0, 0, 1, 0, 0)                                                                     \
   X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0) /* window given back; with an id: the grant for that large message */  \
-  X(ACK, 0x13, 0, 0, 0, 1, 1, 0)      /* the message with this id was handed out */                          \
-  X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0)   /* the request with this id is of no interest any more */              \
+  X(ACK, 0x13, 0, 0, 0, 1, 1,                                                                                \
+    0) /* the message with this id was handed out; UINT64_MAX: GROUP_CLOSE was seen */                       \
+  X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0) /* the request with this id is of no interest any more */                \
+  X(GAP, 0x15, 8, 8, 0, 1, 0, 0)    /* so many messages for this group were dropped for want of room */      \
   X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1)                                                              \
   X(PUB, 0x21, 0, CVY_BODY_MAX, 0x17, 1, 1, 1)                                                               \
   X(REQ, 0x22, CVY_PREFIX, CVY_BODY_MAX, 0x17, 1, 1,                                                         \
@@ -164,25 +166,30 @@ typedef struct cvy_bye {
 size_t cvy_bye_encode(const cvy_bye *b, uint8_t ret[16]);
 int cvy_bye_decode(const uint8_t *body, size_t size, cvy_bye *ret);
 
+/* GAP: messages. */
+size_t cvy_gap_encode(uint64_t count, uint8_t ret[8]);
+int cvy_gap_decode(const uint8_t *body, size_t size, uint64_t *ret_count);
+
 /* STOP: milliseconds that the child has. */
 size_t cvy_stop_encode(uint32_t grace, uint8_t ret[8]);
 int cvy_stop_decode(const uint8_t *body, size_t size, uint32_t *ret_grace);
 
 typedef struct cvy_group_open {
-  uint32_t window;   /* bytes lent to the receiver of this frame; 0: the HELLO's */
-  uint16_t flags;    /* CVY_GROUP_... */
-  uint8_t name_size; /* 1 to 255 */
-  char name[256];    /* NUL-terminated here; no NUL inside */
+  uint32_t window;    /* bytes lent to the receiver of this frame; 0: the HELLO's */
+  uint32_t max_count; /* messages lent; 0: no limit */
+  uint16_t flags;     /* CVY_GROUP_... */
+  uint8_t name_size;  /* 1 to 255 */
+  char name[256];     /* NUL-terminated here; no NUL inside */
 } cvy_group_open;
 
 enum { CVY_GROUP_DROP_NEW = 1 << 0, CVY_GROUP_DROP_OLD = 1 << 1, CVY_GROUP_PRIORITIES = 1 << 2 };
 
-size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[8 + 255]);
+size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[12 + 255]);
 int cvy_group_open_decode(const uint8_t *body, size_t size, cvy_group_open *ret);
 
 typedef struct cvy_credit {
-  uint64_t bytes;    /* given back, or granted; at most 2^62 */
-  uint64_t consumed; /* every message of the group up to this id was handed out; 0: none yet */
+  uint64_t bytes; /* given back, or granted; at most 2^62 */
+  uint32_t count; /* messages that these bytes were of: they were handed out */
 } cvy_credit;
 
 size_t cvy_credit_encode(const cvy_credit *c, uint8_t ret[16]);
@@ -192,7 +199,8 @@ int cvy_credit_decode(const uint8_t *body, size_t size, cvy_credit *ret);
 typedef struct cvy_frag {
   uint64_t
       total; /* bytes of all its pieces together, 1 or more: what the body of one frame of this kind would have been */
-  uint8_t kind; /* DATA, PUB, REQ, REP or ERR */
+  uint8_t kind;  /* DATA, PUB, REQ, REP or ERR */
+  uint32_t lent; /* bytes of its charge that are of the window; the rest waits for a grant. 0: all */
 } cvy_frag;
 
 size_t cvy_frag_encode(const cvy_frag *f, uint8_t ret[CVY_PREFIX]);

@@ -66,6 +66,7 @@ int cvy_intake_begins(const cvy_intake *in, const cvy_chunk *chunk, cvy_begin *r
     if (cvy_frag_decode(chunk->data, chunk->size, &frag) < 0) return COVEY_EPROTO;
     b.kind = frag.kind;
     b.total = frag.total;
+    b.lent = frag.lent;
     /* The whole must be allowed what its parts may: the same rules as for one frame, but for the size. */
     cvy_header whole = {frag.kind, b.flags, h->group, CVY_PREFIX, h->id};
     if (cvy_header_check(&whole) < 0) return COVEY_EPROTO;

@@ -38,6 +38,7 @@ void cvy_intake_fini(cvy_intake *in);
 typedef struct cvy_begin {
   uint64_t id;
   uint64_t total; /* bytes of the whole, prefix included: size of its cvy_item */
+  uint32_t lent;  /* of a fragmented one: as cvy_frag; else 0 */
   uint16_t group;
   uint8_t kind;  /* never FRAG */
   uint8_t flags; /* without MORE */

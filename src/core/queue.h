@@ -12,6 +12,7 @@
 typedef struct cvy_item {
   struct cvy_item *next; /* of the list that it is in */
   void *owner;           /* the user's: the peer it came from */
+  void *place;           /* the user's: the group it waits in */
   uint64_t id;           /* its sender's number */
   uint64_t arrival;      /* the user's: order over several queues */
   uint64_t lost;         /* set when it is taken from a queue: messages dropped there since the one before */
