@@ -15,7 +15,7 @@
 /* Where a process can be met. Neutral code chooses app and name (a pid, a user's name with a prefix), and has checked them.
  *
  * POSIX: the socket <folder>/[ns-<n>/]<app>~<name>.s and beside it the lock file <app>~<name>.lock. The folder is ours, 0700, a true
- * folder (no link). ns-<n> is there in a pid namespace other than the machine's first: a pid means something else there.
+ * folder (no link).
  * Windows: the pipe \\.\pipe\covey.<hash of our SID and directory>.<app>~<name>.
  * Case counts everywhere: where it would not (Windows, macOS) a capital letter is written as + and the small one. */
 typedef struct cvos_address {
@@ -25,6 +25,9 @@ typedef struct cvos_address {
   const char *directory;
   const char *app;  /* namespace: 1 to CVOS_NAME_MAX of A-Z a-z 0-9 . _ -, no dot first */
   const char *name; /* the same */
+  /* name is the number of a process, which means something only in its pid namespace: the files of another namespace than the machine's
+   * first lie in ns-<n>. Windows: nothing. */
+  bool by_pid;
 } cvos_address;
 
 enum { CVOS_NAME_MAX = 64 };

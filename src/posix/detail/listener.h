@@ -2,22 +2,18 @@
 #ifndef COVEY_POSIX_LISTENER_H
 #define COVEY_POSIX_LISTENER_H
 
-#include "os/stream.h"
-
-#include <sys/types.h>
+#include "posix/detail/place.h"
 
 struct cvos_listener {
-  int socket;    /* listening, non-blocking, close-on-exec; watch.c polls it and calls posix_accept */
-  int directory; /* the folder that holds the files */
-  int lock;      /* the lock file, held with flock for as long as we live */
-  dev_t device;  /* of the folder */
-  ino_t folder, socket_file, lock_file;
-  char *path;       /* of the socket, owned */
-  const char *base; /* its last part, inside path */
+  int socket;        /* listening, non-blocking, close-on-exec; watch.c polls it and calls cvos_accept */
+  int lock;          /* the lock file, held with flock for as long as we live */
+  cvos_place place; /* the folder that holds both files; its descriptor is ours */
+  char socket_name[CVOS_FILE_MAX], lock_name[CVOS_FILE_MAX]; /* in it */
+  ino_t socket_file, lock_file;                                /* what they were when we made them */
 };
 
 /* Accepts one connection from a listening socket: close-on-exec, non-blocking, no SIGPIPE, 3 or more. COVEY_EAGAIN: none is waiting (also when it
  * went away again); else as os/stream.h says. */
-int posix_accept(int listener, int *ret);
+int cvos_accept(int listener, int *ret);
 
 #endif

@@ -1,0 +1,29 @@
+/* posix/detail/posix.h: descriptors, pauses and clocks for this backend. */
+#ifndef COVEY_POSIX_DETAIL_POSIX_H
+#define COVEY_POSIX_DETAIL_POSIX_H
+
+#include "os/types.h"
+
+/* Moves fd (close-on-exec) to 3 or more when it is less: a program that was started with 0-2 closed gets such numbers, and a child's
+ * streams would collide with them. fd is moved: closed on failure (-1, errno). -1 is passed through. */
+int cvos_fd_high(int fd);
+
+/* A pipe, both ends close-on-exec and 3 or more. 0 or -1 with errno. */
+int cvos_fd_pipe(int ret_ends[2]);
+
+/* Closes without touching errno. */
+void cvos_fd_close(int fd);
+
+/* Writes all of size bytes to a blocking or non-blocking pipe in one call without raising SIGPIPE. 0 or errno. */
+int cvos_fd_write_quiet(int fd, const void *data, size_t size);
+
+/* Sleeps that many milliseconds, through signals. */
+void cvos_sleep_ms(int64_t milliseconds);
+
+/* Milliseconds of a monotonic clock. */
+int64_t cvos_clock_ms(void);
+
+/* read until size bytes or the end: bytes read, or -1 with errno. Through signals. */
+int64_t cvos_fd_read_all(int fd, void *out, size_t size);
+
+#endif

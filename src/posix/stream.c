@@ -1,0 +1,484 @@
+#include "posix/detail/posix.h"
+
+#include "os/stream.h"
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "posix/detail/listener.h"
+#include "posix/detail/lock.h"
+#include "posix/detail/peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/random.h>
+#endif
+
+/* Connections that wait to be accepted. Linux cuts it to net.core.somaxconn, macOS to 128. */
+#define BACKLOG 128
+
+/* A socket's name before it is published. One is enough: only who has entered the place uses it. */
+#define UNPUBLISHED "~.s"
+
+static int failed(int code)
+{
+  errno = 0;
+  return code;
+}
+
+/* ---- sockets ---- */
+
+/* What every socket of ours is. fd is moved: closed on failure. */
+static int prepare(int fd, int *ret)
+{
+  fd = cvos_fd_high(fd);
+  if (fd < 0) return cvos_translate(errno);
+#if !defined(__linux__)
+  int flags = fcntl(fd, F_GETFL);
+  if (CVOS_CALL(OPTION, fcntl(fd, F_SETFD, FD_CLOEXEC), -1) < 0 || flags < 0 ||
+      fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    goto failed;
+#endif
+#if defined(SO_NOSIGPIPE)
+  int on = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) < 0) goto failed;
+#endif
+  *ret = fd;
+  return 0;
+#if !defined(__linux__)
+failed:;
+  int r = cvos_translate(errno);
+  cvos_fd_close(fd);
+  return r;
+#endif
+}
+
+#if defined(__linux__)
+#define OUR_STREAM (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+#else
+#define OUR_STREAM SOCK_STREAM
+#endif
+
+static int make_socket(int *ret)
+{
+  return prepare(CVOS_CALL(SOCKET, socket(AF_UNIX, OUR_STREAM, 0), -1), ret);
+}
+
+int cvos_accept(int listener, int *ret)
+{
+  int fd;
+  do {
+#if defined(__linux__)
+    fd = CVOS_CALL(ACCEPT, accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), -1);
+#else
+    fd = CVOS_CALL(ACCEPT, accept(listener, NULL, NULL), -1);
+#endif
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0 && (errno == ECONNABORTED || errno == EPROTO)) return COVEY_EAGAIN;
+  return prepare(fd, ret);
+}
+
+/* ---- an address ---- */
+
+void cvos_address_text(const cvos_address *address, char *ret_text, size_t capacity)
+{
+  char folder[1024], name[CVOS_FILE_MAX];
+  int saved = errno;
+  if (capacity == 0) return;
+  if (cvos_place_name(address, ".s", name) < 0) {
+    (void)snprintf(ret_text, capacity, "%s.%s", address->app ? address->app : "",
+                   address->name ? address->name : "");
+  } else {
+    int candidate = 0;
+    while (!cvos_place_text(address, candidate, folder, sizeof folder) && candidate < 3) candidate++;
+    (void)snprintf(ret_text, capacity, "%s/%s", folder, name);
+  }
+  errno = saved;
+}
+
+/* ---- listening ---- */
+
+/* The first place that can be used and whose path is short enough for both names of the socket. */
+static int choose_place(const cvos_address *address, const char *name, cvos_place *ret)
+{
+  int kept = COVEY_ENOTFOUND;
+  struct sockaddr_un at;
+  socklen_t size;
+  for (int i = 0;; i++) {
+    cvos_place place;
+    int r = cvos_place_open(address, i, true, &place);
+    if (r == 1) return failed(kept);
+    if (r == COVEY_ENOTFOUND) continue;
+    if (r < 0) return r;
+    if (cvos_place_address(&place, name, &at, &size) == 0 &&
+        cvos_place_address(&place, UNPUBLISHED, &at, &size) == 0) {
+      *ret = place;
+      return 0;
+    }
+    cvos_place_close(&place);
+    kept = COVEY_ETOOBIG;
+  }
+}
+
+/* Takes the lock for as long as we live, and says in it who we are, for whoever looks. */
+static int take_lock(cvos_listener *l)
+{
+  struct stat s;
+  char text[32];
+  int r = cvos_lock_try_at(l->place.fd, l->lock_name, CVOS_LOCK_OURS, &l->lock);
+  if (r < 0) return r == COVEY_EAGAIN ? COVEY_EEXIST : r;
+  int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+  bool written = ftruncate(l->lock, 0) == 0 && write(l->lock, text, (size_t)n) == n;
+  if (!written && (errno == ENOSPC || errno == EDQUOT)) errno = 0; /* it is only a note */
+  if (CVOS_CALL(STAT, fstat(l->lock, &s), -1) < 0) return cvos_translate(errno);
+  l->lock_file = s.st_ino;
+  return 0;
+}
+
+/* Binds and listens under a name that nobody dials, then gives the socket its own: who sees it can connect. */
+static int publish(cvos_listener *l)
+{
+  struct sockaddr_un at;
+  struct stat s;
+  socklen_t size;
+  int dir = l->place.fd, r = make_socket(&l->socket);
+  if (r < 0) return r;
+  r = cvos_place_address(&l->place, UNPUBLISHED, &at, &size);
+  if (r < 0) return r;
+  if (unlinkat(dir, UNPUBLISHED, 0) < 0 && errno != ENOENT) return cvos_translate(errno);
+  if (CVOS_CALL(BIND, bind(l->socket, (struct sockaddr *)&at, size), -1) < 0) return cvos_translate(errno);
+  /* The path must have led to the folder that we looked at. */
+  if (CVOS_CALL(STAT, fstatat(dir, UNPUBLISHED, &s, AT_SYMLINK_NOFOLLOW), -1) < 0 || !S_ISSOCK(s.st_mode) ||
+      s.st_uid != geteuid() || !cvos_place_same(&l->place)) {
+    r = failed(COVEY_EUNSAFE);
+    goto unpublish;
+  }
+  l->socket_file = s.st_ino;
+  mode_t mode = l->place.runtime ? 0600 | S_ISVTX : 0600;
+  if (fchmodat(dir, UNPUBLISHED, mode, 0) < 0) goto failed;
+  if (CVOS_CALL(LISTEN, listen(l->socket, BACKLOG), -1) < 0) goto failed;
+  if (CVOS_CALL(RENAME, renameat(dir, UNPUBLISHED, dir, l->socket_name), -1) < 0) goto failed;
+  return 0;
+failed:
+  r = cvos_translate(errno);
+unpublish:;
+  int saved = errno;
+  (void)unlinkat(dir, UNPUBLISHED, 0);
+  errno = saved;
+  return r;
+}
+
+int cvos_listener_open(const cvos_address *address, cvos_listener **ret)
+{
+  int r;
+  cvos_listener *l = cvy_alloc_zero(1, sizeof *l);
+  if (!l) return failed(COVEY_ENOMEM);
+  l->socket = l->lock = l->place.fd = -1;
+  r = cvos_place_name(address, ".s", l->socket_name);
+  if (r < 0) goto failed;
+  r = cvos_place_name(address, ".lock", l->lock_name);
+  if (r < 0) goto failed;
+  r = choose_place(address, l->socket_name, &l->place);
+  if (r < 0) goto failed;
+  r = cvos_place_enter(&l->place);
+  if (r < 0) goto failed;
+  r = take_lock(l);
+  if (r == 0) r = publish(l);
+  if (r < 0) cvos_lock_release_at(l->place.fd, l->lock, l->lock_name);
+  cvos_place_leave(&l->place);
+  if (r < 0) goto failed;
+  *ret = l;
+  return 0;
+failed:
+  cvos_fd_close(l->socket);
+  cvos_place_close(&l->place);
+  int saved = errno;
+  cvy_free(l);
+  errno = saved;
+  return r;
+}
+
+static bool is_file(const cvos_listener *l, const char *name, ino_t inode)
+{
+  struct stat s;
+  return fstatat(l->place.fd, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && s.st_ino == inode;
+}
+
+int cvos_listener_check(cvos_listener *l)
+{
+  if (!cvos_place_same(&l->place) || !is_file(l, l->socket_name, l->socket_file) ||
+      !is_file(l, l->lock_name, l->lock_file))
+    return failed(COVEY_ENOTFOUND);
+  (void)utimensat(l->place.fd, l->socket_name, NULL, AT_SYMLINK_NOFOLLOW);
+  (void)futimens(l->lock, NULL);
+  (void)futimens(l->place.fd, NULL);
+  return 0;
+}
+
+void cvos_listener_close(cvos_listener *l)
+{
+  if (!l) return;
+  /* Whoever holds the lock file by its name owns the socket's name too; who has lost it owns neither any more. */
+  bool named = is_file(l, l->lock_name, l->lock_file);
+  if (named && is_file(l, l->socket_name, l->socket_file)) (void)unlinkat(l->place.fd, l->socket_name, 0);
+  cvos_fd_close(l->socket);
+  cvos_lock_release_at(l->place.fd, l->lock, l->lock_name);
+  cvos_place_close(&l->place);
+  cvy_free(l);
+}
+
+void cvos_listener_forked(cvos_listener *l)
+{
+  if (!l) return;
+  cvos_fd_close(l->socket);
+  cvos_fd_close(l->lock);
+  cvos_fd_close(l->place.fd);
+  l->socket = l->lock = l->place.fd = -1;
+}
+
+/* ---- dialling ---- */
+
+/* Nobody answers under a name: is somebody alive who holds its lock? If not, what is left there is removed. */
+static int look_for_life(const cvos_place *place, const char *socket_name, const char *lock_name)
+{
+  int lock, r = cvos_place_enter(place);
+  if (r < 0) return r;
+  r = cvos_lock_try_at(place->fd, lock_name, CVOS_LOCK_EXISTING | CVOS_LOCK_OURS, &lock);
+  if (r == 0 || r == COVEY_ENOTFOUND) {
+    (void)unlinkat(place->fd, socket_name, 0);
+    if (r == 0) cvos_lock_release_at(place->fd, lock, lock_name);
+    r = failed(COVEY_ENOPEER);
+  }
+  cvos_place_leave(place);
+  return r;
+}
+
+static bool is_there(const cvos_place *place, const char *name)
+{
+  struct stat s;
+  return fstatat(place->fd, name, &s, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int dial_in(const cvos_place *place, const char *socket_name, const char *lock_name, int *ret)
+{
+  struct sockaddr_un at;
+  socklen_t size;
+  int fd, r = cvos_place_address(place, socket_name, &at, &size);
+  if (r < 0) return r;
+  r = make_socket(&fd);
+  if (r < 0) return r;
+  do r = CVOS_CALL(CONNECT, connect(fd, (struct sockaddr *)&at, size), -1);
+  while (r < 0 && errno == EINTR);
+  if (r == 0 || errno == EISCONN) {
+    *ret = fd;
+    return 0;
+  }
+  cvos_fd_close(fd);
+  switch (errno) {
+  case EAGAIN:
+  case EINPROGRESS: return COVEY_EAGAIN;
+  case ENOENT:
+    /* Without a lock there is nothing; with one, somebody is starting, or has left it behind. */
+    return is_there(place, lock_name) ? look_for_life(place, socket_name, lock_name) : COVEY_ENOPEER;
+  case ECONNREFUSED: /* macOS says so too when the backlog is full */
+  case ECONNRESET:
+  case ENOTSOCK:
+  case EPROTOTYPE: return look_for_life(place, socket_name, lock_name);
+  default: return cvos_translate(errno);
+  }
+}
+
+int cvos_stream_dial(const cvos_address *address, cvos_handle *ret)
+{
+  char socket_name[CVOS_FILE_MAX], lock_name[CVOS_FILE_MAX];
+  int kept = COVEY_ENOPEER, r = cvos_place_name(address, ".s", socket_name);
+  if (r < 0) return r;
+  r = cvos_place_name(address, ".lock", lock_name);
+  if (r < 0) return r;
+  for (int i = 0;; i++) {
+    cvos_place place;
+    r = cvos_place_open(address, i, false, &place);
+    if (r == 1) return failed(kept);
+    if (r == COVEY_ENOTFOUND) continue;
+    if (r < 0) return r;
+    r = dial_in(&place, socket_name, lock_name, ret);
+    cvos_place_close(&place);
+    if (r == COVEY_ETOOBIG)
+      kept = r;
+    else if (r != COVEY_ENOPEER)
+      return r;
+  }
+}
+
+/* ---- a connection for a child ---- */
+
+int cvos_stream_pair(cvos_handle *ret_ours, cvos_handle *ret_theirs, char *ret_token)
+{
+  int raw[2], ours, theirs;
+  struct stat s;
+  if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, OUR_STREAM, 0, raw), -1) < 0) return cvos_translate(errno);
+  int r = prepare(raw[0], &ours);
+  if (r < 0) {
+    cvos_fd_close(raw[1]);
+    return r;
+  }
+  r = prepare(raw[1], &theirs);
+  if (r < 0) goto no_theirs;
+  int error = cvos_peer_tell(ours, true);
+  if (error && error != ENOTSUP) {
+    errno = error;
+    goto failed;
+  }
+  if (CVOS_CALL(STAT, fstat(theirs, &s), -1) < 0) goto failed;
+  (void)snprintf(ret_token, CVOS_TOKEN_MAX, "%d:%llx:%llx", theirs, (unsigned long long)s.st_dev,
+                 (unsigned long long)s.st_ino);
+  *ret_ours = ours;
+  *ret_theirs = theirs;
+  return 0;
+failed:
+  r = cvos_translate(errno);
+  cvos_fd_close(theirs);
+no_theirs:
+  cvos_fd_close(ours);
+  return r;
+}
+
+/* One number of a token, up to its end mark. */
+static bool read_number(const char **text, int base, char end, unsigned long long *ret)
+{
+  char *stop;
+  const char *first = base == 16 ? "0123456789abcdef" : "0123456789";
+  if (!**text || !strchr(first, **text)) return false;
+  errno = 0;
+  *ret = strtoull(*text, &stop, base);
+  if (errno || *stop != end) return false;
+  *text = end ? stop + 1 : stop;
+  return true;
+}
+
+static bool is_our_end(int fd, unsigned long long device, unsigned long long inode)
+{
+  struct stat s;
+  struct sockaddr_storage name;
+  int type;
+  socklen_t size = sizeof type, name_size = sizeof name;
+  return fstat(fd, &s) == 0 && S_ISSOCK(s.st_mode) && (unsigned long long)s.st_dev == device &&
+         (unsigned long long)s.st_ino == inode && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+         type == SOCK_STREAM && getpeername(fd, (struct sockaddr *)&name, &name_size) == 0;
+}
+
+int cvos_stream_inherit(const char *token, cvos_handle *ret)
+{
+  unsigned long long number, device, inode;
+  if (!read_number(&token, 10, ':', &number) || !read_number(&token, 16, ':', &device) ||
+      !read_number(&token, 16, '\0', &inode) || number < 3 || number > INT32_MAX)
+    return failed(COVEY_EINVAL);
+  int fd = (int)number;
+  if (!is_our_end(fd, device, inode)) return failed(COVEY_ENOTFOUND);
+  int flags = fcntl(fd, F_GETFL);
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    return cvos_translate(errno);
+  *ret = fd;
+  return 0;
+}
+
+/* ---- who is at the other end ---- */
+
+static bool hung_up(int fd)
+{
+#if defined(POLLRDHUP)
+  struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+#else
+  struct pollfd p = {.fd = fd, .events = 0};
+#endif
+  return poll(&p, 1, 0) > 0 && (p.revents & p.events || p.revents & (POLLHUP | POLLERR));
+}
+
+/* Holds the process of peer. Without a pidfd of the kernel's own for it, the pid is looked up, and counts only if the other end is still open
+ * afterwards: so it was not another's meanwhile. */
+static int pin_peer(int stream, cvos_peer *peer, covey_identity *who, cvos_process *pin)
+{
+  cvos_process held = {.pid = peer->pid, .handle = peer->pidfd};
+  int r = 0;
+  if (peer->pidfd < 0) r = cvos_process_open(peer->pid, 0, &held);
+  if (r == 0) r = cvos_identity(peer->pid, who, NULL);
+  if (r == 0 && peer->pidfd < 0 && (hung_up(stream) || who->start != held.start)) r = COVEY_ENOTFOUND;
+  /* What was read of the pid is this process's if it has not gone meanwhile. */
+  if (r == 0 && held.handle != CVOS_NONE && cvos_process_wait(&held, 0) == 0) r = COVEY_ENOTFOUND;
+  if (r < 0) {
+    int saved = errno;
+    cvos_process_close(&held);
+    errno = saved;
+    return r == COVEY_ENOTFOUND || r == COVEY_EPEERCHANGED ? COVEY_EPEERDIED : r;
+  }
+  held.start = who->start;
+  *pin = held;
+  return 0;
+}
+
+int cvos_stream_peer(cvos_handle stream, covey_identity *ret_identity, cvos_process *ret_pin)
+{
+  cvos_peer peer;
+  covey_identity who = {0};
+  cvos_process pin = {.handle = CVOS_NONE};
+  int error = cvos_peer_read(stream, &peer);
+  if (error) {
+    errno = error;
+    if (error == ENOTCONN) return COVEY_ECLOSED;
+    if (error == ENOTSOCK || error == EBADF || error == EOPNOTSUPP) return COVEY_EINVAL;
+    return error == ESRCH ? COVEY_EPEERDIED : cvos_translate(error);
+  }
+  if (peer.pid > 0) {
+    int r = pin_peer(stream, &peer, &who, &pin);
+    if (r < 0) return r;
+  }
+  /* The connection's own word goes over the process table's: a program may have changed its user since. */
+  who.pid = peer.pid > 0 ? peer.pid : 0;
+  who.uid = peer.uid;
+  who.gid = peer.gid;
+  who.flags = (peer.uid == geteuid() ? COVEY_ID_SAME_USER : 0u) | (peer.uid == 0 ? COVEY_ID_ELEVATED : 0u) |
+              (pin.handle != CVOS_NONE ? COVEY_ID_PINNED : 0u);
+  *ret_identity = who;
+  *ret_pin = pin;
+  return 0;
+}
+
+bool cvos_stream_tells_sender(void)
+{
+#if defined(__linux__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+void cvos_stream_quiet(cvos_handle stream)
+{
+  (void)cvos_peer_tell(stream, false);
+}
+
+/* ---- random bytes ---- */
+
+int cvos_random(void *ret, size_t size)
+{
+#if defined(__linux__)
+  uint8_t *at = ret;
+  while (size > 0) {
+    ssize_t n = CVOS_CALL(RANDOM, getrandom(at, size, 0), -1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return COVEY_EOS;
+    at += n;
+    size -= (size_t)n;
+  }
+#else
+  arc4random_buf(ret, size);
+#endif
+  return 0;
+}
