@@ -3,7 +3,7 @@ option(COVEY_WARNINGS "Compile with the project's warnings" ${PROJECT_IS_TOP_LEV
 set(COVEY_SANITIZE "" CACHE STRING "Sanitizers for everything in this build: address,undefined or thread")
 
 if(COVEY_SANITIZE)
-  add_compile_options(-fsanitize=${COVEY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${COVEY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g)
   add_link_options(-fsanitize=${COVEY_SANITIZE})
 endif()
 

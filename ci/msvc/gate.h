@@ -53,6 +53,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #undef PCRE2_CODE_UNIT_WIDTH
+#undef __MINGW_PRINTF_FORMAT
 #undef ssize_t
 #undef strcasecmp
 #undef strncasecmp

@@ -113,10 +113,10 @@ void helper_signal(int number)
 
 void helper_crash(void)
 {
-  volatile int *nowhere = (volatile int *)(uintptr_t)8;
+  volatile uintptr_t nowhere = 8; /* volatile: the compiler must not see the address */
   signal(SIGSEGV, SIG_DFL);
   signal(SIGBUS, SIG_DFL);
-  *nowhere = 1;
+  *(volatile int *)nowhere = 1;
 }
 
 static const int requests[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
