@@ -57,7 +57,7 @@ int cvos_lock_try_at(int dir, const char *name, unsigned flags, int *ret)
 {
   int how = (flags & CVOS_LOCK_SHARED ? LOCK_SH : LOCK_EX) | LOCK_NB;
   for (int i = 0; i < ATTEMPTS; i++) {
-    int fd, r = open_file(dir, name, flags, &fd);
+    int fd = -1, r = open_file(dir, name, flags, &fd);
     if (r < 0) return r;
     do r = CVOS_CALL(LOCK, flock(fd, how), -1);
     while (r < 0 && errno == EINTR);

@@ -270,7 +270,7 @@ static int dial_in(const cvos_place *place, const char *socket_name, const char 
 {
   struct sockaddr_un at;
   socklen_t size;
-  int fd, r = cvos_place_address(place, socket_name, &at, &size);
+  int fd = -1, r = cvos_place_address(place, socket_name, &at, &size);
   if (r < 0) return r;
   r = make_socket(&fd);
   if (r < 0) return r;
@@ -321,7 +321,7 @@ int cvos_stream_dial(const cvos_address *address, cvos_handle *ret)
 
 int cvos_stream_pair(cvos_handle *ret_ours, cvos_handle *ret_theirs, char *ret_token)
 {
-  int raw[2], ours, theirs;
+  int raw[2], ours = -1, theirs = -1;
   struct stat s;
   if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, OUR_STREAM, 0, raw), -1) < 0) return cvos_translate(errno);
   int r = prepare(raw[0], &ours);
