@@ -159,7 +159,8 @@ void helper_signal(int number)
 
 void helper_crash(void)
 {
-  volatile int *nowhere = (volatile int *)(uintptr_t)8;
+  static volatile uintptr_t address = 8; /* so that no compiler sees it */
+  volatile int *nowhere = (volatile int *)address;
   *nowhere = 1;
 }
 

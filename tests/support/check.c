@@ -312,16 +312,18 @@ const char *test_program(void)
   return test_format("%s", path);
 }
 
+const char *test_program_beside(const char *name)
+{
+  const char *self = test_program();
+  const char *slash = strrchr(self, test_is_windows() ? '\\' : '/');
+  return test_format("%.*s%s%s", slash ? (int)(slash - self + 1) : 0, self, name,
+                     test_is_windows() ? ".exe" : "");
+}
+
 const char *test_helper(void)
 {
   const char *given = getenv("COVEY_TEST_HELPER");
-  const char *self, *slash;
-  if (given && *given) return given;
-  self = test_program();
-  slash = strrchr(self, test_is_windows() ? '\\' : '/');
-  if (!slash) slash = strrchr(self, '/');
-  return test_format("%.*scovey_test_helper%s", slash ? (int)(slash - self + 1) : 0, self,
-                     test_is_windows() ? ".exe" : "");
+  return given && *given ? given : test_program_beside("covey_test_helper");
 }
 
 bool test_is_pattern(const void *data, size_t size, uint64_t from)
@@ -452,15 +454,15 @@ static void look_behind(void)
 {
   char text[1024];
   int n;
-  if (now.handles >= 0 && now.failures == 0 && !test_wait_until(handles_back, NULL, 5000)) {
+  if (now.handles >= 0 && now.failures == 0 && !test_wait_until(handles_back, NULL, 3000)) {
     test_system_list_handles(text, sizeof text);
     test_fail("", 0, false, "%d handles open at its end, %d before: %s", test_handle_count(), now.handles,
               text);
   }
-  n = test_system_zombies(now.failures ? 0 : 5000, text, sizeof text);
+  n = test_system_left(now.failures ? 0 : 3000, text, sizeof text);
   if (n > 0 && now.failures == 0)
-    test_fail("", 0, false, "%d children that ended were not reaped: %s", n, text);
-  if (now.dir && !test_wait_until(dir_gone, NULL, 5000))
+    test_fail("", 0, false, "%d children were left, ended and not reaped or still running: %s", n, text);
+  if (now.dir && !test_wait_until(dir_gone, NULL, 3000))
     test_fail("", 0, false, "cannot remove %s: something in it is still in use", now.dir);
   free_kept();
   now.dir = NULL;
@@ -475,32 +477,35 @@ static void at_exit(void)
   test_system_exit(TEST_LEFT);
 }
 
-/* One byte a passed test, in a file of the run: a test that left by _exit(0) is missing there, whatever the runner believes. */
-static void note_pass(void)
+/* One byte a test that came to its end, in a file of the run: what left by _exit(0) is missing there, whatever the runner believes. */
+static int note_end(int outcome)
 {
   const char *dir = getenv("COVEY_TEST_TEMP");
   char path[700];
   FILE *f;
-  if (!dir) return;
-  snprintf(path, sizeof path, "%s/passed", dir);
+  if (!dir) return outcome;
+  snprintf(path, sizeof path, "%s/ends", dir);
   f = test_system_open(path, "ab");
   if (f) {
-    fputc('p', f);
+    fputc(outcome, f);
     fclose(f);
   }
+  return outcome;
 }
 
-size_t test_passes_noted(void)
+size_t test_ends_noted(int outcome)
 {
-  size_t size = 0;
   const char *dir = getenv("COVEY_TEST_TEMP");
   char path[700];
   FILE *f;
-  snprintf(path, sizeof path, "%s/passed", dir ? dir : ".");
+  size_t count = 0;
+  int c;
+  snprintf(path, sizeof path, "%s/ends", dir ? dir : ".");
   f = test_system_open(path, "rb");
-  while (f && fgetc(f) != EOF) size++;
+  while (f && (c = fgetc(f)) != EOF)
+    if (c == outcome) count++;
   if (f) fclose(f);
-  return size;
+  return count;
 }
 
 int test_frame(const test_case *test)
@@ -526,10 +531,8 @@ int test_frame(const test_case *test)
   }
   look_behind();
   now.in_body = false;
-  if (test_failures() > 0) return TEST_FAILED;
-  if (now.skipped) return TEST_SKIPPED;
-  note_pass();
-  return TEST_PASSED;
+  if (test_failures() > 0) return note_end(TEST_FAILED);
+  return note_end(now.skipped ? TEST_SKIPPED : TEST_PASSED);
 }
 
 /* ---- for both runners ---- */
@@ -553,7 +556,7 @@ int test_run_end(const char *mark)
 {
   char text[1024];
   const char *dir = getenv("COVEY_TEST_TEMP");
-  int forced = 0, n = test_system_sweep(mark, 5000, text, sizeof text);
+  int forced = 0, n = test_system_sweep(mark, 3000, text, sizeof text);
   if (n > 0) {
     printf("# %d processes were left behind and had to be killed: %s\n", n, text);
     forced += n;

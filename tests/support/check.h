@@ -16,8 +16,8 @@ const char *test_skip_reason(void);
 /* The run's directory for temporary files: made by the runner, told to its tests by COVEY_TEST_TEMP, removed at the end. */
 bool test_run_begin(char *mark, size_t capacity);
 
-/* How many tests of this run came to their end and passed, as they say themselves. Before test_run_end. */
-size_t test_passes_noted(void);
+/* How many tests of this run came to their end with this outcome (TEST_...), as they say themselves. Before test_run_end. */
+size_t test_ends_noted(int outcome);
 
 /* Removes it and sweeps the run's processes; returns the number of things that had to be forced, each written to stdout. */
 int test_run_end(const char *mark);

@@ -119,6 +119,15 @@ void test_system_list_handles(char *text, size_t capacity)
   }
 }
 
+bool test_has_leak_checker(void)
+{
+#if defined(__linux__)
+  return __lsan_do_recoverable_leak_check != NULL;
+#else
+  return false;
+#endif
+}
+
 bool test_system_leaks(void)
 {
 #if defined(__linux__)
@@ -126,6 +135,11 @@ bool test_system_leaks(void)
 #else
   return false;
 #endif
+}
+
+int64_t test_fork(void)
+{
+  return fork();
 }
 
 void test_system_begin(void)
@@ -142,7 +156,7 @@ static bool no_zombie(void *pid)
   return info.si_pid == 0;
 }
 
-int test_system_zombies(int64_t ms, char *text, size_t capacity)
+int test_system_left(int64_t ms, char *text, size_t capacity)
 {
   pid_t pid = 0;
   size_t n = 0;
@@ -282,6 +296,13 @@ static bool start(const char *const *argv, const char *output, const char *mark,
   posix_spawn_file_actions_destroy(&actions);
   free(env);
   return r == 0;
+}
+
+int64_t test_start(const char *const *argv)
+{
+  pid_t pid = -1;
+  if (!start(argv, "/dev/null", NULL, &pid)) test_fail(__FILE__, __LINE__, true, "cannot start %s", argv[0]);
+  return pid;
 }
 
 static bool has_ended(void *pid)

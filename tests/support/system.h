@@ -8,8 +8,9 @@
  * when the test's process is gone. */
 void test_system_begin(void);
 
-/* Looks for what the test's process left behind, for at most ms: unreaped children (POSIX). Returns how many, with their pids in text. */
-int test_system_zombies(int64_t ms, char *text, size_t capacity);
+/* Looks for what the test's process left behind: children that ended and were not reaped (POSIX), processes in its job that still run
+ * (Windows). They get ms to go. Returns how many there are, with their names in text. */
+int test_system_left(int64_t ms, char *text, size_t capacity);
 
 /* The processes that carry the mark (COVEY_TEST_MARK=mark in their environment), other than this one; they are given ms to end by
  * themselves, then killed. Returns how many had to be, with their names in text. 0 where the system cannot tell. */
@@ -25,9 +26,6 @@ bool test_system_leaks(void);
  * and what is left of the group when it has ended. mark (may be NULL): its COVEY_TEST_MARK. Returns false when it could not be started. */
 bool test_system_run(const char *const *argv, const char *output, const char *mark, int64_t ms,
                      test_ended *ret);
-
-/* Ends this process at once, without handlers. */
-void test_system_exit(int code);
 
 /* The directory for temporary files, without a separator at its end; the path of this program; false when unknown. */
 bool test_system_temp(char *path, size_t capacity);

@@ -156,6 +156,15 @@ bool test_process_gone(int64_t pid, int64_t ms);
 /* Ends a process at once, if it runs: for the clean-up of tests. */
 void test_process_kill(int64_t pid);
 
+/* fork(); -1 on Windows. */
+int64_t test_fork(void);
+
+/* Ends this process at once, without handlers. */
+void test_system_exit(int code);
+
+/* Whether this program was built with a checker for leaked memory. */
+bool test_has_leak_checker(void);
+
 /* Open descriptors or handles of this process; -1 where the system cannot tell. */
 int test_handle_count(void);
 
@@ -167,6 +176,9 @@ void test_no_handles_lost(void);
 
 /* The path of covey_test_helper: COVEY_TEST_HELPER, else beside this program. */
 const char *test_helper(void);
+
+/* The path of another program in the folder of this one. */
+const char *test_program_beside(const char *name);
 
 /* The path of this test program itself. */
 const char *test_program(void);
@@ -202,6 +214,10 @@ typedef struct test_ended {
 
 /* Runs a program with the support's own means (not the library's), stdin empty, and waits at most ms. argv[0] is its path. */
 test_ended test_run(const char *const *argv, int64_t ms);
+
+/* Starts a program by the same means, streams empty, and leaves it alone: a process that the library has not made. It must be gone, and
+ * on POSIX reaped, before the test ends. Returns its pid. */
+int64_t test_start(const char *const *argv);
 
 /* ---- threads ---- */
 

@@ -117,18 +117,74 @@ static HANDLE make_job(void)
   return job;
 }
 
+static HANDLE own_job;
+
 void test_system_begin(void)
 {
-  HANDLE job = make_job();
   SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
-  if (job) AssignProcessToJobObject(job, GetCurrentProcess());
+  own_job = make_job();
+  if (own_job && !AssignProcessToJobObject(own_job, GetCurrentProcess())) {
+    CloseHandle(own_job);
+    own_job = NULL;
+  }
 }
 
-int test_system_zombies(int64_t ms, char *text, size_t capacity)
+/* A console's host belongs to the system, though it counts as a member. */
+static bool is_ours(DWORD pid, char *name, size_t capacity)
 {
-  (void)ms;
-  if (capacity) text[0] = '\0';
-  return 0;
+  HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, pid);
+  WCHAR path[PATH];
+  DWORD size = PATH;
+  bool runs = process && WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+  name[0] = '\0';
+  if (runs && QueryFullProcessImageNameW(process, 0, path, &size)) narrow(path, name, capacity);
+  if (process) CloseHandle(process);
+  return runs && !strstr(name, "conhost.exe");
+}
+
+typedef struct members {
+  int count;
+  char *text;
+  size_t capacity;
+} members;
+
+static bool nobody_else(void *arg)
+{
+  members *m = arg;
+  struct {
+    JOBOBJECT_BASIC_PROCESS_ID_LIST list;
+    ULONG_PTR more[63];
+  } ids;
+  size_t n = 0;
+  m->count = 0;
+  m->text[0] = '\0';
+  if (!QueryInformationJobObject(own_job, JobObjectBasicProcessIdList, &ids, sizeof ids, NULL)) return true;
+  for (DWORD i = 0; i < ids.list.NumberOfProcessIdsInList && i < 64; i++) {
+    DWORD pid = (DWORD)ids.list.ProcessIdList[i];
+    char name[512];
+    if (pid == GetCurrentProcessId() || !is_ours(pid, name, sizeof name)) continue;
+    m->count++;
+    if (n + 1 < m->capacity) n += (size_t)snprintf(m->text + n, m->capacity - n, "%lu %s; ", pid, name);
+  }
+  return m->count == 0;
+}
+
+int test_system_left(int64_t ms, char *text, size_t capacity)
+{
+  members m = {0, text, capacity};
+  text[0] = '\0';
+  if (!own_job || test_wait_until(nobody_else, &m, ms)) return 0;
+  return m.count;
+}
+
+bool test_has_leak_checker(void)
+{
+  return false;
+}
+
+int64_t test_fork(void)
+{
+  return -1;
 }
 
 /* The job has ended them already. */
@@ -202,7 +258,7 @@ static bool start(const char *const *argv, const char *output, HANDLE job, PROCE
     DeleteProcThreadAttributeList(info.lpAttributeList);
   }
   if (started) {
-    AssignProcessToJobObject(job, ret->hProcess);
+    if (job) AssignProcessToJobObject(job, ret->hProcess);
     ResumeThread(ret->hThread);
     CloseHandle(ret->hThread);
   }
@@ -211,6 +267,15 @@ static bool start(const char *const *argv, const char *output, HANDLE job, PROCE
   if (list[0] != INVALID_HANDLE_VALUE) CloseHandle(list[0]);
   if (list[1] != INVALID_HANDLE_VALUE) CloseHandle(list[1]);
   return started;
+}
+
+int64_t test_start(const char *const *argv)
+{
+  PROCESS_INFORMATION process;
+  memset(&process, 0, sizeof process);
+  if (!start(argv, "NUL", NULL, &process)) test_fail(__FILE__, __LINE__, true, "cannot start %s", argv[0]);
+  CloseHandle(process.hProcess);
+  return (int64_t)process.dwProcessId;
 }
 
 bool test_system_run(const char *const *argv, const char *output, const char *mark, int64_t ms,
