@@ -39,14 +39,19 @@ int64_t cvy_option_time(int64_t value, int64_t fallback);
 /* ---- loops ---- */
 
 /* Resolves the loop argument of a public call (NULL: the default loop, made at first need) and adds a reference, which keeps the loop
- * and its helper thread alive. Errors: COVEY_ENOMEM, COVEY_ELIMIT, COVEY_ENOTSUP, COVEY_ESTALE (inherited by fork). */
+ * and its helper thread alive. Errors, recorded: COVEY_ENOMEM, COVEY_ELIMIT, COVEY_ENOTSUP, COVEY_ESTALE (inherited by fork).
+ * The last release may come from anywhere outside the lock, also from a closed callback; but a thread inside cvy_loop_wait, cvy_loop_call or
+ * a dispatch must hold a reference of its own (that of its object) until the call has returned. */
 int cvy_loop_acquire(covey_loop *loop, covey_loop **ret);
 void cvy_loop_ref(covey_loop *loop);
 void cvy_loop_release(covey_loop *loop);
 
-/* A loop for one call on the calling thread: no helper thread, not shared. The last cvy_loop_release runs it until all closed callbacks
- * have come, then frees it. */
+/* A loop for one call on the calling thread: no helper thread, not shared. Objects on it may hold references. cvy_loop_private_close, by the
+ * same thread and without the token, turns it until those are gone and all closed callbacks have come, then frees it; so every object on
+ * it must have been told to close. (A cvy_loop_release that drops the last reference does the same; but an object that closes
+ * in a later turn needs somebody who turns the loop.) */
 int cvy_loop_private(covey_loop **ret);
+void cvy_loop_private_close(covey_loop *loop); /* NULL does nothing */
 
 /* COVEY_ESTALE, recorded, when this process inherited the loop by fork; else 0. Every public call on an object asks first. */
 int cvy_loop_check(const covey_loop *loop);
@@ -56,7 +61,8 @@ struct uv_loop_s *cvy_loop_uv(covey_loop *loop); /* for os/watch.h; touch it wit
 void cvy_loop_lock(covey_loop *loop);
 void cvy_loop_unlock(covey_loop *loop);
 
-/* True on the thread that holds the token now (inside a callback of a watch, a task, or a dispatch). */
+/* True on the thread that holds the token now (inside a callback of a watch, a task, or a dispatch's uv_run), and always on the owner's
+ * thread of a lent loop. */
 bool cvy_loop_has_token(const covey_loop *loop);
 
 /* ---- waiting ---- */
@@ -64,10 +70,14 @@ bool cvy_loop_has_token(const covey_loop *loop);
 typedef bool (*cvy_predicate)(void *arg); /* called under the lock, by any thread, often: cheap, no side effects */
 
 /* Waits, lock held on entry and on return, until met(arg) is true: 0. COVEY_ETIMEDOUT when the deadline has passed and it is not met (a
- * deadline that has passed at entry still lets the loop turn once, so that "try once" sees what the system has ready). COVEY_ECANCELED
- * when cancel (may be NULL) was fired and it is not met. COVEY_EDEADLK at once on the owner's thread of a lent loop, and in a callback that
- * runs with the token. Nothing is recorded: the caller knows what it was about. */
+ * deadline that has passed at entry still lets the loop turn once, so that "try once" sees what the system has ready; not on a lent loop,
+ * where it sees what the owner's last turn has brought). COVEY_ECANCELED when cancel (may be NULL) was fired and it is not met.
+ * COVEY_EDEADLK at once, instead of waiting, on the owner's thread of a lent loop and in a callback that runs with the token (a deadline
+ * that has passed there: COVEY_ETIMEDOUT). COVEY_ENOMEM. Nothing is recorded: the caller knows what it was about. */
 int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline deadline, covey_cancel *cancel);
+
+/* True once cancel has been fired; false for NULL. For loops of one's own that do not wait in cvy_loop_wait. */
+bool cvy_cancel_fired(const covey_cancel *cancel);
 
 /* State under the lock changed: wakes the threads whose predicate is met now. Lock held. */
 void cvy_loop_changed(covey_loop *loop);

@@ -23,6 +23,9 @@ struct uv_loop_s;
  * own is false for a lent loop: then only the assumptions are checked. Errors: COVEY_ENOTSUP (a libuv we do not know), COVEY_ELIMIT. */
 int cvos_watch_prepare(struct uv_loop_s *uv, bool own);
 
+/* How many callbacks of watches have run on the calling thread so far: when the number stands still over a turn, the turn started nothing. */
+uint64_t cvos_watch_activity(void);
+
 /* The handle for foreign loops over uv (own loops only): level-triggered on POSIX (an epoll or kqueue over the loop's descriptor, a
  * "work waits" mark and a timer), a manual-reset event on Windows. */
 typedef struct cvos_pollable cvos_pollable;
@@ -32,7 +35,7 @@ void cvos_pollable_mark(cvos_pollable *p);                           /* [any] ma
 /* [token] before a dispatch runs uv: takes the mark away. After it: arms again with uv's own time-out (-1 none). */
 void cvos_pollable_begin(cvos_pollable *p);
 void cvos_pollable_end(cvos_pollable *p, int timeout);
-void cvos_pollable_close(cvos_pollable *p);                          /* [token] */
+void cvos_pollable_close(cvos_pollable *p);                          /* [token] NULL does nothing */
 
 /* ---- a byte stream: a connection, or our end of a child's pipe ---- */
 

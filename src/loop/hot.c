@@ -1,0 +1,49 @@
+/* The look before sleeping. A sleep in the kernel and the wake-up out of it cost several microseconds; a message that comes within that time is
+ * cheaper found by looking. How long to look is learned: a look that found something, or a sleep that turned out shorter than a look
+ * would have been, makes the next one long; looks in vain make it shorter until there is none. */
+#include "loop/state.h"
+
+#define LOOK_MAX_US 50
+
+void hot_init(covey_loop *loop) { loop->look_max_us = uv_available_parallelism() > 1 ? LOOK_MAX_US : 0; }
+
+void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
+{
+  uint32_t i = 0;
+  while (i < loop->hot_count && loop->hot[i] != io) i++;
+  if (i == loop->hot_count && i < HOT_MAX) loop->hot_count++;
+  if (i == HOT_MAX) i--;
+  /* The hottest comes first. */
+  for (; i > 0; i--) loop->hot[i] = loop->hot[i - 1];
+  loop->hot[0] = io;
+  if (loop->asleep_ns && uv_hrtime() - loop->asleep_ns < LOOK_MAX_US * 1000) loop->look_us = loop->look_max_us;
+  loop->asleep_ns = 0;
+}
+
+void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
+{
+  for (uint32_t i = 0; i < loop->hot_count; i++) {
+    if (loop->hot[i] != io) continue;
+    for (loop->hot_count--; i < loop->hot_count; i++) loop->hot[i] = loop->hot[i + 1];
+    return;
+  }
+}
+
+bool hot_look(covey_loop *loop)
+{
+  if (!loop->look_us) return false;
+  cvy_store_relaxed_u32(&loop->wake_sent, 0);
+  loop->polling = true;
+  uv_mutex_unlock(&loop->lock);
+  uint64_t end = uv_hrtime() + loop->look_us * (uint64_t)1000;
+  bool found = false;
+  loop->asleep_ns = 0;
+  do {
+    for (uint32_t i = 0; i < loop->hot_count && !found; i++) found = cvos_io_look(loop->hot[i]) != 0;
+  } while (!found && !cvy_load_relaxed_u32(&loop->wake_sent) && uv_hrtime() < end);
+  uv_mutex_lock(&loop->lock);
+  loop->polling = false;
+  if (found) loop->look_us = loop->look_max_us;
+  else loop->look_us /= 2;
+  return found;
+}

@@ -1,0 +1,227 @@
+#include "loop/loop.h"
+#include "core/error.h"
+#include "core/mem.h"
+#include "loop/state.h"
+
+static covey_loop *default_loop; /* under the global lock; kept for ever */
+
+struct uv_loop_s *cvy_loop_uv(covey_loop *loop) { return loop->uv; }
+void cvy_loop_lock(covey_loop *loop) { uv_mutex_lock(&loop->lock); }
+void cvy_loop_unlock(covey_loop *loop) { uv_mutex_unlock(&loop->lock); }
+
+/* ---- making ---- */
+
+static int from_uv(int e) { return e == UV_ENOMEM ? COVEY_ENOMEM : e == UV_ENOSYS ? COVEY_ENOTSUP : COVEY_ELIMIT; }
+
+/* The parts that every kind has. uv is ready; nothing of ours is on it when this fails. */
+static int loop_equip(covey_loop *loop)
+{
+  int e = uv_mutex_init(&loop->lock);
+  if (e) return from_uv(e);
+  e = uv_cond_init(&loop->helper_cond);
+  if (e) goto no_cond;
+  e = uv_async_init(loop->uv, &loop->wake, token_on_wake);
+  if (e) goto no_wake;
+  uv_timer_init(loop->uv, &loop->lead_timer);
+  loop->wake.data = loop->lead_timer.data = loop;
+  loop->refs = 1;
+  loop->generation = cvos_fork_generation();
+  hot_init(loop);
+  return 0;
+no_wake:
+  uv_cond_destroy(&loop->helper_cond);
+no_cond:
+  uv_mutex_destroy(&loop->lock);
+  return from_uv(e);
+}
+
+static int loop_make(enum loop_kind kind, covey_loop **ret)
+{
+  covey_loop *loop = cvy_alloc_zero(1, sizeof *loop);
+  if (!loop) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "loop");
+  loop->uv = &loop->own;
+  loop->kind = kind;
+  int r = uv_loop_init(loop->uv);
+  if (r) {
+    r = from_uv(r);
+    goto no_loop;
+  }
+  r = cvos_watch_prepare(loop->uv, true);
+  if (!r) r = loop_equip(loop);
+  if (!r) {
+    *ret = loop;
+    return 0;
+  }
+  uv_run(loop->uv, UV_RUN_NOWAIT);
+  uv_loop_close(loop->uv);
+no_loop:
+  cvy_free(loop);
+  return cvy_fail(r, COVEY_STAGE_NONE, "loop");
+}
+
+int covey_loop_open(const covey_loop_options *options, covey_loop **ret_loop)
+{
+  static const covey_loop_options none;
+  const covey_loop_options *o = options ? options : &none;
+  if (!ret_loop) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_loop is NULL");
+  if (o->flags & ~(uint32_t)COVEY_LOOP_NO_THREAD) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
+  if (o->reserved0 || o->reserved[0] || o->reserved[1] || o->reserved[2] || o->reserved[3])
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_loop_options");
+  int r = loop_make(LOOP_OWN, ret_loop);
+  if (!r) (*ret_loop)->no_thread = (o->flags & COVEY_LOOP_NO_THREAD) != 0;
+  return r;
+}
+
+int covey_loop_attach(struct uv_loop_s *uv, unsigned uv_version_number, covey_loop **ret_loop)
+{
+  if (!uv || !ret_loop) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "%s is NULL", uv ? "ret_loop" : "uv");
+  if (uv_version_number != uv_version())
+    return cvy_fail(COVEY_EVERSION, COVEY_STAGE_ARGUMENTS, "libuv 0x%06x, ours is 0x%06x", uv_version_number, uv_version());
+  int r = cvos_watch_prepare(uv, false);
+  if (r) return cvy_fail(r, COVEY_STAGE_NONE, "libuv 0x%06x", uv_version_number);
+  covey_loop *loop = cvy_alloc_zero(1, sizeof *loop);
+  if (!loop) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "loop");
+  loop->uv = uv;
+  loop->kind = LOOP_LENT;
+  r = loop_equip(loop);
+  if (r) {
+    cvy_free(loop);
+    return cvy_fail(r, COVEY_STAGE_NONE, "loop");
+  }
+  loop->holder = loop_self();
+  uv_unref((uv_handle_t *)&loop->wake);
+  uv_unref((uv_handle_t *)&loop->lead_timer);
+  *ret_loop = loop;
+  return 0;
+}
+
+int cvy_loop_private(covey_loop **ret) { return loop_make(LOOP_PRIVATE, ret); }
+
+/* ---- ending ---- */
+
+static void loop_free(covey_loop *loop)
+{
+  uv_cond_destroy(&loop->helper_cond);
+  uv_mutex_destroy(&loop->lock);
+  cvy_free(loop);
+}
+
+/* The two handles of a lent loop close one after the other; the second one frees. */
+static void lent_timer_closed(uv_handle_t *handle) { loop_free(handle->data); }
+static void lent_wake_closed(uv_handle_t *handle)
+{
+  covey_loop *loop = handle->data;
+  uv_close((uv_handle_t *)&loop->lead_timer, lent_timer_closed);
+}
+
+static void lent_end(void *arg)
+{
+  covey_loop *loop = arg;
+  uv_close((uv_handle_t *)&loop->wake, lent_wake_closed);
+}
+
+void loop_destroy(covey_loop *loop)
+{
+  if (loop->kind == LOOP_LENT) {
+    if (cvy_loop_has_token(loop)) {
+      lent_end(loop);
+      return;
+    }
+    loop->end = (cvy_task){.run = lent_end, .arg = loop};
+    uv_mutex_lock(&loop->lock);
+    cvy_loop_post(loop, &loop->end);
+    uv_mutex_unlock(&loop->lock);
+    return;
+  }
+  uv_mutex_lock(&loop->lock);
+  helper_stop(loop);
+  cvy_store_relaxed_ptr(&loop->holder, loop_self());
+  while (loop->tasks) token_run_tasks(loop);
+  uv_mutex_unlock(&loop->lock);
+  cvos_pollable_close(loop->pollable);
+  uv_close((uv_handle_t *)&loop->wake, NULL);
+  uv_close((uv_handle_t *)&loop->lead_timer, NULL);
+  while (uv_loop_close(loop->uv) == UV_EBUSY) uv_run(loop->uv, UV_RUN_ONCE);
+  loop_free(loop);
+}
+
+void cvy_loop_ref(covey_loop *loop) { cvy_add_u32(&loop->refs, 1); }
+
+void cvy_loop_release(covey_loop *loop)
+{
+  if (!loop || cvy_add_u32(&loop->refs, UINT32_MAX) != 1) return;
+  /* In a callback on the helper thread: the helper sees it after its turn. */
+  if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop)) return;
+  loop_destroy(loop);
+}
+
+void cvy_loop_private_close(covey_loop *loop)
+{
+  if (!loop) return;
+  uv_mutex_lock(&loop->lock);
+  while (cvy_load_acquire_u32(&loop->refs) > 1) {
+    token_take(loop, NULL);
+    while (loop->tasks) token_run_tasks(loop);
+    if (cvy_load_acquire_u32(&loop->refs) > 1) token_turn(loop, UV_RUN_ONCE);
+    token_give(loop);
+  }
+  uv_mutex_unlock(&loop->lock);
+  cvy_loop_release(loop);
+}
+
+/* Objects that were told to close do so in a later turn; where no helper would turn the loop, the closing thread does. */
+static void loop_settle(covey_loop *loop)
+{
+  uv_mutex_lock(&loop->lock);
+  if (loop->no_thread && !token_demand(loop)) {
+    uint64_t before;
+    do {
+      before = loop->activity + cvos_watch_activity();
+      while (loop->tasks) token_run_tasks(loop);
+      token_turn(loop, UV_RUN_NOWAIT);
+    } while (before != loop->activity + cvos_watch_activity() && cvy_load_acquire_u32(&loop->refs) > 1);
+    token_give(loop);
+  }
+  uv_mutex_unlock(&loop->lock);
+}
+
+void covey_loop_close(covey_loop *loop)
+{
+  if (!loop || loop->kind == LOOP_PRIVATE || cvy_loop_check(loop)) return;
+  cvy_global_lock();
+  bool done = loop == default_loop || loop->closed;
+  loop->closed = true;
+  cvy_global_unlock();
+  if (done) return;
+  if (loop->kind == LOOP_OWN && !cvy_loop_has_token(loop)) loop_settle(loop);
+  cvy_loop_release(loop);
+}
+
+/* ---- finding ---- */
+
+int cvy_loop_check(const covey_loop *loop)
+{
+  if (loop->generation == cvos_fork_generation()) return 0;
+  return cvy_fail(COVEY_ESTALE, COVEY_STAGE_NONE, "the loop was inherited by fork");
+}
+
+int cvy_loop_acquire(covey_loop *loop, covey_loop **ret)
+{
+  int r = 0;
+  if (!loop) {
+    cvy_global_lock();
+    if (!default_loop) {
+      covey_loop *made;
+      r = loop_make(LOOP_OWN, &made);
+      if (!r) default_loop = made;
+    }
+    loop = default_loop;
+    cvy_global_unlock();
+    if (r) return r;
+  }
+  r = cvy_loop_check(loop);
+  if (r) return r;
+  cvy_loop_ref(loop);
+  *ret = loop;
+  return 0;
+}

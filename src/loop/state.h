@@ -1,0 +1,127 @@
+/* loop/state.h: what is inside covey_loop; for the files of this folder only. */
+#ifndef COVEY_LOOP_STATE_H
+#define COVEY_LOOP_STATE_H
+
+#include "core/atomics.h"
+#include "loop/loop.h"
+#include "loop/sync.h"
+#include "os/thread.h"
+#include "os/watch.h"
+
+#include <uv.h>
+
+enum loop_kind {
+  LOOP_OWN,     /* ours: threads take turns, a helper runs it while none does */
+  LOOP_PRIVATE, /* ours, for one thread and one call */
+  LOOP_LENT     /* the application's: its owner thread has the token for ever */
+};
+
+/* The 50 ms for which the helper leaves the loop alone after a thread of the program has left it: long enough that a thread that receives
+ * in a loop never meets it, short enough that nobody notices the pause. */
+#define HELPER_PAUSE_MS 50
+
+#define HOT_MAX 8 /* streams looked at before sleeping: what one look can serve in a few microseconds */
+
+/* A thread in cvy_loop_wait. Lives on its stack; in loop->waiters from entry to return. */
+typedef struct waiter {
+  struct waiter *next, *prev;
+  cvy_predicate met;
+  void *arg;
+  covey_cancel *cancel;
+  uv_cond_t cond;
+  bool has_cond; /* made when the thread first has to follow */
+  bool told;     /* signalled since it went to sleep */
+  bool urgent;   /* cannot wait for the holder's own end: gets the token when the current turn ends */
+} waiter;
+
+struct covey_loop {
+  uv_loop_t own;
+  uv_loop_t *uv;
+  uv_mutex_t lock;
+  uv_async_t wake;        /* ends the poll of whoever runs the loop */
+  uv_timer_t lead_timer;  /* the leader's deadline */
+  enum loop_kind kind;
+  bool no_thread;
+  bool closed;            /* the program has let go */
+  uint32_t refs;          /* atomic: the program's and one per object */
+  uint32_t generation;    /* cvos_fork_generation at birth */
+
+  /* the token; under the lock, holder also read without it */
+  void *holder;           /* atomic: identity of the thread that has the token, NULL: free */
+  bool polling;           /* the holder is inside uv_run */
+  uint32_t wake_sent;     /* atomic: since it went in, someone has seen to it that it comes out */
+  waiter *waiters;        /* all, oldest first */
+  waiter *waiters_last;
+  waiter *leader;         /* the waiter that has the token now; NULL: the helper, a dispatch, a call */
+  waiter *heir;           /* the waiter that was told to take it */
+  uint32_t urgent;        /* waiters and dispatches that want it at the next turn's end */
+
+  cvy_task *tasks, *tasks_last;
+  cvy_note *notes, *notes_last;
+
+  /* the helper thread */
+  cvos_thread *helper;
+  uv_cond_t helper_cond;
+  bool helper_quit, helper_dozing; /* dozing: it waits without end and must be told when the token gets free */
+  bool helper_now;                 /* work was left: no pause */
+  bool helper_leads;               /* it has the token */
+  uint64_t left_ns;                /* when the last thread of the program gave the token back */
+
+  cvos_pollable *pollable;
+  bool dispatching;                /* the holder is a dispatch: it arms the pollable itself */
+  uint64_t activity;               /* callbacks of ours in this folder: did a turn start something? */
+
+  /* hot streams, with the token only */
+  struct cvos_io *hot[HOT_MAX];
+  uint32_t hot_count;
+  uint32_t look_us, look_max_us; /* how long the next look before sleeping takes, and may take at most; 0: none */
+  uint64_t asleep_ns;            /* when the leader went to sleep, for judging in hindsight; 0: judged */
+
+  cvy_task end; /* the last task of a lent loop */
+};
+
+/* Identity of the calling thread: never NULL, unique among living threads, free of charge. */
+void *loop_self(void);
+
+/* ---- token.c; lock held ---- */
+
+bool token_take(covey_loop *loop, const waiter *w); /* false when another has it, or is about to have it (w may be NULL) */
+void token_give(covey_loop *loop);      /* runs what is posted, gives it back, sees to a successor; the lock is released meanwhile */
+void token_successor(covey_loop *loop); /* a free token: tells the next thread */
+void token_wake(covey_loop *loop);      /* whoever runs the loop comes out of uv_run soon; nothing when nobody is inside */
+void token_run_tasks(covey_loop *loop); /* with the token; the lock is released around each */
+
+/* One turn of uv with the token; the lock is released meanwhile. */
+void token_turn(covey_loop *loop, uv_run_mode mode);
+
+/* Gets the token, whoever has it: waits until the holder's turn has ended. COVEY_EDEADLK when this thread has it already. */
+int token_demand(covey_loop *loop);
+
+/* The callback of loop->wake. */
+void token_on_wake(uv_async_t *wake);
+
+/* ---- task.c; lock held ---- */
+
+void helper_poke(covey_loop *loop);   /* the token is free: starts the helper where it is allowed and missing, tells it where it dozes */
+void helper_stop(covey_loop *loop);   /* the lock is released while it waits for its end; any thread but the helper */
+int notes_run(covey_loop *loop);      /* the lock is released around each; returns how many ran */
+
+/* ---- cancel.c ---- */
+
+/* Registers wake: from now on firing c sends it. slot is needed for leaving. c: not NULL. COVEY_ENOMEM. */
+int cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot);
+void cancel_leave(covey_cancel *c, void **slot);
+
+/* ---- loop.c ---- */
+
+/* Ends a loop without references, with the token not held by anybody else. */
+void loop_destroy(covey_loop *loop);
+
+/* ---- hot.c ---- */
+
+void hot_init(covey_loop *loop);
+
+/* Looks at hot streams for a while, with the token, the lock released meanwhile; true when bytes came. */
+bool hot_look(covey_loop *loop);
+
+#endif

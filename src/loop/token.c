@@ -1,0 +1,253 @@
+/* Who runs the loop. See loop.h for the rules and state.h for the fields. */
+#include "core/error.h"
+#include "core/mem.h"
+#include "loop/state.h"
+
+void *loop_self(void)
+{
+  static CVOS_THREAD_LOCAL char self;
+  return &self;
+}
+
+bool cvy_loop_has_token(const covey_loop *loop) { return cvy_load_relaxed_ptr(&loop->holder) == loop_self(); }
+
+/* ---- the list of waiters ---- */
+
+static void waiter_add(covey_loop *loop, waiter *w)
+{
+  w->prev = loop->waiters_last;
+  w->next = NULL;
+  *(w->prev ? &w->prev->next : &loop->waiters) = w;
+  loop->waiters_last = w;
+}
+
+static void waiter_calm(covey_loop *loop, waiter *w)
+{
+  if (w->urgent) loop->urgent--;
+  w->urgent = false;
+}
+
+static void waiter_remove(covey_loop *loop, waiter *w)
+{
+  *(w->prev ? &w->prev->next : &loop->waiters) = w->next;
+  *(w->next ? &w->next->prev : &loop->waiters_last) = w->prev;
+  if (loop->heir == w) loop->heir = NULL;
+  waiter_calm(loop, w);
+  if (w->has_cond) uv_cond_destroy(&w->cond);
+}
+
+static void waiter_tell(waiter *w)
+{
+  if (!w->has_cond || w->told) return;
+  w->told = true;
+  uv_cond_signal(&w->cond);
+}
+
+/* Sleeps until told, for at most ns. 0, or COVEY_ENOMEM when the condition could not be made. */
+static int waiter_sleep(covey_loop *loop, waiter *w, uint64_t ns)
+{
+  if (!w->has_cond) {
+    if (uv_cond_init(&w->cond)) return COVEY_ENOMEM;
+    w->has_cond = true;
+  }
+  w->told = false;
+  if (ns == UINT64_MAX) uv_cond_wait(&w->cond, &loop->lock);
+  else uv_cond_timedwait(&w->cond, &loop->lock, ns);
+  w->told = false;
+  if (loop->heir == w) loop->heir = NULL;
+  return 0;
+}
+
+/* ---- the token ---- */
+
+bool token_take(covey_loop *loop, const waiter *w)
+{
+  if (loop->holder || (loop->heir && loop->heir != w && loop->heir->urgent)) return false;
+  cvy_store_relaxed_ptr(&loop->holder, loop_self());
+  return true;
+}
+
+/* Tells the thread that should have a free token: one that is in a hurry, else one whose wish is not met yet, else the helper. */
+void token_successor(covey_loop *loop)
+{
+  if (loop->holder || (loop->heir && (loop->heir->urgent || !loop->urgent))) return;
+  waiter *w = loop->waiters;
+  if (loop->urgent)
+    while (w && !w->urgent) w = w->next;
+  else
+    while (w && (w->told || w->met(w->arg))) w = w->next;
+  if (!w) {
+    if (!loop->waiters) helper_poke(loop);
+    return;
+  }
+  loop->heir = w;
+  waiter_tell(w);
+}
+
+void token_give(covey_loop *loop)
+{
+  while (loop->tasks) token_run_tasks(loop);
+  if (loop->pollable && !loop->dispatching) cvos_pollable_mark(loop->pollable);
+  if (!loop->helper_leads) loop->left_ns = uv_hrtime();
+  cvy_store_relaxed_ptr(&loop->holder, NULL);
+  token_successor(loop);
+}
+
+void token_wake(covey_loop *loop)
+{
+  if (loop->kind == LOOP_LENT) {
+    if (!cvy_exchange_u32(&loop->wake_sent, 1)) uv_async_send(&loop->wake);
+    return;
+  }
+  if (!loop->polling || cvy_exchange_u32(&loop->wake_sent, 1)) return;
+  if (cvy_loop_has_token(loop)) uv_stop(loop->uv);
+  else uv_async_send(&loop->wake);
+}
+
+void token_turn(covey_loop *loop, uv_run_mode mode)
+{
+  cvy_store_relaxed_u32(&loop->wake_sent, 0);
+  loop->polling = true;
+  uv_mutex_unlock(&loop->lock);
+  uv_run(loop->uv, mode);
+  /* Windows leaves the packets that a poll brought to the next run; nobody else would see them. */
+  for (int i = 0; i < 4 && uv_backend_timeout(loop->uv) == 0; i++) uv_run(loop->uv, UV_RUN_NOWAIT);
+  uv_mutex_lock(&loop->lock);
+  loop->polling = false;
+}
+
+/* On the token's thread. Cancel objects wake the loop without its lock, so their waiters are looked for here. */
+void token_on_wake(uv_async_t *wake)
+{
+  covey_loop *loop = wake->data;
+  uv_mutex_lock(&loop->lock);
+  for (waiter *w = loop->waiters; w; w = w->next)
+    if (w != loop->leader && cvy_cancel_fired(w->cancel)) waiter_tell(w);
+  if (loop->kind == LOOP_LENT) {
+    cvy_store_relaxed_u32(&loop->wake_sent, 0);
+    token_run_tasks(loop);
+    notes_run(loop);
+  }
+  uv_mutex_unlock(&loop->lock);
+}
+
+/* ---- waiting ---- */
+
+void cvy_loop_changed(covey_loop *loop)
+{
+  for (waiter *w = loop->waiters; w; w = w->next) {
+    if (w != loop->leader && w->told) continue;
+    if (!w->met(w->arg)) continue;
+    if (w == loop->leader) token_wake(loop);
+    else waiter_tell(w);
+  }
+}
+
+static void on_lead_timer(uv_timer_t *timer) { (void)timer; }
+
+/* The verdict on a wait: 0, an error, or 1: go on. turned: the loop has turned since entry. */
+static int verdict(const waiter *w, cvy_deadline deadline, bool turned)
+{
+  if (w->met(w->arg)) return 0;
+  if (cvy_cancel_fired(w->cancel)) return COVEY_ECANCELED;
+  return turned && cvy_deadline_passed(deadline) ? COVEY_ETIMEDOUT : 1;
+}
+
+/* Runs the loop with the token until there is a verdict, or somebody in a hurry wants it. */
+static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned)
+{
+  int r;
+  loop->leader = w;
+  waiter_calm(loop, w);
+  for (;;) {
+    while (loop->tasks) token_run_tasks(loop);
+    r = verdict(w, deadline, *turned);
+    if (r <= 0 || loop->urgent) break;
+    bool wait = !cvy_deadline_passed(deadline);
+    if (wait && deadline != CVY_NEVER) {
+      int64_t base = (int64_t)uv_now(loop->uv);
+      uv_timer_start(&loop->lead_timer, on_lead_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
+    }
+    if (wait && loop->hot_count) {
+      if (hot_look(loop)) {
+        *turned = true;
+        continue;
+      }
+      if (loop->tasks || loop->urgent || verdict(w, deadline, *turned) <= 0) continue;
+      loop->asleep_ns = uv_hrtime();
+    }
+    token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    *turned = true;
+  }
+  uv_timer_stop(&loop->lead_timer);
+  loop->leader = NULL;
+  return r;
+}
+
+/* Follows whoever has the token, until told or for as long as it makes sense. */
+static int follow(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned)
+{
+  bool passed = cvy_deadline_passed(deadline);
+  uint64_t ns = UINT64_MAX;
+  if (passed) {
+    if (!w->urgent) loop->urgent++;
+    w->urgent = true;
+  } else if (deadline != CVY_NEVER) {
+    ns = (uint64_t)cvy_deadline_left(deadline);
+    ns = ns > UINT64_MAX / 1000000 ? UINT64_MAX : ns * 1000000;
+  }
+  /* An owner that does not turn its loop would not notice a cancel: look ourselves. */
+  if (loop->kind == LOOP_LENT && w->cancel && ns > 50000000) ns = 50000000;
+  if (loop->holder && (passed || loop->helper_leads)) token_wake(loop);
+  int r = waiter_sleep(loop, w, ns);
+  if (!passed) *turned = *turned || cvy_deadline_passed(deadline);
+  return r;
+}
+
+int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline deadline, covey_cancel *cancel)
+{
+  waiter w = {.met = met, .arg = arg, .cancel = cancel};
+  bool turned = loop->kind == LOOP_LENT;
+  int r = verdict(&w, deadline, turned || cvy_loop_has_token(loop));
+  if (r <= 0) return r;
+  if (cvy_loop_has_token(loop)) return COVEY_EDEADLK;
+  void **slot = NULL;
+  if (cancel && cancel_join(cancel, &loop->wake, &slot)) return COVEY_ENOMEM;
+  waiter_add(loop, &w);
+  for (;;) {
+    r = verdict(&w, deadline, turned);
+    if (r <= 0) break;
+    if (!token_take(loop, &w)) {
+      r = follow(loop, &w, deadline, &turned);
+      if (r < 0) break;
+      continue;
+    }
+    r = lead(loop, &w, deadline, &turned);
+    if (r <= 0) break;
+    token_give(loop);
+  }
+  waiter_remove(loop, &w);
+  if (slot) cancel_leave(cancel, slot);
+  if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop)) token_give(loop);
+  else token_successor(loop);
+  return r;
+}
+
+static bool never(void *arg)
+{
+  (void)arg;
+  return false;
+}
+
+int token_demand(covey_loop *loop)
+{
+  if (cvy_loop_has_token(loop)) return COVEY_EDEADLK;
+  waiter w = {.met = never};
+  int r = 0;
+  bool turned = false;
+  waiter_add(loop, &w);
+  while (r >= 0 && !token_take(loop, &w)) r = follow(loop, &w, 0, &turned);
+  waiter_remove(loop, &w);
+  if (r < 0) token_successor(loop);
+  return r;
+}
