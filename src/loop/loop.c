@@ -150,8 +150,10 @@ void cvy_loop_ref(covey_loop *loop) { cvy_add_u32(&loop->refs, 1); }
 void cvy_loop_release(covey_loop *loop)
 {
   if (!loop || cvy_add_u32(&loop->refs, UINT32_MAX) != 1) return;
-  /* In a callback on the helper thread: the helper sees it after its turn. */
-  if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop)) return;
+  if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop)) {
+    loop->orphan = true; /* in a callback on the helper thread, which ends the loop after its turn */
+    return;
+  }
   loop_destroy(loop);
 }
 

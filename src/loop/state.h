@@ -65,6 +65,7 @@ struct covey_loop {
   bool helper_quit, helper_dozing; /* dozing: it waits without end and must be told when the token gets free */
   bool helper_now;                 /* work was left: no pause */
   bool helper_leads;               /* it has the token */
+  bool orphan;                     /* the last reference went away in a callback on it: it ends the loop */
   uint64_t left_ns;                /* when the last thread of the program gave the token back */
 
   cvos_pollable *pollable;

@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "os/thread.h"
 
+#include <stdlib.h>
 #include <uv.h>
 
 struct cvy_mutex {

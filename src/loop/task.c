@@ -99,7 +99,7 @@ static void helper_lead(covey_loop *loop)
   loop->helper_now = false;
   for (;;) {
     while (loop->tasks) token_run_tasks(loop);
-    if (loop->helper_quit || loop->waiters || !cvy_load_acquire_u32(&loop->refs)) break;
+    if (loop->helper_quit || loop->waiters || loop->orphan) break;
     token_turn(loop, UV_RUN_ONCE);
   }
   token_give(loop);
@@ -110,7 +110,7 @@ static void helper_main(void *arg)
 {
   covey_loop *loop = arg;
   uv_mutex_lock(&loop->lock);
-  while (!loop->helper_quit && cvy_load_acquire_u32(&loop->refs)) {
+  while (!loop->helper_quit && !loop->orphan) {
     if (loop->holder || loop->waiters) {
       loop->helper_dozing = true;
       uv_cond_wait(&loop->helper_cond, &loop->lock);

@@ -1,0 +1,236 @@
+/* The end of a process, three ways: a pidfd under uv_poll_t; EVFILT_PROC in one kqueue a loop (macOS, BSD), itself under uv_poll_t; a timer
+ * that looks. All tell from a later turn. */
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "os/watch.h"
+#include "posix/detail/shared.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+#define HAVE_PROC_FILTER 1
+#include <sys/event.h>
+#else
+#define HAVE_PROC_FILTER 0
+#endif
+
+/* The looking timer: soon at first, since most children are short, then at a pace that costs nothing. Milliseconds. */
+#define LOOK_FIRST 1
+#define LOOK_LAST  50
+
+struct cvos_exit_watch {
+  union {
+    uv_handle_t any;
+    uv_poll_t poll;
+    uv_timer_t timer;
+  } uv;
+  bool queued; /* in the kqueue; the timer only carries the news and the close */
+  bool told;
+  bool closing;
+  pid_t pid;
+  uint64_t pause;
+  posix_shared *shared;
+  void (*exited)(void *arg);
+  void (*closed)(void *arg);
+  void *arg;
+};
+
+static void tell(cvos_exit_watch *w)
+{
+  if (w->told || w->closing) return;
+  w->told = true;
+  posix_watch_count();
+  w->exited(w->arg);
+}
+
+static void on_pidfd(uv_poll_t *poll, int status, int what)
+{
+  cvos_exit_watch *w = poll->data;
+  (void)status;
+  (void)what;
+  uv_poll_stop(poll);
+  tell(w);
+}
+
+/* True when pid has ended: for our child a zombie that we leave, for others a number that is free. */
+static bool has_ended(pid_t pid)
+{
+  siginfo_t info = {0};
+  int r;
+  do r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+  while (r < 0 && errno == EINTR);
+  if (r == 0) return info.si_pid == pid;
+  return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+  cvos_exit_watch *w = timer->data;
+  if (has_ended(w->pid)) {
+    tell(w);
+    return;
+  }
+  w->pause = w->pause * 2 < LOOK_LAST ? w->pause * 2 : LOOK_LAST;
+  uv_timer_start(timer, on_look, w->pause, 0);
+}
+
+#if HAVE_PROC_FILTER
+
+static void on_news(uv_timer_t *timer) { tell(timer->data); }
+
+static void on_queue(uv_poll_t *poll, int status, int what)
+{
+  posix_shared *s = poll->data;
+  struct kevent got[64];
+  struct timespec none = {0};
+  (void)status;
+  (void)what;
+  int n = kevent(s->exit_queue, NULL, 0, got, 64, &none);
+  for (int i = 0; i < n; i++) {
+    cvos_exit_watch *w = (cvos_exit_watch *)got[i].udata;
+    w->queued = false;
+    /* Another callback of this batch may close it: told from its own handle. */
+    uv_timer_start(&w->uv.timer, on_news, 0, 0);
+  }
+}
+
+static void free_poll(uv_handle_t *handle) { cvy_free(handle); }
+
+static void queue_leave(posix_shared *s)
+{
+  if (--s->exit_count) return;
+  uv_close((uv_handle_t *)s->exit_poll, free_poll);
+  close(s->exit_queue);
+  s->exit_queue = -1;
+  s->exit_poll = NULL;
+}
+
+static int queue_join(posix_shared *s)
+{
+  if (s->exit_count++) return 0;
+  s->exit_queue = CVOS_CALL(EVENT, kqueue(), -1);
+  int e = s->exit_queue < 0 ? errno : 0;
+  s->exit_poll = e ? NULL : cvy_alloc_zero(1, sizeof *s->exit_poll);
+  if (!e && !s->exit_poll) e = ENOMEM;
+  if (!e) e = -uv_poll_init(s->uv, s->exit_poll, s->exit_queue);
+  if (!e) {
+    s->exit_poll->data = s;
+    uv_poll_start(s->exit_poll, UV_READABLE, on_queue);
+    return 0;
+  }
+  cvy_free(s->exit_poll);
+  s->exit_poll = NULL;
+  if (s->exit_queue >= 0) close(s->exit_queue);
+  s->exit_queue = -1;
+  s->exit_count = 0;
+  return cvos_translate(e);
+}
+
+/* The kqueue for w->pid. 1: it has ended already; 0: it will be told. */
+static int queue_watch(cvos_exit_watch *w)
+{
+  struct kevent change;
+  int r = queue_join(w->shared);
+  if (r) return r;
+  EV_SET(&change, (uintptr_t)w->pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, w);
+  if (kevent(w->shared->exit_queue, &change, 1, NULL, 0, NULL) == 0) {
+    w->queued = true;
+    return 0;
+  }
+  int e = errno;
+  if (e == ESRCH && (has_ended(w->pid) || kill(w->pid, 0) == 0)) return 1; /* a zombie: macOS has no note for it any more */
+  queue_leave(w->shared);
+  return cvos_translate(e);
+}
+
+static void queue_unwatch(cvos_exit_watch *w)
+{
+  struct kevent change;
+  if (w->queued) {
+    EV_SET(&change, (uintptr_t)w->pid, EVFILT_PROC, EV_DELETE, 0, 0, NULL);
+    kevent(w->shared->exit_queue, &change, 1, NULL, 0, NULL);
+  }
+  queue_leave(w->shared);
+}
+
+static int watch_pid(cvos_exit_watch *w)
+{
+  int r = queue_watch(w);
+  if (r < 0) return r;
+  uv_timer_init(w->shared->uv, &w->uv.timer);
+  w->uv.timer.data = w;
+  if (r) uv_timer_start(&w->uv.timer, on_look, 0, 0);
+  return 0;
+}
+
+static void unwatch_pid(cvos_exit_watch *w) { queue_unwatch(w); }
+
+#else
+
+static int watch_pid(cvos_exit_watch *w)
+{
+  if (kill(w->pid, 0) < 0 && errno == ESRCH) return COVEY_ENOTFOUND;
+  uv_timer_init(w->shared->uv, &w->uv.timer);
+  w->uv.timer.data = w;
+  w->pause = LOOK_FIRST;
+  uv_timer_start(&w->uv.timer, on_look, 0, 0);
+  return 0;
+}
+
+static void unwatch_pid(cvos_exit_watch *w) { (void)w; }
+
+#endif
+
+int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg), void (*closed)(void *arg), void *arg,
+                         cvos_exit_watch **ret)
+{
+  int r = COVEY_ENOMEM;
+  cvos_exit_watch *w = cvy_alloc_zero(1, sizeof *w);
+  if (!w) return r;
+  w->shared = posix_shared_get(uv);
+  if (!w->shared) goto no_shared;
+  w->pid = (pid_t)process->pid;
+  w->exited = exited;
+  w->closed = closed;
+  w->arg = arg;
+  if (process->handle != CVOS_NONE) {
+    int e = cvos_fault(CVOS_FAULT_POLL) ? UV_EMFILE : uv_poll_init(uv, &w->uv.poll, process->handle);
+    r = e ? cvos_translate(-e) : 0;
+    if (!e) {
+      w->uv.poll.data = w;
+      uv_poll_start(&w->uv.poll, UV_READABLE, on_pidfd);
+    }
+  } else {
+    r = watch_pid(w);
+  }
+  if (!r) {
+    *ret = w;
+    return 0;
+  }
+  posix_shared_put(w->shared);
+no_shared:
+  cvy_free(w);
+  return r;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+  cvos_exit_watch *w = handle->data;
+  posix_watch_count();
+  posix_shared_put(w->shared);
+  if (w->closed) w->closed(w->arg);
+  cvy_free(w);
+}
+
+void cvos_exit_watch_close(cvos_exit_watch *watch)
+{
+  if (!watch || watch->closing) return;
+  watch->closing = true;
+  if (watch->uv.any.type == UV_TIMER) unwatch_pid(watch);
+  uv_close(&watch->uv.any, on_closed);
+}

@@ -1,0 +1,365 @@
+#include "os/watch.h"
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "posix/detail/shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* macOS: SO_NOSIGPIPE, set where the socket is made */
+#endif
+#ifndef MSG_CMSG_CLOEXEC
+#define MSG_CMSG_CLOEXEC 0
+#endif
+
+#define ROUNDS  16        /* reads in one callback, and the bytes after which others have their turn: */
+#define AT_ONCE (1 << 20) /* 16 full buffers */
+#define PIECES  64        /* iovecs in one call; the system's limit is 1024 */
+#define HANDLES 253       /* SCM_MAX_FD of Linux: what one sendmsg can carry at most */
+
+/* ---- what the watches of a loop share ---- */
+
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static posix_shared *shared_list;
+static CVOS_THREAD_LOCAL uint64_t activity;
+
+void posix_watch_count(void) { activity++; }
+uint64_t cvos_watch_activity(void) { return activity; }
+
+posix_shared *posix_shared_get(uv_loop_t *uv)
+{
+  pthread_mutex_lock(&shared_lock);
+  posix_shared *s = shared_list;
+  while (s && s->uv != uv) s = s->next;
+  if (s) {
+    s->refs++;
+  } else {
+    s = cvy_alloc_zero(1, sizeof *s);
+    char *buffer = s ? cvy_alloc(POSIX_READ_SIZE) : NULL;
+    if (buffer) {
+      *s = (posix_shared){.next = shared_list, .uv = uv, .refs = 1, .buffer = buffer, .exit_queue = -1};
+      shared_list = s;
+    } else {
+      cvy_free(s);
+      s = NULL;
+    }
+  }
+  pthread_mutex_unlock(&shared_lock);
+  return s;
+}
+
+void posix_shared_put(posix_shared *shared)
+{
+  pthread_mutex_lock(&shared_lock);
+  bool last = --shared->refs == 0;
+  if (last) {
+    posix_shared **at = &shared_list;
+    while (*at != shared) at = &(*at)->next;
+    *at = shared->next;
+  }
+  pthread_mutex_unlock(&shared_lock);
+  if (!last) return;
+  cvy_free(shared->buffer);
+  cvy_free(shared);
+}
+
+int cvos_watch_prepare(struct uv_loop_s *uv, bool own)
+{
+  (void)uv;
+  (void)own;
+  return 0;
+}
+
+/* ---- a byte stream ---- */
+
+struct cvos_io {
+  uv_poll_t poll;
+  int fd;
+  bool socket;
+  bool reading, room_wanted;
+  bool over;    /* end was told */
+  bool closing;
+  int armed;    /* what uv watches for now */
+  int64_t sender;
+  posix_shared *shared;
+  const cvos_io_events *events;
+  void *arg;
+};
+
+static void io_on_poll(uv_poll_t *poll, int status, int what);
+
+/* uv_poll_start costs a system call even when nothing changes (it forgets the descriptor first): only on a change. */
+static void io_arm(cvos_io *io)
+{
+  int want = (io->reading && !io->over ? UV_READABLE : 0) | (io->room_wanted ? UV_WRITABLE : 0);
+  if (want == io->armed || io->closing) return;
+  io->armed = want;
+  if (want) uv_poll_start(&io->poll, want, io_on_poll);
+  else uv_poll_stop(&io->poll);
+}
+
+int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_io_events *events, void *arg, cvos_io **ret)
+{
+  (void)use;
+  int r = COVEY_ENOMEM, type;
+  socklen_t size = sizeof type;
+  cvos_io *io = cvy_alloc_zero(1, sizeof *io);
+  if (!io) return r;
+  io->shared = posix_shared_get(uv);
+  if (!io->shared) goto no_shared;
+  int e = cvos_fault(CVOS_FAULT_POLL) ? UV_EMFILE : uv_poll_init(uv, &io->poll, handle);
+  if (e) {
+    r = cvos_translate(-e);
+    goto no_poll;
+  }
+  io->poll.data = io;
+  io->fd = handle;
+  io->socket = getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+  io->sender = -1;
+  io->events = events;
+  io->arg = arg;
+  *ret = io;
+  return 0;
+no_poll:
+  posix_shared_put(io->shared);
+no_shared:
+  cvy_free(io);
+  return r;
+}
+
+static void io_end(cvos_io *io, int system)
+{
+  if (io->over) return;
+  io->over = true;
+  io_arm(io);
+  if (system == ECONNRESET || system == EPIPE) system = 0;
+  if (io->events->end) io->events->end(io->arg, system ? cvos_translate(system) : 0, system);
+}
+
+/* Descriptors and the sender out of a message's control part; returns how many descriptors. */
+static size_t io_control(cvos_io *io, struct msghdr *m, cvos_handle *handles)
+{
+  size_t count = 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+    if (c->cmsg_level != SOL_SOCKET) continue;
+    if (c->cmsg_type == SCM_RIGHTS) {
+      size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (size_t i = 0; i < n; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+        if (!MSG_CMSG_CLOEXEC) fcntl(fd, F_SETFD, FD_CLOEXEC);
+        if (count < HANDLES) handles[count++] = fd;
+        else close(fd);
+      }
+    }
+#if defined(SCM_CREDENTIALS)
+    if (c->cmsg_type == SCM_CREDENTIALS) {
+      struct { int32_t pid; uint32_t uid, gid; } who; /* struct ucred, which glibc hides without _GNU_SOURCE */
+      memcpy(&who, CMSG_DATA(c), sizeof who);
+      io->sender = who.pid;
+    }
+#endif
+  }
+  return count;
+}
+
+/* One read. The bytes told; 0: none are there; -1: no more will come (told). */
+static ssize_t io_take(cvos_io *io)
+{
+  union {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(HANDLES * sizeof(int)) + CMSG_SPACE(64)];
+  } control;
+  cvos_handle handles[HANDLES];
+  size_t handle_count = 0;
+  char *buffer = io->shared->buffer;
+  ssize_t n;
+  bool cut = false;
+  io->sender = -1;
+  do {
+    if (io->socket) {
+      struct iovec v = {.iov_base = buffer, .iov_len = POSIX_READ_SIZE};
+      struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+      n = CVOS_CALL(RECEIVE, recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), -1);
+      if (n >= 0 && m.msg_controllen) handle_count = io_control(io, &m, handles);
+      cut = n >= 0 && (m.msg_flags & MSG_CTRUNC) != 0;
+    } else {
+      n = CVOS_CALL(READ, read(io->fd, buffer, POSIX_READ_SIZE), -1);
+    }
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+  if (n > 0 && !cut) {
+    io->events->bytes(io->arg, buffer, (size_t)n, handles, handle_count);
+    return n;
+  }
+  int e = n < 0 ? errno : cut ? EMFILE : 0; /* cut: the system had no room for the descriptors that came along */
+  for (size_t i = 0; i < handle_count; i++) close(handles[i]);
+  io_end(io, e);
+  return -1;
+}
+
+static void io_on_poll(uv_poll_t *poll, int status, int what)
+{
+  cvos_io *io = poll->data;
+  posix_watch_count();
+  if (status < 0) {
+    /* libuv has stopped the poll: an error is pending (a reset, a pipe without reader). A read or a write tells which. */
+    io->armed = 0;
+    what = (io->reading ? UV_READABLE : 0) | (io->room_wanted ? UV_WRITABLE : 0);
+  }
+  if ((what & UV_WRITABLE) && io->room_wanted) {
+    io->room_wanted = false;
+    if (io->events->room) io->events->room(io->arg);
+  }
+  if (what & UV_READABLE) {
+    size_t total = 0;
+    for (int i = 0; i < ROUNDS && total < AT_ONCE && io->reading && !io->over && !io->closing; i++) {
+      ssize_t n = io_take(io);
+      if (n > 0) total += (size_t)n;
+      if (n < POSIX_READ_SIZE) break; /* empty, most likely; if not, the poll says so again */
+    }
+  }
+  io_arm(io);
+}
+
+void cvos_io_read(cvos_io *io, bool on)
+{
+  io->reading = on;
+  io_arm(io);
+}
+
+size_t cvos_io_look(cvos_io *io)
+{
+  if (!io->reading || io->over || io->closing) return 0;
+  ssize_t n = io_take(io);
+  if (n > 0) posix_watch_count();
+  return n > 0 ? (size_t)n : 0;
+}
+
+/* A write to a pipe raises SIGPIPE in this thread when nobody reads any more: blocked around the write, and eaten when it is ours. */
+static ssize_t pipe_write(int fd, const struct iovec *v, int count)
+{
+  sigset_t pipe, old, pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, &old);
+  sigpending(&pending);
+  bool before = sigismember(&pending, SIGPIPE) == 1;
+  ssize_t n = CVOS_CALL(WRITE, writev(fd, v, count), -1);
+  int e = errno;
+  if (n < 0 && e == EPIPE && !before) {
+    sigpending(&pending);
+    int got;
+    if (sigismember(&pending, SIGPIPE) == 1) sigwait(&pipe, &got);
+  }
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  errno = e;
+  return n;
+}
+
+static ssize_t socket_write(int fd, struct iovec *v, int count, const cvos_handle *handles, size_t handle_count)
+{
+  union {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(HANDLES * sizeof(int))];
+  } control;
+  struct msghdr m = {.msg_iov = v, .msg_iovlen = 0};
+  m.msg_iovlen += (unsigned)count; /* size_t on Linux, int elsewhere */
+  if (handle_count) {
+    memset(&control, 0, sizeof control);
+    m.msg_control = &control;
+    m.msg_controllen = CMSG_SPACE(handle_count * sizeof(int));
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(handle_count * sizeof(int));
+    memcpy(CMSG_DATA(c), handles, handle_count * sizeof(int));
+  }
+  return CVOS_CALL(SEND, sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
+}
+
+/* Fills v with what is left of pieces behind skip bytes; returns how many, and their bytes. */
+static int gather(struct iovec *v, const cvos_piece *pieces, size_t count, size_t skip, size_t *ret_size)
+{
+  int n = 0;
+  *ret_size = 0;
+  for (size_t i = 0; i < count && n < PIECES; i++) {
+    if (skip >= pieces[i].size) {
+      skip -= pieces[i].size;
+      continue;
+    }
+    v[n].iov_base = (char *)(uintptr_t)pieces[i].data + skip;
+    v[n].iov_len = pieces[i].size - skip;
+    *ret_size += v[n++].iov_len;
+    skip = 0;
+  }
+  return n;
+}
+
+int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const cvos_handle *handles, size_t handle_count, int *ret_system)
+{
+  struct iovec v[PIECES];
+  size_t done = 0, size;
+  if (handle_count > HANDLES || (handle_count && !io->socket)) {
+    *ret_system = EINVAL;
+    return COVEY_EINVAL;
+  }
+  for (;;) {
+    int n = gather(v, pieces, count, done, &size);
+    if (!n) return (int64_t)done;
+    ssize_t taken = io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count) : pipe_write(io->fd, v, n);
+    if (taken < 0) {
+      int e = errno;
+      if (e == EINTR) continue;
+      /* ENOBUFS: macOS says so for a Unix socket whose peer is slow. */
+      if (done || e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS) return (int64_t)done;
+      *ret_system = e;
+      return e == EPIPE || e == ECONNRESET || e == ENOTCONN ? COVEY_ECLOSED : cvos_translate(e);
+    }
+    done += (size_t)taken;
+    if ((size_t)taken < size) return (int64_t)done;
+  }
+}
+
+void cvos_io_want_room(cvos_io *io)
+{
+  io->room_wanted = true;
+  io_arm(io);
+}
+
+bool cvos_io_pending(const cvos_io *io)
+{
+  (void)io;
+  return false;
+}
+
+static void io_on_closed(uv_handle_t *handle)
+{
+  cvos_io *io = handle->data;
+  posix_watch_count();
+  posix_shared_put(io->shared);
+  if (io->events->closed) io->events->closed(io->arg);
+  cvy_free(io);
+}
+
+void cvos_io_close(cvos_io *io, bool now)
+{
+  (void)now;
+  if (io->closing) return;
+  io->closing = true;
+  io->reading = false;
+  uv_close((uv_handle_t *)&io->poll, io_on_closed);
+  close(io->fd);
+}
+
+int64_t cvos_io_sender(const cvos_io *io) { return io->sender; }
+
+cvos_handle cvos_io_handle(const cvos_io *io) { return io->fd; }
