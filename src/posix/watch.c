@@ -115,7 +115,7 @@ int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_i
   if (!io) return r;
   io->shared = posix_shared_get(uv);
   if (!io->shared) goto no_shared;
-  int e = cvos_fault(CVOS_FAULT_POLL) ? UV_EMFILE : uv_poll_init(uv, &io->poll, handle);
+  int e = CVOS_CALL(POLL, uv_poll_init(uv, &io->poll, handle), UV_EMFILE);
   if (e) {
     r = cvos_translate(-e);
     goto no_poll;

@@ -199,7 +199,7 @@ int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void
   w->closed = closed;
   w->arg = arg;
   if (process->handle != CVOS_NONE) {
-    int e = cvos_fault(CVOS_FAULT_POLL) ? UV_EMFILE : uv_poll_init(uv, &w->uv.poll, process->handle);
+    int e = CVOS_CALL(POLL, uv_poll_init(uv, &w->uv.poll, process->handle), UV_EMFILE);
     r = e ? cvos_translate(-e) : 0;
     if (!e) {
       w->uv.poll.data = w;
