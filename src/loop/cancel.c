@@ -60,9 +60,12 @@ void covey_cancel_free(covey_cancel *c)
   cvy_free(c);
 }
 
-bool cvy_cancel_fired(const covey_cancel *cancel) { return cancel && cvy_load_seq_u32(&cancel->fired) != 0; }
+bool cvy_cancel_fired(const covey_cancel *cancel)
+{
+  return cancel && cvy_load_seq_u32(&cancel->fired) != 0;
+}
 
-int cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot)
+int cvy_cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot)
 {
   for (struct slots *s = &c->first;;) {
     for (int i = 0; i < SLOTS; i++) {
@@ -85,7 +88,7 @@ int cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot)
   }
 }
 
-void cancel_leave(covey_cancel *c, void **slot)
+void cvy_cancel_leave(covey_cancel *c, void **slot)
 {
   cvy_store_seq_ptr(slot, NULL);
   while (cvy_load_seq_u32(&c->firing)) cvy_spin_pause();

@@ -4,14 +4,14 @@
 
 static int open_pollable(covey_loop *loop)
 {
-  helper_stop(loop);
-  int r = token_demand(loop);
+  cvy_helper_stop(loop);
+  int r = cvy_token_demand(loop);
   if (r) return r;
   if (!loop->pollable) {
     r = cvos_pollable_open(loop->uv, &loop->pollable);
     if (!r) cvos_pollable_mark(loop->pollable);
   }
-  token_give(loop);
+  cvy_token_give(loop);
   return r;
 }
 
@@ -20,8 +20,10 @@ int covey_loop_handle(covey_loop *loop, covey_native *ret_handle)
   if (!ret_handle) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_handle is NULL");
   int r = cvy_loop_acquire(loop, &loop);
   if (r) return r;
-  if (loop->kind == LOOP_LENT) r = COVEY_ENOTSUP;
-  else if (cvy_loop_has_token(loop)) r = COVEY_EDEADLK;
+  if (loop->kind == LOOP_LENT)
+    r = COVEY_ENOTSUP;
+  else if (cvy_loop_has_token(loop))
+    r = COVEY_EDEADLK;
   else {
     uv_mutex_lock(&loop->lock);
     if (!loop->pollable) r = open_pollable(loop);
@@ -41,14 +43,14 @@ static void dispatch_turns(covey_loop *loop)
   if (loop->pollable) cvos_pollable_begin(loop->pollable);
   do {
     before = loop->activity + cvos_watch_activity();
-    while (loop->tasks) token_run_tasks(loop);
-    token_turn(loop, UV_RUN_NOWAIT);
+    while (loop->tasks) cvy_token_run_tasks(loop);
+    cvy_token_turn(loop, UV_RUN_NOWAIT);
   } while (before != loop->activity + cvos_watch_activity() && ++rounds < 64);
   if (loop->pollable) {
     cvos_pollable_end(loop->pollable, uv_backend_timeout(loop->uv));
     if (rounds == 64 || loop->tasks) cvos_pollable_mark(loop->pollable);
   }
-  token_give(loop);
+  cvy_token_give(loop);
   loop->dispatching = false;
 }
 
@@ -56,13 +58,14 @@ int covey_loop_dispatch(covey_loop *loop)
 {
   int r = cvy_loop_acquire(loop, &loop);
   if (r) return r;
-  if (loop->kind == LOOP_LENT) r = COVEY_ENOTSUP;
+  if (loop->kind == LOOP_LENT)
+    r = COVEY_ENOTSUP;
   else {
     uv_mutex_lock(&loop->lock);
-    r = token_demand(loop);
+    r = cvy_token_demand(loop);
     if (!r) {
       dispatch_turns(loop);
-      r = notes_run(loop);
+      r = cvy_notes_run(loop);
     }
     uv_mutex_unlock(&loop->lock);
   }

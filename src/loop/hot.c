@@ -5,7 +5,10 @@
 
 #define LOOK_MAX_US 50
 
-void hot_init(covey_loop *loop) { loop->look_max_us = uv_available_parallelism() > 1 ? LOOK_MAX_US : 0; }
+void cvy_hot_init(covey_loop *loop)
+{
+  loop->look_max_us = uv_available_parallelism() > 1 ? LOOK_MAX_US : 0;
+}
 
 void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
 {
@@ -16,7 +19,8 @@ void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
   /* The hottest comes first. */
   for (; i > 0; i--) loop->hot[i] = loop->hot[i - 1];
   loop->hot[0] = io;
-  if (loop->asleep_ns && uv_hrtime() - loop->asleep_ns < LOOK_MAX_US * 1000) loop->look_us = loop->look_max_us;
+  if (loop->asleep_ns && uv_hrtime() - loop->asleep_ns < LOOK_MAX_US * 1000)
+    loop->look_us = loop->look_max_us;
   loop->asleep_ns = 0;
 }
 
@@ -29,7 +33,7 @@ void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
   }
 }
 
-bool hot_look(covey_loop *loop)
+bool cvy_hot_look(covey_loop *loop)
 {
   if (!loop->look_us) return false;
   cvy_store_relaxed_u32(&loop->wake_sent, 0);
@@ -43,7 +47,9 @@ bool hot_look(covey_loop *loop)
   } while (!found && !cvy_load_relaxed_u32(&loop->wake_sent) && uv_hrtime() < end);
   uv_mutex_lock(&loop->lock);
   loop->polling = false;
-  if (found) loop->look_us = loop->look_max_us;
-  else loop->look_us /= 2;
+  if (found)
+    loop->look_us = loop->look_max_us;
+  else
+    loop->look_us /= 2;
   return found;
 }

@@ -5,13 +5,25 @@
 
 static covey_loop *default_loop; /* under the global lock; kept for ever */
 
-struct uv_loop_s *cvy_loop_uv(covey_loop *loop) { return loop->uv; }
-void cvy_loop_lock(covey_loop *loop) { uv_mutex_lock(&loop->lock); }
-void cvy_loop_unlock(covey_loop *loop) { uv_mutex_unlock(&loop->lock); }
+struct uv_loop_s *cvy_loop_uv(covey_loop *loop)
+{
+  return loop->uv;
+}
+void cvy_loop_lock(covey_loop *loop)
+{
+  uv_mutex_lock(&loop->lock);
+}
+void cvy_loop_unlock(covey_loop *loop)
+{
+  uv_mutex_unlock(&loop->lock);
+}
 
 /* ---- making ---- */
 
-static int from_uv(int e) { return e == UV_ENOMEM ? COVEY_ENOMEM : e == UV_ENOSYS ? COVEY_ENOTSUP : COVEY_ELIMIT; }
+static int from_uv(int e)
+{
+  return e == UV_ENOMEM ? COVEY_ENOMEM : e == UV_ENOSYS ? COVEY_ENOTSUP : COVEY_ELIMIT;
+}
 
 /* The parts that every kind has. uv is ready; nothing of ours is on it when this fails. */
 static int loop_equip(covey_loop *loop)
@@ -20,13 +32,13 @@ static int loop_equip(covey_loop *loop)
   if (e) return from_uv(e);
   e = uv_cond_init(&loop->helper_cond);
   if (e) goto no_cond;
-  e = uv_async_init(loop->uv, &loop->wake, token_on_wake);
+  e = uv_async_init(loop->uv, &loop->wake, cvy_token_on_wake);
   if (e) goto no_wake;
   uv_timer_init(loop->uv, &loop->lead_timer);
   loop->wake.data = loop->lead_timer.data = loop;
   loop->refs = 1;
   loop->generation = cvos_fork_generation();
-  hot_init(loop);
+  cvy_hot_init(loop);
   return 0;
 no_wake:
   uv_cond_destroy(&loop->helper_cond);
@@ -64,7 +76,8 @@ int covey_loop_open(const covey_loop_options *options, covey_loop **ret_loop)
   static const covey_loop_options none;
   const covey_loop_options *o = options ? options : &none;
   if (!ret_loop) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_loop is NULL");
-  if (o->flags & ~(uint32_t)COVEY_LOOP_NO_THREAD) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
+  if (o->flags & ~(uint32_t)COVEY_LOOP_NO_THREAD)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
   if (o->reserved0 || o->reserved[0] || o->reserved[1] || o->reserved[2] || o->reserved[3])
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_loop_options");
   int r = loop_make(LOOP_OWN, ret_loop);
@@ -74,9 +87,11 @@ int covey_loop_open(const covey_loop_options *options, covey_loop **ret_loop)
 
 int covey_loop_attach(struct uv_loop_s *uv, unsigned uv_version_number, covey_loop **ret_loop)
 {
-  if (!uv || !ret_loop) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "%s is NULL", uv ? "ret_loop" : "uv");
+  if (!uv || !ret_loop)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "%s is NULL", uv ? "ret_loop" : "uv");
   if (uv_version_number != uv_version())
-    return cvy_fail(COVEY_EVERSION, COVEY_STAGE_ARGUMENTS, "libuv 0x%06x, ours is 0x%06x", uv_version_number, uv_version());
+    return cvy_fail(COVEY_EVERSION, COVEY_STAGE_ARGUMENTS, "libuv 0x%06x, ours is 0x%06x", uv_version_number,
+                    uv_version());
   int r = cvos_watch_prepare(uv, false);
   if (r) return cvy_fail(r, COVEY_STAGE_NONE, "libuv 0x%06x", uv_version_number);
   covey_loop *loop = cvy_alloc_zero(1, sizeof *loop);
@@ -88,14 +103,17 @@ int covey_loop_attach(struct uv_loop_s *uv, unsigned uv_version_number, covey_lo
     cvy_free(loop);
     return cvy_fail(r, COVEY_STAGE_NONE, "loop");
   }
-  loop->holder = loop_self();
+  loop->holder = cvy_loop_self();
   uv_unref((uv_handle_t *)&loop->wake);
   uv_unref((uv_handle_t *)&loop->lead_timer);
   *ret_loop = loop;
   return 0;
 }
 
-int cvy_loop_private(covey_loop **ret) { return loop_make(LOOP_PRIVATE, ret); }
+int cvy_loop_private(covey_loop **ret)
+{
+  return loop_make(LOOP_PRIVATE, ret);
+}
 
 /* ---- ending ---- */
 
@@ -107,7 +125,10 @@ static void loop_free(covey_loop *loop)
 }
 
 /* The two handles of a lent loop close one after the other; the second one frees. */
-static void lent_timer_closed(uv_handle_t *handle) { loop_free(handle->data); }
+static void lent_timer_closed(uv_handle_t *handle)
+{
+  loop_free(handle->data);
+}
 static void lent_wake_closed(uv_handle_t *handle)
 {
   covey_loop *loop = handle->data;
@@ -120,7 +141,7 @@ static void lent_end(void *arg)
   uv_close((uv_handle_t *)&loop->wake, lent_wake_closed);
 }
 
-void loop_destroy(covey_loop *loop)
+void cvy_loop_destroy(covey_loop *loop)
 {
   if (loop->kind == LOOP_LENT) {
     if (cvy_loop_has_token(loop)) {
@@ -134,9 +155,9 @@ void loop_destroy(covey_loop *loop)
     return;
   }
   uv_mutex_lock(&loop->lock);
-  helper_stop(loop);
-  cvy_store_relaxed_ptr(&loop->holder, loop_self());
-  while (loop->tasks) token_run_tasks(loop);
+  cvy_helper_stop(loop);
+  cvy_store_relaxed_ptr(&loop->holder, cvy_loop_self());
+  while (loop->tasks) cvy_token_run_tasks(loop);
   uv_mutex_unlock(&loop->lock);
   cvos_pollable_close(loop->pollable);
   uv_close((uv_handle_t *)&loop->wake, NULL);
@@ -145,7 +166,10 @@ void loop_destroy(covey_loop *loop)
   loop_free(loop);
 }
 
-void cvy_loop_ref(covey_loop *loop) { cvy_add_u32(&loop->refs, 1); }
+void cvy_loop_ref(covey_loop *loop)
+{
+  cvy_add_u32(&loop->refs, 1);
+}
 
 void cvy_loop_release(covey_loop *loop)
 {
@@ -154,7 +178,7 @@ void cvy_loop_release(covey_loop *loop)
     loop->orphan = true; /* in a callback on the helper thread, which ends the loop after its turn */
     return;
   }
-  loop_destroy(loop);
+  cvy_loop_destroy(loop);
 }
 
 void cvy_loop_private_close(covey_loop *loop)
@@ -162,10 +186,10 @@ void cvy_loop_private_close(covey_loop *loop)
   if (!loop) return;
   uv_mutex_lock(&loop->lock);
   while (cvy_load_acquire_u32(&loop->refs) > 1) {
-    token_take(loop, NULL);
-    while (loop->tasks) token_run_tasks(loop);
-    if (cvy_load_acquire_u32(&loop->refs) > 1) token_turn(loop, UV_RUN_ONCE);
-    token_give(loop);
+    cvy_token_take(loop, NULL);
+    while (loop->tasks) cvy_token_run_tasks(loop);
+    if (cvy_load_acquire_u32(&loop->refs) > 1) cvy_token_turn(loop, UV_RUN_ONCE);
+    cvy_token_give(loop);
   }
   uv_mutex_unlock(&loop->lock);
   cvy_loop_release(loop);
@@ -175,14 +199,14 @@ void cvy_loop_private_close(covey_loop *loop)
 static void loop_settle(covey_loop *loop)
 {
   uv_mutex_lock(&loop->lock);
-  if (loop->no_thread && !token_demand(loop)) {
+  if (loop->no_thread && !cvy_token_demand(loop)) {
     uint64_t before;
     do {
       before = loop->activity + cvos_watch_activity();
-      while (loop->tasks) token_run_tasks(loop);
-      token_turn(loop, UV_RUN_NOWAIT);
+      while (loop->tasks) cvy_token_run_tasks(loop);
+      cvy_token_turn(loop, UV_RUN_NOWAIT);
     } while (before != loop->activity + cvos_watch_activity() && cvy_load_acquire_u32(&loop->refs) > 1);
-    token_give(loop);
+    cvy_token_give(loop);
   }
   uv_mutex_unlock(&loop->lock);
 }

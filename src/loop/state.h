@@ -82,47 +82,47 @@ struct covey_loop {
 };
 
 /* Identity of the calling thread: never NULL, unique among living threads, free of charge. */
-void *loop_self(void);
+void *cvy_loop_self(void);
 
 /* ---- token.c; lock held ---- */
 
-bool token_take(covey_loop *loop, const waiter *w); /* false when another has it, or is about to have it (w may be NULL) */
-void token_give(covey_loop *loop);      /* runs what is posted, gives it back, sees to a successor; the lock is released meanwhile */
-void token_successor(covey_loop *loop); /* a free token: tells the next thread */
-void token_wake(covey_loop *loop);      /* whoever runs the loop comes out of uv_run soon; nothing when nobody is inside */
-void token_run_tasks(covey_loop *loop); /* with the token; the lock is released around each */
+bool cvy_token_take(covey_loop *loop, const waiter *w); /* false when another has it, or is about to have it (w may be NULL) */
+void cvy_token_give(covey_loop *loop);      /* runs what is posted, gives it back, sees to a successor; the lock is released meanwhile */
+void cvy_token_successor(covey_loop *loop); /* a free token: tells the next thread */
+void cvy_token_wake(covey_loop *loop);      /* whoever runs the loop comes out of uv_run soon; nothing when nobody is inside */
+void cvy_token_run_tasks(covey_loop *loop); /* with the token; the lock is released around each */
 
 /* One turn of uv with the token; the lock is released meanwhile. */
-void token_turn(covey_loop *loop, uv_run_mode mode);
+void cvy_token_turn(covey_loop *loop, uv_run_mode mode);
 
 /* Gets the token, whoever has it: waits until the holder's turn has ended. COVEY_EDEADLK when this thread has it already. */
-int token_demand(covey_loop *loop);
+int cvy_token_demand(covey_loop *loop);
 
 /* The callback of loop->wake. */
-void token_on_wake(uv_async_t *wake);
+void cvy_token_on_wake(uv_async_t *wake);
 
 /* ---- task.c; lock held ---- */
 
-void helper_poke(covey_loop *loop);   /* the token is free: starts the helper where it is allowed and missing, tells it where it dozes */
-void helper_stop(covey_loop *loop);   /* the lock is released while it waits for its end; any thread but the helper */
-int notes_run(covey_loop *loop);      /* the lock is released around each; returns how many ran */
+void cvy_helper_poke(covey_loop *loop);   /* the token is free: starts the helper where it is allowed and missing, tells it where it dozes */
+void cvy_helper_stop(covey_loop *loop);   /* the lock is released while it waits for its end; any thread but the helper */
+int cvy_notes_run(covey_loop *loop);      /* the lock is released around each; returns how many ran */
 
 /* ---- cancel.c ---- */
 
 /* Registers wake: from now on firing c sends it. slot is needed for leaving. c: not NULL. COVEY_ENOMEM. */
-int cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot);
-void cancel_leave(covey_cancel *c, void **slot);
+int cvy_cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot);
+void cvy_cancel_leave(covey_cancel *c, void **slot);
 
 /* ---- loop.c ---- */
 
 /* Ends a loop without references, with the token not held by anybody else. */
-void loop_destroy(covey_loop *loop);
+void cvy_loop_destroy(covey_loop *loop);
 
 /* ---- hot.c ---- */
 
-void hot_init(covey_loop *loop);
+void cvy_hot_init(covey_loop *loop);
 
 /* Looks at hot streams for a while, with the token, the lock released meanwhile; true when bytes came. */
-bool hot_look(covey_loop *loop);
+bool cvy_hot_look(covey_loop *loop);
 
 #endif

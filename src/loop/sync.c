@@ -29,14 +29,26 @@ void cvy_mutex_free(cvy_mutex *m)
   cvy_free(m);
 }
 
-void cvy_mutex_lock(cvy_mutex *m) { uv_mutex_lock(&m->m); }
-void cvy_mutex_unlock(cvy_mutex *m) { uv_mutex_unlock(&m->m); }
+void cvy_mutex_lock(cvy_mutex *m)
+{
+  uv_mutex_lock(&m->m);
+}
+void cvy_mutex_unlock(cvy_mutex *m)
+{
+  uv_mutex_unlock(&m->m);
+}
 
 static uv_once_t global_once = UV_ONCE_INIT;
 static uv_mutex_t global;
 
-static void global_unlock(void) { uv_mutex_unlock(&global); }
-static void global_lock(void) { uv_mutex_lock(&global); }
+static void global_unlock(void)
+{
+  uv_mutex_unlock(&global);
+}
+static void global_lock(void)
+{
+  uv_mutex_lock(&global);
+}
 
 static void global_init(void)
 {
@@ -50,4 +62,7 @@ void cvy_global_lock(void)
   uv_mutex_lock(&global);
 }
 
-void cvy_global_unlock(void) { uv_mutex_unlock(&global); }
+void cvy_global_unlock(void)
+{
+  uv_mutex_unlock(&global);
+}

@@ -12,11 +12,11 @@ void cvy_loop_post(covey_loop *loop, cvy_task *task)
   task->next = NULL;
   *(loop->tasks_last ? &loop->tasks_last->next : &loop->tasks) = task;
   loop->tasks_last = task;
-  token_wake(loop);
+  cvy_token_wake(loop);
   if (loop->pollable) cvos_pollable_mark(loop->pollable);
   if (loop->holder || loop->waiters) return;
   loop->helper_now = true;
-  helper_poke(loop);
+  cvy_helper_poke(loop);
 }
 
 bool cvy_loop_unpost(covey_loop *loop, cvy_task *task)
@@ -30,7 +30,7 @@ bool cvy_loop_unpost(covey_loop *loop, cvy_task *task)
   return true;
 }
 
-void token_run_tasks(covey_loop *loop)
+void cvy_token_run_tasks(covey_loop *loop)
 {
   cvy_task *last = loop->tasks_last;
   for (cvy_task *t; (t = loop->tasks);) {
@@ -67,7 +67,10 @@ static void call_run(void *arg)
   uv_mutex_unlock(&loop->lock);
 }
 
-static bool call_done(void *arg) { return ((struct call *)arg)->done; }
+static bool call_done(void *arg)
+{
+  return ((struct call *)arg)->done;
+}
 
 int cvy_loop_call(covey_loop *loop, int (*fn)(void *arg), void *arg)
 {
@@ -75,16 +78,18 @@ int cvy_loop_call(covey_loop *loop, int (*fn)(void *arg), void *arg)
   struct call c = {.task = {.run = call_run}, .loop = loop, .fn = fn, .arg = arg};
   c.task.arg = &c;
   uv_mutex_lock(&loop->lock);
-  if (token_take(loop, NULL)) {
+  if (cvy_token_take(loop, NULL)) {
     uv_mutex_unlock(&loop->lock);
     c.result = fn(arg);
     uv_mutex_lock(&loop->lock);
-    token_give(loop);
+    cvy_token_give(loop);
   } else {
     cvy_loop_post(loop, &c.task);
     int r = cvy_loop_wait(loop, call_done, &c, CVY_NEVER, NULL);
-    if (r < 0 && cvy_loop_unpost(loop, &c.task)) c.result = r;
-    else while (!c.done) r = cvy_loop_wait(loop, call_done, &c, CVY_NEVER, NULL);
+    if (r < 0 && cvy_loop_unpost(loop, &c.task))
+      c.result = r;
+    else
+      while (!c.done) r = cvy_loop_wait(loop, call_done, &c, CVY_NEVER, NULL);
   }
   uv_mutex_unlock(&loop->lock);
   return c.result;
@@ -98,11 +103,11 @@ static void helper_lead(covey_loop *loop)
   loop->helper_leads = true;
   loop->helper_now = false;
   for (;;) {
-    while (loop->tasks) token_run_tasks(loop);
+    while (loop->tasks) cvy_token_run_tasks(loop);
     if (loop->helper_quit || loop->waiters || loop->orphan) break;
-    token_turn(loop, UV_RUN_ONCE);
+    cvy_token_turn(loop, UV_RUN_ONCE);
   }
-  token_give(loop);
+  cvy_token_give(loop);
   loop->helper_leads = false;
 }
 
@@ -122,7 +127,7 @@ static void helper_main(void *arg)
       uv_cond_timedwait(&loop->helper_cond, &loop->lock, pause - since);
       continue;
     }
-    if (token_take(loop, NULL)) helper_lead(loop);
+    if (cvy_token_take(loop, NULL)) helper_lead(loop);
   }
   bool quit = loop->helper_quit;
   uv_mutex_unlock(&loop->lock);
@@ -130,11 +135,11 @@ static void helper_main(void *arg)
   /* The last reference went away in a callback on this thread: nobody is left to join it. */
   cvos_thread *self = loop->helper;
   loop->helper = NULL;
-  loop_destroy(loop);
+  cvy_loop_destroy(loop);
   cvos_thread_detach(self);
 }
 
-void helper_poke(covey_loop *loop)
+void cvy_helper_poke(covey_loop *loop)
 {
   if (loop->no_thread || loop->kind != LOOP_OWN) return;
   if (!loop->helper) {
@@ -146,7 +151,7 @@ void helper_poke(covey_loop *loop)
   }
 }
 
-void helper_stop(covey_loop *loop)
+void cvy_helper_stop(covey_loop *loop)
 {
   cvos_thread *helper = loop->helper;
   loop->no_thread = true;
@@ -154,7 +159,7 @@ void helper_stop(covey_loop *loop)
   if (!helper) return;
   loop->helper_quit = true;
   uv_cond_signal(&loop->helper_cond);
-  token_wake(loop);
+  cvy_token_wake(loop);
   uv_mutex_unlock(&loop->lock);
   cvos_thread_join(helper);
   uv_mutex_lock(&loop->lock);
@@ -170,7 +175,7 @@ void cvy_loop_note(covey_loop *loop, cvy_note *note)
   *(loop->notes_last ? &loop->notes_last->next : &loop->notes) = note;
   loop->notes_last = note;
   if (loop->pollable) cvos_pollable_mark(loop->pollable);
-  if (loop->kind == LOOP_LENT) token_wake(loop);
+  if (loop->kind == LOOP_LENT) cvy_token_wake(loop);
 }
 
 bool cvy_loop_unnote(covey_loop *loop, cvy_note *note)
@@ -184,7 +189,7 @@ bool cvy_loop_unnote(covey_loop *loop, cvy_note *note)
   return true;
 }
 
-int notes_run(covey_loop *loop)
+int cvy_notes_run(covey_loop *loop)
 {
   int count = 0, most = 0;
   for (cvy_note *n = loop->notes; n; n = n->next) most++;
@@ -198,7 +203,7 @@ int notes_run(covey_loop *loop)
   }
   if (loop->notes) {
     if (loop->pollable) cvos_pollable_mark(loop->pollable);
-    if (loop->kind == LOOP_LENT) token_wake(loop);
+    if (loop->kind == LOOP_LENT) cvy_token_wake(loop);
   }
   return count;
 }

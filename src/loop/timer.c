@@ -2,8 +2,14 @@
 #include "core/mem.h"
 #include "loop/state.h"
 
-uint64_t cvy_now_ns(void) { return uv_hrtime(); }
-int64_t cvy_now(void) { return (int64_t)(uv_hrtime() / 1000000); }
+uint64_t cvy_now_ns(void)
+{
+  return uv_hrtime();
+}
+int64_t cvy_now(void)
+{
+  return (int64_t)(uv_hrtime() / 1000000);
+}
 
 /* Rounded up: a wait of n ms never ends before n ms have passed. */
 cvy_deadline cvy_deadline_in(int64_t timeout)
@@ -13,7 +19,10 @@ cvy_deadline cvy_deadline_in(int64_t timeout)
   return timeout > CVY_NEVER - 1 - now ? CVY_NEVER : now + timeout;
 }
 
-bool cvy_deadline_passed(cvy_deadline deadline) { return deadline != CVY_NEVER && cvy_now() >= deadline; }
+bool cvy_deadline_passed(cvy_deadline deadline)
+{
+  return deadline != CVY_NEVER && cvy_now() >= deadline;
+}
 
 int64_t cvy_deadline_left(cvy_deadline deadline)
 {
@@ -28,7 +37,10 @@ int cvy_timeout_check(int64_t timeout)
   return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "a time of %lld ms", (long long)timeout);
 }
 
-int64_t cvy_option_time(int64_t value, int64_t fallback) { return value ? value : fallback; }
+int64_t cvy_option_time(int64_t value, int64_t fallback)
+{
+  return value ? value : fallback;
+}
 
 struct cvy_timer {
   uv_timer_t uv;
@@ -68,7 +80,10 @@ void cvy_timer_set(cvy_timer *timer, cvy_deadline deadline)
   uv_timer_start(&timer->uv, on_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
 }
 
-static void on_timer_closed(uv_handle_t *uv) { cvy_free(uv->data); }
+static void on_timer_closed(uv_handle_t *uv)
+{
+  cvy_free(uv->data);
+}
 
 void cvy_timer_close(cvy_timer *timer)
 {

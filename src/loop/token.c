@@ -3,13 +3,16 @@
 #include "core/mem.h"
 #include "loop/state.h"
 
-void *loop_self(void)
+void *cvy_loop_self(void)
 {
   static CVOS_THREAD_LOCAL char self;
   return &self;
 }
 
-bool cvy_loop_has_token(const covey_loop *loop) { return cvy_load_relaxed_ptr(&loop->holder) == loop_self(); }
+bool cvy_loop_has_token(const covey_loop *loop)
+{
+  return cvy_load_relaxed_ptr(&loop->holder) == cvy_loop_self();
+}
 
 /* ---- the list of waiters ---- */
 
@@ -51,8 +54,10 @@ static int waiter_sleep(covey_loop *loop, waiter *w, uint64_t ns)
     w->has_cond = true;
   }
   w->told = false;
-  if (ns == UINT64_MAX) uv_cond_wait(&w->cond, &loop->lock);
-  else uv_cond_timedwait(&w->cond, &loop->lock, ns);
+  if (ns == UINT64_MAX)
+    uv_cond_wait(&w->cond, &loop->lock);
+  else
+    uv_cond_timedwait(&w->cond, &loop->lock, ns);
   w->told = false;
   if (loop->heir == w) loop->heir = NULL;
   return 0;
@@ -60,15 +65,15 @@ static int waiter_sleep(covey_loop *loop, waiter *w, uint64_t ns)
 
 /* ---- the token ---- */
 
-bool token_take(covey_loop *loop, const waiter *w)
+bool cvy_token_take(covey_loop *loop, const waiter *w)
 {
   if (loop->holder || (loop->heir && loop->heir != w && loop->heir->urgent)) return false;
-  cvy_store_relaxed_ptr(&loop->holder, loop_self());
+  cvy_store_relaxed_ptr(&loop->holder, cvy_loop_self());
   return true;
 }
 
 /* Tells the thread that should have a free token: one that is in a hurry, else one whose wish is not met yet, else the helper. */
-void token_successor(covey_loop *loop)
+void cvy_token_successor(covey_loop *loop)
 {
   if (loop->holder || (loop->heir && (loop->heir->urgent || !loop->urgent))) return;
   waiter *w = loop->waiters;
@@ -77,34 +82,36 @@ void token_successor(covey_loop *loop)
   else
     while (w && (w->told || w->met(w->arg))) w = w->next;
   if (!w) {
-    if (!loop->waiters) helper_poke(loop);
+    if (!loop->waiters) cvy_helper_poke(loop);
     return;
   }
   loop->heir = w;
   waiter_tell(w);
 }
 
-void token_give(covey_loop *loop)
+void cvy_token_give(covey_loop *loop)
 {
-  while (loop->tasks) token_run_tasks(loop);
+  while (loop->tasks) cvy_token_run_tasks(loop);
   if (loop->pollable && !loop->dispatching) cvos_pollable_mark(loop->pollable);
   if (!loop->helper_leads) loop->left_ns = uv_hrtime();
   cvy_store_relaxed_ptr(&loop->holder, NULL);
-  token_successor(loop);
+  cvy_token_successor(loop);
 }
 
-void token_wake(covey_loop *loop)
+void cvy_token_wake(covey_loop *loop)
 {
   if (loop->kind == LOOP_LENT) {
     if (!cvy_exchange_u32(&loop->wake_sent, 1)) uv_async_send(&loop->wake);
     return;
   }
   if (!loop->polling || cvy_exchange_u32(&loop->wake_sent, 1)) return;
-  if (cvy_loop_has_token(loop)) uv_stop(loop->uv);
-  else uv_async_send(&loop->wake);
+  if (cvy_loop_has_token(loop))
+    uv_stop(loop->uv);
+  else
+    uv_async_send(&loop->wake);
 }
 
-void token_turn(covey_loop *loop, uv_run_mode mode)
+void cvy_token_turn(covey_loop *loop, uv_run_mode mode)
 {
   cvy_store_relaxed_u32(&loop->wake_sent, 0);
   loop->polling = true;
@@ -117,7 +124,7 @@ void token_turn(covey_loop *loop, uv_run_mode mode)
 }
 
 /* On the token's thread. Cancel objects wake the loop without its lock, so their waiters are looked for here. */
-void token_on_wake(uv_async_t *wake)
+void cvy_token_on_wake(uv_async_t *wake)
 {
   covey_loop *loop = wake->data;
   uv_mutex_lock(&loop->lock);
@@ -125,8 +132,8 @@ void token_on_wake(uv_async_t *wake)
     if (w != loop->leader && cvy_cancel_fired(w->cancel)) waiter_tell(w);
   if (loop->kind == LOOP_LENT) {
     cvy_store_relaxed_u32(&loop->wake_sent, 0);
-    token_run_tasks(loop);
-    notes_run(loop);
+    cvy_token_run_tasks(loop);
+    cvy_notes_run(loop);
   }
   uv_mutex_unlock(&loop->lock);
 }
@@ -138,12 +145,17 @@ void cvy_loop_changed(covey_loop *loop)
   for (waiter *w = loop->waiters; w; w = w->next) {
     if (w != loop->leader && w->told) continue;
     if (!w->met(w->arg)) continue;
-    if (w == loop->leader) token_wake(loop);
-    else waiter_tell(w);
+    if (w == loop->leader)
+      cvy_token_wake(loop);
+    else
+      waiter_tell(w);
   }
 }
 
-static void on_lead_timer(uv_timer_t *timer) { (void)timer; }
+static void on_lead_timer(uv_timer_t *timer)
+{
+  (void)timer;
+}
 
 /* The verdict on a wait: 0, an error, or 1: go on. turned: the loop has turned since entry. */
 static int verdict(const waiter *w, cvy_deadline deadline, bool turned)
@@ -160,7 +172,7 @@ static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned
   loop->leader = w;
   waiter_calm(loop, w);
   for (;;) {
-    while (loop->tasks) token_run_tasks(loop);
+    while (loop->tasks) cvy_token_run_tasks(loop);
     r = verdict(w, deadline, *turned);
     if (r <= 0 || loop->urgent) break;
     bool wait = !cvy_deadline_passed(deadline);
@@ -169,14 +181,14 @@ static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned
       uv_timer_start(&loop->lead_timer, on_lead_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
     }
     if (wait && loop->hot_count) {
-      if (hot_look(loop)) {
+      if (cvy_hot_look(loop)) {
         *turned = true;
         continue;
       }
       if (loop->tasks || loop->urgent || verdict(w, deadline, *turned) <= 0) continue;
       loop->asleep_ns = uv_hrtime();
     }
-    token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    cvy_token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     *turned = true;
   }
   uv_timer_stop(&loop->lead_timer);
@@ -198,7 +210,7 @@ static int follow(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turn
   }
   /* An owner that does not turn its loop would not notice a cancel: look ourselves. */
   if (loop->kind == LOOP_LENT && w->cancel && ns > 50000000) ns = 50000000;
-  if (loop->holder && (passed || loop->helper_leads)) token_wake(loop);
+  if (loop->holder && (passed || loop->helper_leads)) cvy_token_wake(loop);
   int r = waiter_sleep(loop, w, ns);
   if (!passed) *turned = *turned || cvy_deadline_passed(deadline);
   return r;
@@ -212,24 +224,26 @@ int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline d
   if (r <= 0) return r;
   if (cvy_loop_has_token(loop)) return COVEY_EDEADLK;
   void **slot = NULL;
-  if (cancel && cancel_join(cancel, &loop->wake, &slot)) return COVEY_ENOMEM;
+  if (cancel && cvy_cancel_join(cancel, &loop->wake, &slot)) return COVEY_ENOMEM;
   waiter_add(loop, &w);
   for (;;) {
     r = verdict(&w, deadline, turned);
     if (r <= 0) break;
-    if (!token_take(loop, &w)) {
+    if (!cvy_token_take(loop, &w)) {
       r = follow(loop, &w, deadline, &turned);
       if (r < 0) break;
       continue;
     }
     r = lead(loop, &w, deadline, &turned);
     if (r <= 0) break;
-    token_give(loop);
+    cvy_token_give(loop);
   }
   waiter_remove(loop, &w);
-  if (slot) cancel_leave(cancel, slot);
-  if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop)) token_give(loop);
-  else token_successor(loop);
+  if (slot) cvy_cancel_leave(cancel, slot);
+  if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop))
+    cvy_token_give(loop);
+  else
+    cvy_token_successor(loop);
   return r;
 }
 
@@ -239,15 +253,15 @@ static bool never(void *arg)
   return false;
 }
 
-int token_demand(covey_loop *loop)
+int cvy_token_demand(covey_loop *loop)
 {
   if (cvy_loop_has_token(loop)) return COVEY_EDEADLK;
   waiter w = {.met = never};
   int r = 0;
   bool turned = false;
   waiter_add(loop, &w);
-  while (r >= 0 && !token_take(loop, &w)) r = follow(loop, &w, 0, &turned);
+  while (r >= 0 && !cvy_token_take(loop, &w)) r = follow(loop, &w, 0, &turned);
   waiter_remove(loop, &w);
-  if (r < 0) token_successor(loop);
+  if (r < 0) cvy_token_successor(loop);
   return r;
 }

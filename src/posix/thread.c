@@ -88,8 +88,14 @@ void cvos_thread_detach(cvos_thread *thread)
 static pthread_once_t generation_once = PTHREAD_ONCE_INIT;
 static uint32_t generation;
 
-static void count_fork(void) { __atomic_store_n(&generation, generation + 1, __ATOMIC_RELAXED); }
-static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+static void count_fork(void)
+{
+  __atomic_store_n(&generation, generation + 1, __ATOMIC_RELAXED);
+}
+static void watch_forks(void)
+{
+  pthread_atfork(NULL, NULL, count_fork);
+}
 
 uint32_t cvos_fork_generation(void)
 {

@@ -28,24 +28,30 @@
 /* ---- what the watches of a loop share ---- */
 
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
-static posix_shared *shared_list;
+static cvos_shared *shared_list;
 static CVOS_THREAD_LOCAL uint64_t activity;
 
-void posix_watch_count(void) { activity++; }
-uint64_t cvos_watch_activity(void) { return activity; }
+void cvos_watch_count(void)
+{
+  activity++;
+}
+uint64_t cvos_watch_activity(void)
+{
+  return activity;
+}
 
-posix_shared *posix_shared_get(uv_loop_t *uv)
+cvos_shared *cvos_shared_get(uv_loop_t *uv)
 {
   pthread_mutex_lock(&shared_lock);
-  posix_shared *s = shared_list;
+  cvos_shared *s = shared_list;
   while (s && s->uv != uv) s = s->next;
   if (s) {
     s->refs++;
   } else {
     s = cvy_alloc_zero(1, sizeof *s);
-    char *buffer = s ? cvy_alloc(POSIX_READ_SIZE) : NULL;
+    char *buffer = s ? cvy_alloc(CVOS_READ_SIZE) : NULL;
     if (buffer) {
-      *s = (posix_shared){.next = shared_list, .uv = uv, .refs = 1, .buffer = buffer, .exit_queue = -1};
+      *s = (cvos_shared){.next = shared_list, .uv = uv, .refs = 1, .buffer = buffer, .exit_queue = -1};
       shared_list = s;
     } else {
       cvy_free(s);
@@ -56,12 +62,12 @@ posix_shared *posix_shared_get(uv_loop_t *uv)
   return s;
 }
 
-void posix_shared_put(posix_shared *shared)
+void cvos_shared_put(cvos_shared *shared)
 {
   pthread_mutex_lock(&shared_lock);
   bool last = --shared->refs == 0;
   if (last) {
-    posix_shared **at = &shared_list;
+    cvos_shared **at = &shared_list;
     while (*at != shared) at = &(*at)->next;
     *at = shared->next;
   }
@@ -85,11 +91,11 @@ struct cvos_io {
   int fd;
   bool socket;
   bool reading, room_wanted;
-  bool over;    /* end was told */
+  bool over; /* end was told */
   bool closing;
-  int armed;    /* what uv watches for now */
+  int armed; /* what uv watches for now */
   int64_t sender;
-  posix_shared *shared;
+  cvos_shared *shared;
   const cvos_io_events *events;
   void *arg;
 };
@@ -102,18 +108,21 @@ static void io_arm(cvos_io *io)
   int want = (io->reading && !io->over ? UV_READABLE : 0) | (io->room_wanted ? UV_WRITABLE : 0);
   if (want == io->armed || io->closing) return;
   io->armed = want;
-  if (want) uv_poll_start(&io->poll, want, io_on_poll);
-  else uv_poll_stop(&io->poll);
+  if (want)
+    uv_poll_start(&io->poll, want, io_on_poll);
+  else
+    uv_poll_stop(&io->poll);
 }
 
-int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_io_events *events, void *arg, cvos_io **ret)
+int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_io_events *events, void *arg,
+                 cvos_io **ret)
 {
   (void)use;
   int r = COVEY_ENOMEM, type;
   socklen_t size = sizeof type;
   cvos_io *io = cvy_alloc_zero(1, sizeof *io);
   if (!io) return r;
-  io->shared = posix_shared_get(uv);
+  io->shared = cvos_shared_get(uv);
   if (!io->shared) goto no_shared;
   int e = CVOS_CALL(POLL, uv_poll_init(uv, &io->poll, handle), UV_EMFILE);
   if (e) {
@@ -129,7 +138,7 @@ int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_i
   *ret = io;
   return 0;
 no_poll:
-  posix_shared_put(io->shared);
+  cvos_shared_put(io->shared);
 no_shared:
   cvy_free(io);
   return r;
@@ -156,13 +165,18 @@ static size_t io_control(cvos_io *io, struct msghdr *m, cvos_handle *handles)
         int fd;
         memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
         if (!MSG_CMSG_CLOEXEC) fcntl(fd, F_SETFD, FD_CLOEXEC);
-        if (count < HANDLES) handles[count++] = fd;
-        else close(fd);
+        if (count < HANDLES)
+          handles[count++] = fd;
+        else
+          close(fd);
       }
     }
 #if defined(SCM_CREDENTIALS)
     if (c->cmsg_type == SCM_CREDENTIALS) {
-      struct { int32_t pid; uint32_t uid, gid; } who; /* struct ucred, which glibc hides without _GNU_SOURCE */
+      struct {
+        int32_t pid;
+        uint32_t uid, gid;
+      } who; /* struct ucred, which glibc hides without _GNU_SOURCE */
       memcpy(&who, CMSG_DATA(c), sizeof who);
       io->sender = who.pid;
     }
@@ -186,13 +200,14 @@ static ssize_t io_take(cvos_io *io)
   io->sender = -1;
   do {
     if (io->socket) {
-      struct iovec v = {.iov_base = buffer, .iov_len = POSIX_READ_SIZE};
-      struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+      struct iovec v = {.iov_base = buffer, .iov_len = CVOS_READ_SIZE};
+      struct msghdr m = {
+          .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
       n = CVOS_CALL(RECEIVE, recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), -1);
       if (n >= 0 && m.msg_controllen) handle_count = io_control(io, &m, handles);
       cut = n >= 0 && (m.msg_flags & MSG_CTRUNC) != 0;
     } else {
-      n = CVOS_CALL(READ, read(io->fd, buffer, POSIX_READ_SIZE), -1);
+      n = CVOS_CALL(READ, read(io->fd, buffer, CVOS_READ_SIZE), -1);
     }
   } while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
@@ -200,7 +215,9 @@ static ssize_t io_take(cvos_io *io)
     io->events->bytes(io->arg, buffer, (size_t)n, handles, handle_count);
     return n;
   }
-  int e = n < 0 ? errno : cut ? EMFILE : 0; /* cut: the system had no room for the descriptors that came along */
+  int e = n < 0 ? errno
+          : cut ? EMFILE
+                : 0; /* cut: the system had no room for the descriptors that came along */
   for (size_t i = 0; i < handle_count; i++) close(handles[i]);
   io_end(io, e);
   return -1;
@@ -209,7 +226,7 @@ static ssize_t io_take(cvos_io *io)
 static void io_on_poll(uv_poll_t *poll, int status, int what)
 {
   cvos_io *io = poll->data;
-  posix_watch_count();
+  cvos_watch_count();
   if (status < 0) {
     /* libuv has stopped the poll: an error is pending (a reset, a pipe without reader). A read or a write tells which. */
     io->armed = 0;
@@ -224,7 +241,7 @@ static void io_on_poll(uv_poll_t *poll, int status, int what)
     for (int i = 0; i < ROUNDS && total < AT_ONCE && io->reading && !io->over && !io->closing; i++) {
       ssize_t n = io_take(io);
       if (n > 0) total += (size_t)n;
-      if (n < POSIX_READ_SIZE) break; /* empty, most likely; if not, the poll says so again */
+      if (n < CVOS_READ_SIZE) break; /* empty, most likely; if not, the poll says so again */
     }
   }
   io_arm(io);
@@ -240,7 +257,7 @@ size_t cvos_io_look(cvos_io *io)
 {
   if (!io->reading || io->over || io->closing) return 0;
   ssize_t n = io_take(io);
-  if (n > 0) posix_watch_count();
+  if (n > 0) cvos_watch_count();
   return n > 0 ? (size_t)n : 0;
 }
 
@@ -265,7 +282,8 @@ static ssize_t pipe_write(int fd, const struct iovec *v, int count)
   return n;
 }
 
-static ssize_t socket_write(int fd, struct iovec *v, int count, const cvos_handle *handles, size_t handle_count)
+static ssize_t socket_write(int fd, struct iovec *v, int count, const cvos_handle *handles,
+                            size_t handle_count)
 {
   union {
     struct cmsghdr align;
@@ -304,7 +322,8 @@ static int gather(struct iovec *v, const cvos_piece *pieces, size_t count, size_
   return n;
 }
 
-int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const cvos_handle *handles, size_t handle_count, int *ret_system)
+int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const cvos_handle *handles,
+                      size_t handle_count, int *ret_system)
 {
   struct iovec v[PIECES];
   size_t done = 0, size;
@@ -315,7 +334,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
   for (;;) {
     int n = gather(v, pieces, count, done, &size);
     if (!n) return (int64_t)done;
-    ssize_t taken = io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count) : pipe_write(io->fd, v, n);
+    ssize_t taken =
+        io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count) : pipe_write(io->fd, v, n);
     if (taken < 0) {
       int e = errno;
       if (e == EINTR) continue;
@@ -344,8 +364,8 @@ bool cvos_io_pending(const cvos_io *io)
 static void io_on_closed(uv_handle_t *handle)
 {
   cvos_io *io = handle->data;
-  posix_watch_count();
-  posix_shared_put(io->shared);
+  cvos_watch_count();
+  cvos_shared_put(io->shared);
   if (io->events->closed) io->events->closed(io->arg);
   cvy_free(io);
 }
@@ -360,6 +380,12 @@ void cvos_io_close(cvos_io *io, bool now)
   close(io->fd);
 }
 
-int64_t cvos_io_sender(const cvos_io *io) { return io->sender; }
+int64_t cvos_io_sender(const cvos_io *io)
+{
+  return io->sender;
+}
 
-cvos_handle cvos_io_handle(const cvos_io *io) { return io->fd; }
+cvos_handle cvos_io_handle(const cvos_io *io)
+{
+  return io->fd;
+}

@@ -40,7 +40,8 @@ int cvos_thread_start(const char *name, void (*run)(void *arg), void *arg, cvos_
 {
   cvos_thread *t = cvy_alloc_zero(1, sizeof *t);
   if (!t) return COVEY_ENOMEM;
-  for (size_t i = 0; i + 1 < sizeof t->name / sizeof t->name[0] && name[i]; i++) t->name[i] = (wchar_t)(unsigned char)name[i];
+  for (size_t i = 0; i + 1 < sizeof t->name / sizeof t->name[0] && name[i]; i++)
+    t->name[i] = (wchar_t)(unsigned char)name[i];
   t->run = run;
   t->arg = arg;
   t->parts = 2;
@@ -67,7 +68,10 @@ void cvos_thread_detach(cvos_thread *thread)
   thread_release(thread);
 }
 
-uint32_t cvos_fork_generation(void) { return 0; }
+uint32_t cvos_fork_generation(void)
+{
+  return 0;
+}
 
 int cvos_fork_hooks(void (*before)(void), void (*after)(void))
 {

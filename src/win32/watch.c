@@ -12,12 +12,21 @@
 
 static CVOS_THREAD_LOCAL uint64_t activity;
 
-void win32_watch_count(void) { activity++; }
-uint64_t cvos_watch_activity(void) { return activity; }
+void cvos_watch_count(void)
+{
+  activity++;
+}
+uint64_t cvos_watch_activity(void)
+{
+  return activity;
+}
 
 /* ---- a uv loop ---- */
 
-static void free_probe(uv_handle_t *handle) { cvy_free(handle); }
+static void free_probe(uv_handle_t *handle)
+{
+  cvy_free(handle);
+}
 
 int cvos_watch_prepare(struct uv_loop_s *uv, bool own)
 {
@@ -41,16 +50,18 @@ int cvos_watch_prepare(struct uv_loop_s *uv, bool own)
 
 /* ---- one overlapped call ---- */
 
-DWORD win32_port_add(uv_loop_t *uv, HANDLE file)
+DWORD cvos_port_add(uv_loop_t *uv, HANDLE file)
 {
-  if (!CVOS_CALL(PORT, CreateIoCompletionPort(file, uv->iocp, 0, 0), NULL) && GetLastError() != ERROR_INVALID_PARAMETER)
+  if (!CVOS_CALL(PORT, CreateIoCompletionPort(file, uv->iocp, 0, 0), NULL) &&
+      GetLastError() != ERROR_INVALID_PARAMETER)
     return GetLastError();
-  if (!SetFileCompletionNotificationModes(file, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
+  if (!SetFileCompletionNotificationModes(file, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
+                                                    FILE_SKIP_SET_EVENT_ON_HANDLE))
     return GetLastError();
   return 0;
 }
 
-OVERLAPPED *win32_op_begin(win32_op *op)
+OVERLAPPED *cvos_op_begin(cvos_op *op)
 {
   OVERLAPPED *o = &op->async.async_req.u.io.overlapped;
   memset(o, 0, sizeof *o);
@@ -58,37 +69,41 @@ OVERLAPPED *win32_op_begin(win32_op *op)
   return o;
 }
 
-void win32_op_none(win32_op *op) { op->async.async_sent = 0; }
-
-DWORD win32_op_result(win32_op *op, HANDLE file, DWORD *ret_size)
+void cvos_op_none(cvos_op *op)
 {
-  return GetOverlappedResult(file, &op->async.async_req.u.io.overlapped, ret_size, FALSE) ? 0 : GetLastError();
+  op->async.async_sent = 0;
+}
+
+DWORD cvos_op_result(cvos_op *op, HANDLE file, DWORD *ret_size)
+{
+  return GetOverlappedResult(file, &op->async.async_req.u.io.overlapped, ret_size, FALSE) ? 0
+                                                                                          : GetLastError();
 }
 
 /* ---- a byte stream ---- */
 
 struct cvos_io {
-  win32_op read, write;
-  uv_async_t kick;      /* "look again in a later turn" */
+  cvos_op read, write;
+  uv_async_t kick; /* "look again in a later turn" */
   HANDLE file;
   int use;
   const cvos_io_events *events;
   void *arg;
 
   /* with the token */
-  char *in;             /* READ_SIZE bytes, made at the first read */
-  DWORD held;           /* bytes of in that came while reading was off */
+  char *in;   /* READ_SIZE bytes, made at the first read */
+  DWORD held; /* bytes of in that came while reading was off */
   bool reading, read_busy;
-  bool connecting;      /* the call in flight is ConnectNamedPipe */
+  bool connecting; /* the call in flight is ConnectNamedPipe */
   bool room_wanted, over, closing;
-  int open_handles;     /* of uv */
+  int open_handles; /* of uv */
 
-  SRWLOCK lock;         /* guards what follows, and the op write */
+  SRWLOCK lock; /* guards what follows, and the op write */
   char *out;
   size_t out_size;
   bool write_busy;
-  bool unconnected;     /* our end of a pair, whose child has not come yet */
-  bool shut;            /* closing: nothing is written any more */
+  bool unconnected; /* our end of a pair, whose child has not come yet */
+  bool shut;        /* closing: nothing is written any more */
   DWORD write_failed;
 };
 
@@ -98,11 +113,12 @@ static void io_on_kick(uv_async_t *async);
 static void io_on_closed(uv_handle_t *handle);
 static void io_shut(cvos_io *io, bool now);
 
-int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_io_events *events, void *arg, cvos_io **ret)
+int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_io_events *events, void *arg,
+                 cvos_io **ret)
 {
   cvos_io *io = cvy_alloc_zero(1, sizeof *io);
   if (!io) return COVEY_ENOMEM;
-  DWORD e = win32_port_add(uv, handle);
+  DWORD e = cvos_port_add(uv, handle);
   if (e) {
     cvy_free(io);
     return cvos_translate((int)e);
@@ -124,8 +140,8 @@ int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_i
 /* The ends that are no failure: the peer closed, went away, or disconnected. */
 static bool is_end(DWORD e)
 {
-  return e == ERROR_BROKEN_PIPE || e == ERROR_PIPE_NOT_CONNECTED || e == ERROR_NO_DATA || e == ERROR_HANDLE_EOF ||
-         e == ERROR_NETNAME_DELETED;
+  return e == ERROR_BROKEN_PIPE || e == ERROR_PIPE_NOT_CONNECTED || e == ERROR_NO_DATA ||
+         e == ERROR_HANDLE_EOF || e == ERROR_NETNAME_DELETED;
 }
 
 static void io_end(cvos_io *io, DWORD e)
@@ -133,8 +149,10 @@ static void io_end(cvos_io *io, DWORD e)
   if (io->over || io->closing) return;
   io->over = true;
   if (!io->events->end) return;
-  if (is_end(e)) io->events->end(io->arg, 0, 0);
-  else io->events->end(io->arg, cvos_translate((int)e), (int)e);
+  if (is_end(e))
+    io->events->end(io->arg, 0, 0);
+  else
+    io->events->end(io->arg, cvos_translate((int)e), (int)e);
 }
 
 static void io_room(cvos_io *io)
@@ -155,8 +173,8 @@ static void io_connected(cvos_io *io)
 /* Waits, with the op read, for the child that opens the other end of a pair. True: it is there. */
 static bool io_connect(cvos_io *io)
 {
-  if (ConnectNamedPipe(io->file, win32_op_begin(&io->read))) {
-    win32_op_none(&io->read);
+  if (ConnectNamedPipe(io->file, cvos_op_begin(&io->read))) {
+    cvos_op_none(&io->read);
     return true;
   }
   DWORD e = GetLastError();
@@ -164,7 +182,7 @@ static bool io_connect(cvos_io *io)
     io->read_busy = io->connecting = true;
     return false;
   }
-  win32_op_none(&io->read);
+  cvos_op_none(&io->read);
   if (e == ERROR_PIPE_CONNECTED || e == ERROR_NO_DATA) return true;
   io_end(io, e);
   return false;
@@ -189,8 +207,8 @@ static void io_pump(cvos_io *io)
       io->events->bytes(io->arg, io->in, n, NULL, 0);
       continue;
     }
-    if (CVOS_CALL(READ, ReadFile(io->file, io->in, READ_SIZE, &n, win32_op_begin(&io->read)), FALSE)) {
-      win32_op_none(&io->read);
+    if (CVOS_CALL(READ, ReadFile(io->file, io->in, READ_SIZE, &n, cvos_op_begin(&io->read)), FALSE)) {
+      cvos_op_none(&io->read);
       io->held = n;
       continue;
     }
@@ -199,7 +217,7 @@ static void io_pump(cvos_io *io)
       io->read_busy = true;
       return;
     }
-    win32_op_none(&io->read);
+    cvos_op_none(&io->read);
     if (e == ERROR_PIPE_LISTENING) {
       if (!io_connect(io)) return;
       io_connected(io);
@@ -212,21 +230,24 @@ static void io_pump(cvos_io *io)
 static void io_on_read(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  DWORD n = 0, e = win32_op_result(&io->read, io->file, &n);
-  win32_watch_count();
+  DWORD n = 0, e = cvos_op_result(&io->read, io->file, &n);
+  cvos_watch_count();
   bool connected = io->connecting;
   io->read_busy = io->connecting = false;
   if (io->closing) return;
-  if (connected && (!e || is_end(e))) io_connected(io);
-  else if (!connected && !e) io->held = n;
-  else if (e != ERROR_OPERATION_ABORTED) io_end(io, e);
+  if (connected && (!e || is_end(e)))
+    io_connected(io);
+  else if (!connected && !e)
+    io->held = n;
+  else if (e != ERROR_OPERATION_ABORTED)
+    io_end(io, e);
   io_pump(io);
 }
 
 static void io_on_kick(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  win32_watch_count();
+  cvos_watch_count();
   if (io->closing) return;
   AcquireSRWLockExclusive(&io->lock);
   bool busy = io->write_busy, unconnected = io->unconnected;
@@ -247,7 +268,8 @@ void cvos_io_read(cvos_io *io, bool on)
 
 size_t cvos_io_look(cvos_io *io)
 {
-  (void)io; /* a read is pending in the system: its packet is the port's, and uv_run with UV_RUN_NOWAIT fetches it */
+  (void)
+      io; /* a read is pending in the system: its packet is the port's, and uv_run with UV_RUN_NOWAIT fetches it */
   return 0;
 }
 
@@ -283,7 +305,8 @@ static size_t out_fill(cvos_io *io, const cvos_piece *pieces, size_t count, size
   return n;
 }
 
-int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const cvos_handle *handles, size_t handle_count, int *ret_system)
+int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const cvos_handle *handles,
+                      size_t handle_count, int *ret_system)
 {
   size_t total = 0, done = 0;
   DWORD e = 0;
@@ -301,8 +324,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
       break;
     }
     DWORD size = (DWORD)out_fill(io, pieces, count, done), n = 0;
-    if (CVOS_CALL(WRITE, WriteFile(io->file, io->out, size, &n, win32_op_begin(&io->write)), FALSE)) {
-      win32_op_none(&io->write);
+    if (CVOS_CALL(WRITE, WriteFile(io->file, io->out, size, &n, cvos_op_begin(&io->write)), FALSE)) {
+      cvos_op_none(&io->write);
       done += n;
       continue;
     }
@@ -313,7 +336,7 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
       e = 0;
       break;
     }
-    win32_op_none(&io->write);
+    cvos_op_none(&io->write);
     if (e == ERROR_PIPE_LISTENING) {
       io->unconnected = true;
       e = 0;
@@ -330,8 +353,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
 static void io_on_write(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  DWORD n = 0, e = win32_op_result(&io->write, io->file, &n);
-  win32_watch_count();
+  DWORD n = 0, e = cvos_op_result(&io->write, io->file, &n);
+  cvos_watch_count();
   AcquireSRWLockExclusive(&io->lock);
   io->write_busy = false;
   if (e) io->write_failed = e;
@@ -365,8 +388,10 @@ bool cvos_io_pending(const cvos_io *io)
 /* Ends what is in flight and closes the handles of uv; the file goes when the last packet has come. */
 static void io_shut(cvos_io *io, bool now)
 {
-  if (now) CancelIoEx(io->file, NULL);
-  else if (io->read_busy) CancelIoEx(io->file, &io->read.async.async_req.u.io.overlapped);
+  if (now)
+    CancelIoEx(io->file, NULL);
+  else if (io->read_busy)
+    CancelIoEx(io->file, &io->read.async.async_req.u.io.overlapped);
   uv_close((uv_handle_t *)&io->read.async, io_on_closed);
   uv_close((uv_handle_t *)&io->write.async, io_on_closed);
   uv_close((uv_handle_t *)&io->kick, io_on_closed);
@@ -376,7 +401,7 @@ static void io_on_closed(uv_handle_t *handle)
 {
   cvos_io *io = handle->data;
   if (--io->open_handles) return;
-  win32_watch_count();
+  cvos_watch_count();
   CloseHandle(io->file);
   if (io->events->closed) io->events->closed(io->arg);
   cvy_free(io->in);
@@ -405,4 +430,7 @@ int64_t cvos_io_sender(const cvos_io *io)
   return -1;
 }
 
-cvos_handle cvos_io_handle(const cvos_io *io) { return io->file; }
+cvos_handle cvos_io_handle(const cvos_io *io)
+{
+  return io->file;
+}

@@ -50,10 +50,16 @@ int cvos_pollable_open(struct uv_loop_s *uv, cvos_pollable **ret)
   return r;
 }
 
-cvos_handle cvos_pollable_handle(const cvos_pollable *p) { return p->queue; }
+cvos_handle cvos_pollable_handle(const cvos_pollable *p)
+{
+  return p->queue;
+}
 
 /* Without EV_CLEAR a triggered user event and an expired timer stay until they are made anew. */
-void cvos_pollable_mark(cvos_pollable *p) { change(p, MARK, EVFILT_USER, 0, NOTE_TRIGGER, 0); }
+void cvos_pollable_mark(cvos_pollable *p)
+{
+  change(p, MARK, EVFILT_USER, 0, NOTE_TRIGGER, 0);
+}
 
 void cvos_pollable_begin(cvos_pollable *p)
 {

@@ -7,12 +7,14 @@
 #include "posix/detail/shared.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||             \
+    defined(__DragonFly__)
 #define HAVE_PROC_FILTER 1
 #include <sys/event.h>
 #else
@@ -34,7 +36,7 @@ struct cvos_exit_watch {
   bool closing;
   pid_t pid;
   uint64_t pause;
-  posix_shared *shared;
+  cvos_shared *shared;
   void (*exited)(void *arg);
   void (*closed)(void *arg);
   void *arg;
@@ -44,7 +46,7 @@ static void tell(cvos_exit_watch *w)
 {
   if (w->told || w->closing) return;
   w->told = true;
-  posix_watch_count();
+  cvos_watch_count();
   w->exited(w->arg);
 }
 
@@ -81,11 +83,14 @@ static void on_look(uv_timer_t *timer)
 
 #if HAVE_PROC_FILTER
 
-static void on_news(uv_timer_t *timer) { tell(timer->data); }
+static void on_news(uv_timer_t *timer)
+{
+  tell(timer->data);
+}
 
 static void on_queue(uv_poll_t *poll, int status, int what)
 {
-  posix_shared *s = poll->data;
+  cvos_shared *s = poll->data;
   struct kevent got[64];
   struct timespec none = {0};
   (void)status;
@@ -99,9 +104,12 @@ static void on_queue(uv_poll_t *poll, int status, int what)
   }
 }
 
-static void free_poll(uv_handle_t *handle) { cvy_free(handle); }
+static void free_poll(uv_handle_t *handle)
+{
+  cvy_free(handle);
+}
 
-static void queue_leave(posix_shared *s)
+static void queue_leave(cvos_shared *s)
 {
   if (--s->exit_count) return;
   uv_close((uv_handle_t *)s->exit_poll, free_poll);
@@ -110,11 +118,12 @@ static void queue_leave(posix_shared *s)
   s->exit_poll = NULL;
 }
 
-static int queue_join(posix_shared *s)
+static int queue_join(cvos_shared *s)
 {
   if (s->exit_count++) return 0;
   s->exit_queue = CVOS_CALL(EVENT, kqueue(), -1);
   int e = s->exit_queue < 0 ? errno : 0;
+  if (!e) fcntl(s->exit_queue, F_SETFD, FD_CLOEXEC);
   s->exit_poll = e ? NULL : cvy_alloc_zero(1, sizeof *s->exit_poll);
   if (!e && !s->exit_poll) e = ENOMEM;
   if (!e) e = -uv_poll_init(s->uv, s->exit_poll, s->exit_queue);
@@ -143,7 +152,8 @@ static int queue_watch(cvos_exit_watch *w)
     return 0;
   }
   int e = errno;
-  if (e == ESRCH && (has_ended(w->pid) || kill(w->pid, 0) == 0)) return 1; /* a zombie: macOS has no note for it any more */
+  if (e == ESRCH && (has_ended(w->pid) || kill(w->pid, 0) == 0))
+    return 1; /* a zombie: macOS has no note for it any more */
   queue_leave(w->shared);
   return cvos_translate(e);
 }
@@ -168,7 +178,10 @@ static int watch_pid(cvos_exit_watch *w)
   return 0;
 }
 
-static void unwatch_pid(cvos_exit_watch *w) { queue_unwatch(w); }
+static void unwatch_pid(cvos_exit_watch *w)
+{
+  queue_unwatch(w);
+}
 
 #else
 
@@ -182,17 +195,20 @@ static int watch_pid(cvos_exit_watch *w)
   return 0;
 }
 
-static void unwatch_pid(cvos_exit_watch *w) { (void)w; }
+static void unwatch_pid(cvos_exit_watch *w)
+{
+  (void)w;
+}
 
 #endif
 
-int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg), void (*closed)(void *arg), void *arg,
-                         cvos_exit_watch **ret)
+int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg),
+                         void (*closed)(void *arg), void *arg, cvos_exit_watch **ret)
 {
   int r = COVEY_ENOMEM;
   cvos_exit_watch *w = cvy_alloc_zero(1, sizeof *w);
   if (!w) return r;
-  w->shared = posix_shared_get(uv);
+  w->shared = cvos_shared_get(uv);
   if (!w->shared) goto no_shared;
   w->pid = (pid_t)process->pid;
   w->exited = exited;
@@ -212,7 +228,7 @@ int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void
     *ret = w;
     return 0;
   }
-  posix_shared_put(w->shared);
+  cvos_shared_put(w->shared);
 no_shared:
   cvy_free(w);
   return r;
@@ -221,8 +237,8 @@ no_shared:
 static void on_closed(uv_handle_t *handle)
 {
   cvos_exit_watch *w = handle->data;
-  posix_watch_count();
-  posix_shared_put(w->shared);
+  cvos_watch_count();
+  cvos_shared_put(w->shared);
   if (w->closed) w->closed(w->arg);
   cvy_free(w);
 }

@@ -49,12 +49,16 @@ int cvos_pollable_open(struct uv_loop_s *uv, cvos_pollable **ret)
   return r;
 }
 
-cvos_handle cvos_pollable_handle(const cvos_pollable *p) { return p->queue; }
+cvos_handle cvos_pollable_handle(const cvos_pollable *p)
+{
+  return p->queue;
+}
 
 void cvos_pollable_mark(cvos_pollable *p)
 {
   uint64_t one = 1;
-  while (write(p->mark, &one, sizeof one) < 0 && errno == EINTR) continue; /* EAGAIN: it is marked very much */
+  while (write(p->mark, &one, sizeof one) < 0 && errno == EINTR)
+    continue; /* EAGAIN: it is marked very much */
 }
 
 void cvos_pollable_begin(cvos_pollable *p)

@@ -25,20 +25,20 @@ static void on_exit(uv_async_t *async)
   cvos_exit_watch *w = async->data;
   if (w->told || w->closing) return;
   w->told = true;
-  win32_watch_count();
+  cvos_watch_count();
   w->exited(w->arg);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
   cvos_exit_watch *w = handle->data;
-  win32_watch_count();
+  cvos_watch_count();
   if (w->closed) w->closed(w->arg);
   cvy_free(w);
 }
 
-int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg), void (*closed)(void *arg), void *arg,
-                         cvos_exit_watch **ret)
+int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg),
+                         void (*closed)(void *arg), void *arg, cvos_exit_watch **ret)
 {
   if (process->handle == CVOS_NONE) return COVEY_ENOTFOUND;
   cvos_exit_watch *w = cvy_alloc_zero(1, sizeof *w);
@@ -48,7 +48,9 @@ int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void
     return COVEY_ELIMIT;
   }
   w->async.data = w;
-  if (!CVOS_CALL(POLL, RegisterWaitForSingleObject(&w->wait, process->handle, on_signalled, w, INFINITE, WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD),
+  if (!CVOS_CALL(POLL,
+                 RegisterWaitForSingleObject(&w->wait, process->handle, on_signalled, w, INFINITE,
+                                             WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD),
                  FALSE)) {
     int r = cvos_translate(cvos_last_error());
     uv_close((uv_handle_t *)&w->async, on_closed);

@@ -15,22 +15,22 @@
 
 #include <uv.h>
 
-typedef struct win32_op {
+typedef struct cvos_op {
   uv_async_t async; /* data: the owner's */
-} win32_op;
+} cvos_op;
 
 /* Puts file on uv's port; calls that end at once leave no packet. A handle that is on this port already (an accepted connection) is fine; one
  * on another loop's port cannot be told from it: connections stay on the loop that accepted them. 0 or GetLastError(). */
-DWORD win32_port_add(uv_loop_t *uv, HANDLE file);
+DWORD cvos_port_add(uv_loop_t *uv, HANDLE file);
 
-/* For the next overlapped call; then: if it ended at once, well or badly, win32_op_none; when it is pending the callback will come. */
-OVERLAPPED *win32_op_begin(win32_op *op);
-void win32_op_none(win32_op *op);
+/* For the next overlapped call; then: if it ended at once, well or badly, cvos_op_none; when it is pending the callback will come. */
+OVERLAPPED *cvos_op_begin(cvos_op *op);
+void cvos_op_none(cvos_op *op);
 
 /* In the callback: how the call ended; 0 and the bytes, or the error. */
-DWORD win32_op_result(win32_op *op, HANDLE file, DWORD *ret_size);
+DWORD cvos_op_result(cvos_op *op, HANDLE file, DWORD *ret_size);
 
 /* Counts a callback of a watch on this thread (cvos_watch_activity). */
-void win32_watch_count(void);
+void cvos_watch_count(void);
 
 #endif

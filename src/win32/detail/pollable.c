@@ -18,7 +18,8 @@ struct cvos_pollable {
   uint64_t due; /* when the relay must signal without a packet; GetTickCount64, UINT64_MAX none */
 };
 
-#define OUR_KEY ((ULONG_PTR)0x636f7665) /* of the packets without OVERLAPPED that wake the relay; libuv skips them */
+#define OUR_KEY                                                                                              \
+  ((ULONG_PTR)0x636f7665) /* of the packets without OVERLAPPED that wake the relay; libuv skips them */
 
 static DWORD time_left(cvos_pollable *p)
 {
@@ -73,11 +74,20 @@ int cvos_pollable_open(struct uv_loop_s *uv, cvos_pollable **ret)
   return r;
 }
 
-cvos_handle cvos_pollable_handle(const cvos_pollable *p) { return p->event; }
+cvos_handle cvos_pollable_handle(const cvos_pollable *p)
+{
+  return p->event;
+}
 
-void cvos_pollable_mark(cvos_pollable *p) { SetEvent(p->event); }
+void cvos_pollable_mark(cvos_pollable *p)
+{
+  SetEvent(p->event);
+}
 
-void cvos_pollable_begin(cvos_pollable *p) { ResetEvent(p->event); }
+void cvos_pollable_begin(cvos_pollable *p)
+{
+  ResetEvent(p->event);
+}
 
 void cvos_pollable_end(cvos_pollable *p, int timeout)
 {
@@ -88,8 +98,10 @@ void cvos_pollable_end(cvos_pollable *p, int timeout)
   p->parked = false;
   p->due = due;
   ReleaseSRWLockExclusive(&p->lock);
-  if (parked) SetEvent(p->go);
-  else if (sooner) PostQueuedCompletionStatus(p->port, 0, OUR_KEY, NULL);
+  if (parked)
+    SetEvent(p->go);
+  else if (sooner)
+    PostQueuedCompletionStatus(p->port, 0, OUR_KEY, NULL);
 }
 
 void cvos_pollable_close(cvos_pollable *p)
