@@ -7,7 +7,10 @@
 
 static CVOS_THREAD_LOCAL covey_failure last = {.offset = -1, .index = -1};
 
-const covey_failure *covey_last_failure(void) { return &last; }
+const covey_failure *covey_last_failure(void)
+{
+  return &last;
+}
 
 const char *covey_strerror(int code)
 {
@@ -31,14 +34,17 @@ const char *covey_errname(int code)
   }
 }
 
-/* Cuts a text at the last whole UTF-8 character, so that a long path never ends in half a one. */
+/* Cuts a text that fills its buffer at the last whole UTF-8 character, so that a long path never ends in half a one. */
 static void cut_text(char *text, size_t capacity)
 {
-  size_t n = strlen(text);
+  size_t n = strlen(text), start = n, size = 1;
+  unsigned char first;
   if (n + 1 < capacity) return;
-  while (n > 0 && ((unsigned char)text[n - 1] & 0xC0) == 0x80) n--;
-  if (n > 0 && (unsigned char)text[n - 1] >= 0xC0) n--;
-  text[n] = '\0';
+  while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80) start--;
+  if (start == 0) return;
+  first = (unsigned char)text[--start];
+  if (first >= 0xC0) size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (n - start < size) text[start] = '\0';
 }
 
 static void record(covey_failure *f, int code, int stage, int system, const char *format, va_list args)
@@ -52,7 +58,7 @@ static void record(covey_failure *f, int code, int stage, int system, const char
   f->system = system;
   f->offset = -1;
   f->index = -1;
-  memcpy(f->what, what, sizeof what);
+  memcpy(f->what, what, strlen(what) + 1);
 }
 
 int cvy_fail(int code, int stage, const char *format, ...)

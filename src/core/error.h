@@ -19,7 +19,8 @@ int cvy_fail(int code, int stage, const char *format, ...) CVOS_PRINTF(3, 4);
 int cvy_fail_os(int stage, int system, const char *format, ...) CVOS_PRINTF(3, 4);
 
 /* The same with the index of the item and the byte offset of the character; -1 where it makes no sense. Returns code. */
-int cvy_fail_at(int code, int stage, int64_t index, int64_t offset, const char *format, ...) CVOS_PRINTF(5, 6);
+int cvy_fail_at(int code, int stage, int64_t index, int64_t offset, const char *format, ...)
+    CVOS_PRINTF(5, 6);
 
 /* Notes in this thread's last failure how far the message came (COVEY_FAR_...). Returns code for chaining. */
 int cvy_fail_far(int code, int reached);
@@ -28,6 +29,7 @@ int cvy_fail_far(int code, int reached);
 int cvy_fail_copy(const covey_failure *failure);
 
 /* Writes a failure into *ret without touching the thread's own: for results of asynchronous work. */
-void cvy_failure_set(covey_failure *ret, int code, int stage, int system, const char *format, ...) CVOS_PRINTF(5, 6);
+void cvy_failure_set(covey_failure *ret, int code, int stage, int system, const char *format, ...)
+    CVOS_PRINTF(5, 6);
 
 #endif

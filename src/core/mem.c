@@ -6,14 +6,29 @@
 
 #if defined(COVEY_FAULTS)
 static CVOS_THREAD_LOCAL int64_t fail_after;
-void cvy_mem_fail_after(int64_t n) { fail_after = n; }
-static bool refused(void) { return fail_after > 0 && --fail_after == 0; }
+void cvy_mem_fail_after(int64_t n)
+{
+  fail_after = n;
+}
+static bool refused(void)
+{
+  return fail_after > 0 && --fail_after == 0;
+}
 #else
-void cvy_mem_fail_after(int64_t n) { (void)n; }
-static bool refused(void) { return false; }
+void cvy_mem_fail_after(int64_t n)
+{
+  (void)n;
+}
+static bool refused(void)
+{
+  return false;
+}
 #endif
 
-void *cvy_alloc(size_t size) { return refused() ? NULL : malloc(size ? size : 1); }
+void *cvy_alloc(size_t size)
+{
+  return refused() ? NULL : malloc(size ? size : 1);
+}
 
 void *cvy_alloc_zero(size_t count, size_t size)
 {
@@ -21,7 +36,10 @@ void *cvy_alloc_zero(size_t count, size_t size)
   return count && size ? calloc(count, size) : calloc(1, 1);
 }
 
-void *cvy_realloc(void *p, size_t size) { return refused() ? NULL : realloc(p, size ? size : 1); }
+void *cvy_realloc(void *p, size_t size)
+{
+  return refused() ? NULL : realloc(p, size ? size : 1);
+}
 
 void *cvy_realloc_array(void *p, size_t count, size_t size)
 {
@@ -29,7 +47,10 @@ void *cvy_realloc_array(void *p, size_t count, size_t size)
   return cvy_realloc(p, count * size);
 }
 
-char *cvy_strdup(const char *text) { return text ? cvy_memdup_text(text, strlen(text)) : NULL; }
+char *cvy_strdup(const char *text)
+{
+  return text ? cvy_memdup_text(text, strlen(text)) : NULL;
+}
 
 char *cvy_memdup_text(const void *data, size_t size)
 {
@@ -41,6 +62,12 @@ char *cvy_memdup_text(const void *data, size_t size)
   return copy;
 }
 
-void cvy_free(void *p) { free(p); }
+void cvy_free(void *p)
+{
+  free(p);
+}
 
-void covey_free(void *p) { free(p); }
+void covey_free(void *p)
+{
+  free(p);
+}

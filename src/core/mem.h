@@ -5,12 +5,12 @@
 
 #include "os/types.h"
 
-void *cvy_alloc(size_t size);                              /* uninitialised; size 0 gives a valid pointer */
-void *cvy_alloc_zero(size_t count, size_t size);           /* zeroed; NULL on overflow */
-void *cvy_realloc(void *p, size_t size);                   /* p stays valid when NULL is returned */
+void *cvy_alloc(size_t size);                    /* uninitialised; size 0 gives a valid pointer */
+void *cvy_alloc_zero(size_t count, size_t size); /* zeroed; NULL on overflow */
+void *cvy_realloc(void *p, size_t size);         /* p stays valid when NULL is returned */
 void *cvy_realloc_array(void *p, size_t count, size_t size);
-char *cvy_strdup(const char *text);                        /* text may be NULL: returns NULL */
-char *cvy_memdup_text(const void *data, size_t size);      /* copy with a NUL behind it */
+char *cvy_strdup(const char *text);                   /* text may be NULL: returns NULL */
+char *cvy_memdup_text(const void *data, size_t size); /* copy with a NUL behind it */
 void cvy_free(void *p);
 
 /* Test builds (COVEY_FAULTS): the n-th allocation of this thread from now on fails, once; 0 switches it off. */

@@ -2,7 +2,10 @@
 
 #include <errno.h>
 
-int cvos_last_error(void) { return errno; }
+int cvos_last_error(void)
+{
+  return errno;
+}
 
 int cvos_translate(int system)
 {

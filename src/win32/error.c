@@ -1,7 +1,10 @@
 #include "os/error.h"
 #include "win32/detail/windows.h"
 
-int cvos_last_error(void) { return (int)GetLastError(); }
+int cvos_last_error(void)
+{
+  return (int)GetLastError();
+}
 
 int cvos_translate(int system)
 {

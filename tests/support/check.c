@@ -110,7 +110,7 @@ bool test_str(const char *file, int line, const char *a, const char *b, const ch
 {
   if (left && right && strcmp(left, right) == 0) return true;
   if (!left && !right) return true;
-  return test_fail(file, line, false, "%s is \"%.300s\", %s is \"%.300s\"", a, left ? left : "(NULL)", b,
+  return test_fail(file, line, false, "%s is \"%.120s\", %s is \"%.120s\"", a, left ? left : "(NULL)", b,
                    right ? right : "(NULL)");
 }
 
