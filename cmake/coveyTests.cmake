@@ -5,7 +5,7 @@
 #   tests/inner/inner.c       covey_test_inner and covey_test_inner_standin: tests that must fail, run by a test of the runners
 #   tests/helper/*.c          covey_test_helper, every child in every test; it lies beside the test programs
 #   tests/examples/NAME.c     covey_NAME, a test too
-#   tests/fuzz/NAME.c         covey_fuzz_NAME replays tests/fuzz/corpus/NAME with driver.c; with COVEY_FUZZ also
+#   tests/fuzz/NAME.c         covey_fuzz_NAME replays tests/fuzz/corpus/NAME with driver.c; model.c of the support is there too; with COVEY_FUZZ also
 #                             covey_fuzzer_NAME over clang's libFuzzer
 option(COVEY_CRITERION "Build the tests over Criterion too, where it is found" ON)
 option(COVEY_FUZZ "Build the fuzzers over libFuzzer (clang)" OFF)
@@ -115,11 +115,11 @@ file(GLOB files CONFIGURE_DEPENDS tests/fuzz/*.c)
 list(FILTER files EXCLUDE REGEX "/driver[.]c$")
 foreach(file ${files})
   get_filename_component(name ${file} NAME_WE)
-  covey_program(covey_fuzz_${name} ${file} tests/fuzz/driver.c)
+  covey_program(covey_fuzz_${name} ${file} tests/fuzz/driver.c tests/support/model.c)
   target_link_libraries(covey_fuzz_${name} PRIVATE covey_testing)
   covey_test(fuzz-${name} 300 covey_fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
   if(COVEY_FUZZ)
-    covey_program(covey_fuzzer_${name} ${file} ${covey_sources})
+    covey_program(covey_fuzzer_${name} ${file} tests/support/model.c ${covey_sources})
     target_include_directories(covey_fuzzer_${name} PRIVATE include src)
     target_compile_definitions(covey_fuzzer_${name} PRIVATE COVEY_STATIC)
     target_compile_options(covey_fuzzer_${name} PRIVATE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -O1)
