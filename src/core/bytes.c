@@ -28,10 +28,11 @@ int cvy_bytes_room(cvy_bytes *b, size_t size, uint8_t **ret_room)
 {
   if (b->capacity - b->tail < size) {
     size_t kept = cvy_bytes_size(b);
-    if (size > SIZE_MAX / 2 - kept) return COVEY_ENOMEM;
+    if (size > SIZE_MAX / 8 - kept) return COVEY_ENOMEM;
     if (b->head < kept || b->capacity - kept < size) {
       size_t capacity = b->capacity < 512 ? 512 : b->capacity;
-      while (capacity < kept + size) capacity *= 2;
+      while (capacity / 2 < kept + size)
+        capacity *= 2; /* half of it free: room for as much again before the next move */
       uint8_t *memory = cvy_alloc(capacity);
       if (!memory) return COVEY_ENOMEM;
       if (kept) memcpy(memory, b->memory + b->head, kept);

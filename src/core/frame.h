@@ -17,38 +17,35 @@
 /* X(name, number, least body, most body, flags that may be set, group, id, carries)
  * group: 0 must be 0, 1 must not, 2 either. id: the same. carries: 1 for kinds whose body is (part of) a message: they are decoded in
  * pieces as they arrive; the others are small and decoded whole. Numbers are the protocol's and are never changed. */
-#define CVY_FRAMES(X)                                                                                        \
-  X(HELLO, 0x01, 96, 96 + 255, 0, 0, 0,                                                                      \
-    0) /* dialler, first: versions, limits, instance, pid, start, name */                                    \
-  X(WELCOME, 0x02, 96, 96 + 255, 0, 0, 0, 0) /* the answer, in the same form, with one version */            \
-  X(DENY, 0x03, 16, 16, 0, 0, 0, 0)          /* the other answer: a reason, then the connection ends */      \
-  X(BYE, 0x04, 16, 16, 0, 0, 0, 0)           /* no further messages: how many there were */                  \
-  X(BYE_ACK, 0x05, 16, 16, 0, 0, 0, 0)       /* all of them are here: how many were */                       \
-  X(PING, 0x06, 0, 0, 0, 0, 2, 0)                                                                            \
-  X(PONG, 0x07, 0, 0, 0, 0, 2, 0)                   /* with the PING's id */                                 \
-  X(STOP, 0x08, 8, 8, 0, 0, 0, 0)                   /* asks a child to end */                                \
-  X(GROUP_OPEN, 0x10, 12 + 1, 12 + 255, 0, 1, 0, 0) /* this number is that name here; its window */          \
-  X(GROUP_CLOSE, 0x11, 0, 0, 0, 1, 0, 0)                                                                     \
-  X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0) /* window given back; with an id: the grant for that large message */  \
-  X(ACK, 0x13, 0, 0, 0, 1, 1,                                                                                \
-    0) /* the message with this id was handed out; UINT64_MAX: GROUP_CLOSE was seen */                       \
-  X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0) /* the request with this id is of no interest any more */                \
-  X(GAP, 0x15, 8, 8, 0, 1, 0, 0)    /* so many messages for this group were dropped for want of room */      \
-  X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1)                                                              \
-  X(PUB, 0x21, 0, CVY_BODY_MAX, 0x17, 1, 1, 1)                                                               \
-  X(REQ, 0x22, CVY_PREFIX, CVY_BODY_MAX, 0x17, 1, 1,                                                         \
-    1) /* 16 bytes first: u32 remaining milliseconds, the rest zero */                                       \
-  X(REP, 0x23, CVY_PREFIX, CVY_BODY_MAX, 0x10, 0, 1,                                                         \
-    1) /* 16 bytes first: i32 status, the rest zero; id: the request's */                                    \
-  X(ERR, 0x24, CVY_PREFIX, CVY_BODY_MAX, 0x10, 0, 1, 1) /* the same; the body is a text */                   \
-  X(FRAG, 0x25, 1, CVY_BODY_MAX, 0x3f, 2, 1,                                                                 \
-    1) /* part of a message; all but its last have MORE. Its first begins with a cvy_frag */                 \
-  X(HANDLE, 0x30, 16, 16 + 8 * 64, 0, 0, 1, 0) /* handles that belong to the message with this id */         \
-  X(HANDLE_ACK, 0x31, 0, 0, 0, 0, 1, 0)                                                                      \
-  X(RING_OFFER, 0x40, 16, 64, 0, 0, 0, 0)                                                                    \
-  X(RING_ACCEPT, 0x41, 16, 64, 0, 0, 0, 0)                                                                   \
-  X(RING_DROP, 0x42, 0, 16, 0, 0, 0, 0)                                                                      \
+/* clang-format off */
+#define CVY_FRAMES(X) \
+  X(HELLO, 0x01, 96, 96 + 255, 0, 0, 0, 0)           /* dialler, first: versions, limits, instance, pid, start, name */ \
+  X(WELCOME, 0x02, 96, 96 + 255, 0, 0, 0, 0)         /* the answer, in the same form, with one version */ \
+  X(DENY, 0x03, 16, 16, 0, 0, 0, 0)                  /* the other answer: a reason; then the connection ends */ \
+  X(BYE, 0x04, 16, 16, 0, 0, 0, 0)                   /* no further messages: how many there were */ \
+  X(BYE_ACK, 0x05, 16, 16, 0, 0, 0, 0)               /* all of them are here: how many were */ \
+  X(PING, 0x06, 0, 0, 0, 0, 2, 0) \
+  X(PONG, 0x07, 0, 0, 0, 0, 2, 0)                    /* with the PING's id */ \
+  X(STOP, 0x08, 8, 8, 0, 0, 0, 0)                    /* asks a child to end */ \
+  X(GROUP_OPEN, 0x10, 13, 12 + 255, 0, 1, 0, 0)      /* this number is that name here; its window */ \
+  X(GROUP_CLOSE, 0x11, 0, 0, 0, 1, 0, 0) \
+  X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0)                /* window given back; with an id: a large message's grant */ \
+  X(ACK, 0x13, 0, 0, 0, 1, 1, 0)                     /* handed out; UINT64_MAX: GROUP_CLOSE was seen */ \
+  X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0)                  /* nobody waits for this request any more */ \
+  X(GAP, 0x15, 8, 8, 0, 1, 0, 0)                     /* so many for this group were dropped for want of room */ \
+  X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1) \
+  X(PUB, 0x21, 0, CVY_BODY_MAX, 0x17, 1, 1, 1) \
+  X(REQ, 0x22, 16, CVY_BODY_MAX, 0x17, 1, 1, 1)      /* first u32 remaining milliseconds, 12 zero bytes */ \
+  X(REP, 0x23, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* first i32 status, 12 zero bytes; id: the request's */ \
+  X(ERR, 0x24, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* the same; the body is a text */ \
+  X(FRAG, 0x25, 1, CVY_BODY_MAX, 0x3f, 2, 1, 1)      /* a part; all but the last: MORE; first a cvy_frag */ \
+  X(HANDLE, 0x30, 16, 16 + 8 * 64, 0, 0, 1, 0)       /* handles of the message with this id */ \
+  X(HANDLE_ACK, 0x31, 0, 0, 0, 0, 1, 0) \
+  X(RING_OFFER, 0x40, 16, 64, 0, 0, 0, 0) \
+  X(RING_ACCEPT, 0x41, 16, 64, 0, 0, 0, 0) \
+  X(RING_DROP, 0x42, 0, 16, 0, 0, 0, 0) \
   X(SWITCH, 0x43, 0, 16, 0, 0, 0, 0)
+/* clang-format on */
 
 enum {
   CVY_HEADER = 16,       /* bytes of a header */
