@@ -1,4 +1,4 @@
-/* os/process.h: processes: create, note the end, reap, end a tree, identity, adopt. Signals are in os/signal.h.
+/* os/process.h: processes: create, note the end, reap, identity, adopt. Trees are in os/tree.h, signals in os/signal.h.
  *
  * The order at the end of a child is the caller's: cvos_process_note (ended, but still there as a zombie, so that neither its pid nor its
  * group's number can become a stranger's), then what is to be done with the tree, then cvos_process_reap, then cvos_process_close.
@@ -6,6 +6,7 @@
 #ifndef COVEY_OS_PROCESS_H
 #define COVEY_OS_PROCESS_H
 
+#include "os/tree.h"
 #include "os/types.h"
 
 /* A process that we hold: a child, or one that was adopted. */
@@ -16,9 +17,6 @@ typedef struct cvos_process {
   bool child;         /* ours by birth: it leaves a status, and a zombie on POSIX */
   bool reaped;        /* its pid may be another's now */
 } cvos_process;
-
-/* What was started together with a child and what it has started since: a job (Windows), a process group (POSIX). */
-typedef struct cvos_tree cvos_tree;
 
 /* ---- create ---- */
 
@@ -76,7 +74,8 @@ typedef struct cvos_spawn_request {
  * A program file that is open for writing in another process (ETXTBSY: a fork of ours may hold it for microseconds) is tried again for 100 ms.
  *
  * The cost does not grow with our memory: Linux clone3 with CLONE_VM and CLONE_VFORK, elsewhere posix_spawn or CreateProcess; a POSIX system
- * that has neither forks. The calling thread stands still until the program is loaded. Any thread, several at once. */
+ * that has neither forks. The calling thread stands still until the program is loaded. The first tied child of a program starts the guard
+ * (POSIX: about 2 ms), whose descriptors, at most 3, stay open from then on. Any thread, several at once. */
 int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvos_tree **ret_tree,
                covey_failure *ret_failure);
 
@@ -126,31 +125,6 @@ int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret);
 /* Closes the handle; the process goes on. A child that was not reaped stays a zombie (POSIX). process may be NULL. */
 void cvos_process_close(cvos_process *process);
 
-/* ---- the tree ---- */
-
-/* Ends every member at once, the leader included if it runs. POSIX: the group, and what left it as far as parent links show (a new
- * session, a double fork whose middle still lives): stopped top-down, looked for again until nothing new is found, then killed; bounded.
- * Not for a member that shares nothing with us any more. Windows: the job, without escape; code 137.
- * The killed are dying when it returns, not yet gone. 0, also for an empty tree; COVEY_EACCES when a member is not ours to kill (the
- * others are killed all the same), COVEY_ESTUCK when the number of members did not settle. */
-int cvos_tree_kill(cvos_tree *tree);
-
-/* Sends a signal (CVOS_SIGNAL_...) to every member; to the group on POSIX (SHARED: to the leader), to each process of the job on Windows, where
- * cvos_signal_send tells what can be sent. Errors: COVEY_ENOTFOUND (no member), COVEY_ENOTSUP, COVEY_EACCES, COVEY_EINVAL. */
-int cvos_tree_signal(cvos_tree *tree, int signal);
-
-/* Asks the tree to end, by what the system has for it. POSIX: TERM to the group (and CONT, so that a stopped one hears it). Windows: WM_CLOSE
- * to the windows of its processes; CTRL_BREAK to its console group if it shares our console. Returns the number of ways that were taken, 0 when
- * there is none (a Windows program without window and with another console), or a negative COVEY_E code. */
-int cvos_tree_ask(cvos_tree *tree);
-
-/* The pids of the members that run (zombies are none), as many as fit. Returns how many there are, which may be more than capacity; ret_pids may be
- * NULL with capacity 0. A snapshot. */
-int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity);
-
-/* Lets go of the tree: it is untied, nothing is killed, the memory is freed. tree: moved, may be NULL. */
-void cvos_tree_release(cvos_tree *tree);
-
 /* ---- identity ---- */
 
 /* Who process pid is: pid, start, uid, gid, sid, SAME_USER and ELEVATED of flags; everything else zero. pid 0: this process.
@@ -167,9 +141,6 @@ int64_t cvos_start_time(uint64_t start);
 int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret);
 
 /* ---- this process ---- */
-
-/* A number that differs in a child made by fork() without exec from that of its parent: objects note it when made. Windows: 0. Any thread. */
-uint32_t cvos_fork_generation(void);
 
 /* Our environment as it is now, "K=V" in the system's order (Windows: with the "=C:=..." entries), NULL-terminated, one block: owned, cvy_free.
  * Nobody may change the environment meanwhile (POSIX). ret_count may be NULL. Errors: COVEY_ENOMEM. */

@@ -1,0 +1,266 @@
+#include "posix/detail/posix.h"
+
+#include "os/fault.h"
+#include "posix/detail/launch.h"
+#include "posix/detail/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* No clock that the processes' stamps are read from. */
+uint64_t cvos_launch_stamp(void)
+{
+  return 0;
+}
+
+#if defined(__APPLE__)
+
+#include <spawn.h>
+
+bool cvos_launch_flat(void)
+{
+  return true;
+}
+
+int cvos_launch_force(int path)
+{
+  return path == CVOS_PATH_BEST || path == CVOS_PATH_SPAWN ? 0 : COVEY_ENOTSUP;
+}
+
+/* Who is in another's way gets a number above all targets; the duplicates are closed again by the caller. */
+static int park(cvos_launch *plan)
+{
+  for (size_t i = 0; i < plan->move_count; i++) {
+    cvos_move *move = &plan->moves[i];
+    move->now = move->from;
+    if (!move->park) continue;
+    move->now = CVOS_CALL(PLACE, fcntl(move->from, F_DUPFD_CLOEXEC, plan->highest + 1), -1);
+    if (move->now < 0) {
+      plan->index = move->index;
+      return errno == EINVAL ? EMFILE : errno;
+    }
+  }
+  return 0;
+}
+
+static void unpark(const cvos_launch *plan)
+{
+  for (size_t i = 0; i < plan->move_count; i++) {
+    if (plan->moves[i].park && plan->moves[i].now >= 0 && plan->moves[i].now != plan->moves[i].from)
+      cvos_fd_close(plan->moves[i].now);
+  }
+}
+
+static int make_actions(const cvos_launch *plan, posix_spawn_file_actions_t *actions)
+{
+  int error = 0;
+  for (size_t i = 0; i < plan->move_count && !error; i++) {
+    const cvos_move *move = &plan->moves[i];
+    if (move->now == move->to)
+      error = posix_spawn_file_actions_addinherit_np(actions, move->to);
+    else
+      error = posix_spawn_file_actions_adddup2(actions, move->now, move->to);
+  }
+  if (!error && plan->cwd) error = posix_spawn_file_actions_addchdir_np(actions, plan->cwd);
+  return error;
+}
+
+static int make_attributes(const cvos_launch *plan, posix_spawnattr_t *attributes)
+{
+  sigset_t none, all;
+  int flags = POSIX_SPAWN_CLOEXEC_DEFAULT | POSIX_SPAWN_SETSIGMASK;
+  sigemptyset(&none);
+  sigfillset(&all);
+  sigdelset(&all, SIGKILL);
+  sigdelset(&all, SIGSTOP);
+  int error = posix_spawnattr_setsigmask(attributes, &none);
+  if (!plan->ignore_signals) { /* the guard's script ignores them itself */
+    flags |= POSIX_SPAWN_SETSIGDEF;
+    if (!error) error = posix_spawnattr_setsigdefault(attributes, &all);
+  }
+  if (plan->own == CVOS_OWN_GROUP) {
+    flags |= POSIX_SPAWN_SETPGROUP;
+    if (!error) error = posix_spawnattr_setpgroup(attributes, 0);
+  }
+  if (plan->own == CVOS_OWN_SESSION) flags |= POSIX_SPAWN_SETSID;
+  if (plan->place) flags |= POSIX_SPAWN_START_SUSPENDED;
+  if (!error) error = posix_spawnattr_setflags(attributes, (short)flags);
+  return error;
+}
+
+/* posix_spawn says only that it failed: what stood in the way is looked for afterwards. */
+static int stage_of(const cvos_launch *plan, int error)
+{
+  struct stat about;
+  if (plan->cwd && (stat(plan->cwd, &about) < 0 || !S_ISDIR(about.st_mode) || access(plan->cwd, X_OK) < 0))
+    return COVEY_STAGE_CWD;
+  if (error == EBADF || error == EMFILE) return COVEY_STAGE_STDIO;
+  return error == EAGAIN || error == ENOMEM ? COVEY_STAGE_LIMITS : COVEY_STAGE_EXEC;
+}
+
+int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
+{
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  pid_t pid = 0;
+  plan->stage = 0;
+  plan->guarded = plan->unheard = false;
+  plan->index = -1;
+  *ret_pid = 0;
+  *ret_pidfd = -1;
+  int stage = COVEY_STAGE_STDIO;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error) return error;
+  error = posix_spawnattr_init(&attributes);
+  if (error) {
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return error;
+  }
+  error = park(plan);
+  if (!error) error = make_actions(plan, &actions);
+  if (!error) error = make_attributes(plan, &attributes);
+  if (!error) {
+    error =
+        CVOS_CALL(FORK, posix_spawn(&pid, plan->file, &actions, &attributes, plan->argv, plan->env), errno);
+    if (error) stage = stage_of(plan, error);
+  }
+  unpark(plan);
+  (void)posix_spawnattr_destroy(&attributes);
+  (void)posix_spawn_file_actions_destroy(&actions);
+  if (!error) {
+    *ret_pid = pid;
+    if (!plan->place) return 0;
+    error = cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid);
+    (void)kill(pid, error ? SIGKILL : SIGCONT);
+    stage = COVEY_STAGE_SCOPE;
+  }
+  if (error) {
+    plan->stage = stage;
+    plan->error = error;
+  }
+  return 0;
+}
+
+int cvos_launch_fork(cvos_launch *plan, pid_t *ret_pid)
+{
+  (void)plan;
+  (void)ret_pid;
+  return ENOSYS;
+}
+
+int cvos_raw_close_on_exec(void)
+{
+  errno = ENOSYS;
+  return -1;
+}
+
+#else
+
+bool cvos_launch_flat(void)
+{
+  return false;
+}
+
+int cvos_launch_force(int path)
+{
+  return path == CVOS_PATH_BEST || path == CVOS_PATH_FORK ? 0 : COVEY_ENOTSUP;
+}
+
+int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
+{
+  *ret_pidfd = -1;
+  return cvos_launch_fork(plan, ret_pid);
+}
+
+/* The child makes its group, then waits until we have told the guard about it; our end closed without a word means that we are gone. */
+_Noreturn static void guarded_child(cvos_launch *plan, int error_pipe, int go)
+{
+  char word;
+  int own = plan->own;
+  if (own == CVOS_OWN_SESSION ? setsid() < 0 : own == CVOS_OWN_GROUP && setpgid(0, 0) < 0)
+    cvos_child(plan, error_pipe);
+  plan->own = CVOS_OWN_NOTHING;
+  if (plan->place && cvos_fd_read_all(go, &word, 1) != 1) _exit(127);
+  cvos_child(plan, error_pipe);
+}
+
+int cvos_launch_fork(cvos_launch *plan, pid_t *ret_pid)
+{
+  int report_ends[2], go_ends[2];
+  *ret_pid = 0;
+  plan->stage = 0;
+  plan->guard = -1;
+  plan->guarded = plan->unheard = false;
+  if (cvos_fd_pipe(report_ends) < 0) return errno;
+  if (cvos_fd_pipe(go_ends) < 0) {
+    int error = errno;
+    cvos_fd_close(report_ends[0]);
+    cvos_fd_close(report_ends[1]);
+    return error;
+  }
+  int high = CVOS_CALL(DUPLICATE, fcntl(report_ends[1], F_DUPFD_CLOEXEC, plan->highest + 1), -1);
+  int error = high < 0 ? errno : 0;
+  cvos_fd_close(report_ends[1]);
+  pid_t pid = -1;
+  if (!error) {
+    sigset_t all, before;
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    pid = CVOS_CALL(FORK, fork(), -1);
+    error = errno;
+    if (pid == 0) {
+      (void)close(go_ends[1]);
+      guarded_child(plan, high, go_ends[0]);
+    }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    cvos_fd_close(high);
+  }
+  if (pid > 0) {
+    cvos_report report;
+    error = plan->place ? cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid) : 0;
+    if (error) {
+      (void)kill(pid, SIGKILL);
+      plan->stage = COVEY_STAGE_SCOPE;
+      plan->error = error;
+    } else if (plan->place) {
+      (void)cvos_fd_write_quiet(go_ends[1], "g", 1);
+    }
+    if (!error && cvos_fd_read_all(report_ends[0], &report, sizeof report) == (int64_t)sizeof report) {
+      plan->stage = report.stage;
+      plan->error = report.error;
+      plan->index = report.index;
+    }
+    *ret_pid = pid;
+    error = 0;
+  }
+  cvos_fd_close(report_ends[0]);
+  cvos_fd_close(go_ends[0]);
+  cvos_fd_close(go_ends[1]);
+  return error;
+}
+
+int cvos_raw_close_on_exec(void)
+{
+#if defined(__FreeBSD__)
+  return close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+#elif defined(F_MAXFD)
+  for (int fd = fcntl(0, F_MAXFD); fd >= 3; fd--) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return 0;
+#else
+  int left = getdtablecount();
+  for (int fd = 0; left > 0; fd++) {
+    int flags = fcntl(fd, F_GETFD);
+    if (flags < 0) continue;
+    left--;
+    if (fd >= 3) (void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+  }
+  return 0;
+#endif
+}
+
+#endif

@@ -1,0 +1,152 @@
+/* posix/detail/raw.h: system calls for a child before its exec.
+ *
+ * On Linux such a child shares our memory: libc's wrappers may look at the thread that stands still (cancellation) or talk to its siblings, so
+ * the calls are made raw. Elsewhere the child is a fork, and libc's functions are the system calls. */
+#ifndef COVEY_POSIX_DETAIL_RAW_H
+#define COVEY_POSIX_DETAIL_RAW_H
+
+#include "posix/detail/posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+
+/* The kernel's sigaction: no libc hides its own signals here, and the mask is 64 bits. */
+struct cvos_raw_sigaction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)(void);
+  uint64_t mask;
+};
+#if defined(__mips__)
+#define CVOS_RAW_SIGNALS 127
+#else
+#define CVOS_RAW_SIGNALS 64
+#endif
+
+static inline int raw_getpid(void)
+{
+  return (int)syscall(SYS_getpid);
+}
+static inline int raw_setsid(void)
+{
+  return (int)syscall(SYS_setsid);
+}
+static inline int raw_setpgid(void)
+{
+  return (int)syscall(SYS_setpgid, 0, 0);
+}
+static inline ssize_t raw_write(int fd, const void *data, size_t size)
+{
+  return syscall(SYS_write, fd, data, size);
+}
+static inline int raw_chdir(const char *path)
+{
+  return (int)syscall(SYS_chdir, path);
+}
+static inline int raw_close(int fd)
+{
+  return (int)syscall(SYS_close, fd);
+}
+static inline int raw_fcntl(int fd, int command, int value)
+{
+#if defined(SYS_fcntl64)
+  return (int)syscall(SYS_fcntl64, fd, command, value);
+#else
+  return (int)syscall(SYS_fcntl, fd, command, value);
+#endif
+}
+/* from != to; the new one stays open through exec */
+static inline int raw_dup(int from, int to)
+{
+  return (int)syscall(SYS_dup3, from, to, 0);
+}
+static inline int raw_exec(const char *file, char *const *argv, char *const *env)
+{
+  return (int)syscall(SYS_execve, file, argv, env);
+}
+_Noreturn static inline void raw_exit(int code)
+{
+  for (;;) (void)syscall(SYS_exit_group, code);
+}
+static inline void raw_signal(int number, bool ignore)
+{
+  struct cvos_raw_sigaction action = {ignore ? SIG_IGN : SIG_DFL, 0, NULL, 0};
+  (void)syscall(SYS_rt_sigaction, number, &action, NULL, (size_t)(CVOS_RAW_SIGNALS + 7) / 8);
+}
+static inline void raw_mask(uint64_t mask, uint64_t *ret_before)
+{
+  (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, ret_before, sizeof mask);
+}
+static inline void raw_unmask(void)
+{
+  raw_mask(0, NULL);
+}
+
+#else
+
+#define CVOS_RAW_SIGNALS (NSIG - 1)
+
+static inline int raw_getpid(void)
+{
+  return (int)getpid();
+}
+static inline int raw_setsid(void)
+{
+  return (int)setsid();
+}
+static inline int raw_setpgid(void)
+{
+  return setpgid(0, 0);
+}
+static inline ssize_t raw_write(int fd, const void *data, size_t size)
+{
+  return write(fd, data, size);
+}
+static inline int raw_chdir(const char *path)
+{
+  return chdir(path);
+}
+static inline int raw_close(int fd)
+{
+  return close(fd);
+}
+static inline int raw_fcntl(int fd, int command, int value)
+{
+  return fcntl(fd, command, value);
+}
+static inline int raw_dup(int from, int to)
+{
+  return dup2(from, to);
+}
+static inline int raw_exec(const char *file, char *const *argv, char *const *env)
+{
+  return execve(file, argv, env);
+}
+_Noreturn static inline void raw_exit(int code)
+{
+  _exit(code);
+}
+static inline void raw_signal(int number, bool ignore)
+{
+  struct sigaction action = {0};
+  action.sa_handler = ignore ? SIG_IGN : SIG_DFL;
+  (void)sigaction(number, &action, NULL);
+}
+static inline void raw_unmask(void)
+{
+  sigset_t none;
+  sigemptyset(&none);
+  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+#endif
+
+/* Marks every descriptor of 3 or more close-on-exec. 0 or -1 with errno. In posix/linux/ and posix/bsd/. */
+int cvos_raw_close_on_exec(void);
+
+#endif

@@ -1,0 +1,107 @@
+#include "posix/detail/posix.h"
+
+#include "os/handle.h"
+#include "os/error.h"
+#include "os/fault.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#if defined(__APPLE__)
+#include <libproc.h>
+#include <sys/proc_info.h>
+#endif
+
+void cvos_handle_close(cvos_handle handle)
+{
+  cvos_fd_close(handle);
+}
+
+int cvos_handle_duplicate(cvos_handle handle, cvos_handle *ret)
+{
+  int fd = CVOS_CALL(DUPLICATE, fcntl(handle, F_DUPFD_CLOEXEC, 3), -1);
+  if (fd < 0) return errno == EBADF ? COVEY_EINVAL : cvos_translate(errno);
+  *ret = fd;
+  return 0;
+}
+
+int64_t cvos_handle_count(void)
+{
+#if defined(__APPLE__)
+  int size = proc_pidinfo(getpid(), PROC_PIDLISTFDS, 0, NULL, 0);
+  return size < 0 ? -1 : size / (int)sizeof(struct proc_fdinfo);
+#else
+#if defined(__linux__)
+  DIR *folder = opendir("/proc/self/fd");
+#else
+  DIR *folder = opendir("/dev/fd");
+#endif
+  if (!folder) return -1;
+  int64_t count = 0;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') count++;
+  }
+  (void)closedir(folder);
+  return count - 1;
+#endif
+}
+
+bool cvos_handle_is_terminal(cvos_handle handle)
+{
+  int saved = errno;
+  bool is = isatty(handle) == 1;
+  errno = saved;
+  return is;
+}
+
+cvos_handle cvos_handle_standard(int stream)
+{
+  return stream >= 0 && stream <= 2 && fcntl(stream, F_GETFD) >= 0 ? stream : CVOS_NONE;
+}
+
+int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
+{
+  int ends[2];
+  if (cvos_fd_pipe(ends) < 0) return cvos_translate(errno);
+  int ours = direction == CVOS_FROM_CHILD ? ends[0] : ends[1];
+  if (CVOS_CALL(OPTION, fcntl(ours, F_SETFL, fcntl(ours, F_GETFL) | O_NONBLOCK), -1) < 0) {
+    int r = cvos_translate(errno);
+    cvos_fd_close(ends[0]);
+    cvos_fd_close(ends[1]);
+    return r;
+  }
+#if defined(F_SETNOSIGPIPE)
+  (void)fcntl(ours, F_SETNOSIGPIPE, 1);
+#endif
+  *ret_ours = ours;
+  *ret_theirs = direction == CVOS_FROM_CHILD ? ends[1] : ends[0];
+  return 0;
+}
+
+static int open_high(const char *path, int flags, cvos_handle *ret)
+{
+  int fd;
+  do fd = CVOS_CALL(OPEN, open(path, flags | O_CLOEXEC | O_NOCTTY, 0666), -1);
+  while (fd < 0 && errno == EINTR);
+  fd = cvos_fd_high(fd);
+  if (fd < 0) return errno == EISDIR ? COVEY_EACCES : cvos_translate(errno);
+  *ret = fd;
+  return 0;
+}
+
+int cvos_file_open(const char *path, int how, cvos_handle *ret)
+{
+  switch (how) {
+  case CVOS_FILE_READ: return open_high(path, O_RDONLY, ret);
+  case CVOS_FILE_TRUNCATE: return open_high(path, O_WRONLY | O_CREAT | O_TRUNC, ret);
+  case CVOS_FILE_APPEND: return open_high(path, O_WRONLY | O_CREAT | O_APPEND, ret);
+  case CVOS_FILE_EXCLUSIVE: return open_high(path, O_WRONLY | O_CREAT | O_EXCL, ret);
+  default: errno = EINVAL; return COVEY_EINVAL;
+  }
+}
+
+int cvos_null_open(cvos_handle *ret)
+{
+  return open_high("/dev/null", O_RDWR, ret);
+}

@@ -1,0 +1,237 @@
+#include "posix/detail/posix.h"
+
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "posix/detail/launch.h"
+#include "posix/detail/system.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#define WAIT_PIDFD 3 /* P_PIDFD, Linux 5.4 */
+
+/* linux/pidfd.h of Linux 6.15, first size */
+typedef struct pidfd_info {
+  uint64_t mask, cgroup;
+  uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+  int32_t exit_code;
+} pidfd_info;
+#define PIDFD_INFO_EXIT_BIT 8U
+#define PIDFD_GET_INFO_CALL _IOWR(0xFF, 11, pidfd_info)
+
+int cvos_system_entry(pid_t pid, cvos_entry *ret)
+{
+  char path[32], text[1024];
+  (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  int fd = CVOS_CALL(IDENTITY, open(path, O_RDONLY | O_CLOEXEC), -1);
+  if (fd < 0) return errno == ENOENT ? ESRCH : errno;
+  int64_t n = cvos_fd_read_all(fd, text, sizeof text - 1);
+  int error = errno;
+  cvos_fd_close(fd);
+  if (n <= 0) return n < 0 ? error : ESRCH;
+  text[n] = '\0';
+  /* the name stands in brackets and may hold anything, brackets too */
+  char *after = strrchr(text, ')');
+  char state;
+  int parent, group, session;
+  unsigned long long start;
+  if (!after ||
+      sscanf(after + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+             &state, &parent, &group, &session, &start) != 5)
+    return EPROTO;
+  *ret = (cvos_entry){.pid = pid,
+                      .parent = parent,
+                      .group = group,
+                      .session = session,
+                      .start = start,
+                      .zombie = state == 'Z' || state == 'X'};
+  return 0;
+}
+
+int cvos_system_each(bool (*each)(pid_t pid, void *arg), void *arg)
+{
+  DIR *folder = CVOS_CALL(PROCESS_LIST, opendir("/proc"), NULL);
+  if (!folder) return errno;
+  bool more = true;
+  for (struct dirent *entry; more && (entry = readdir(folder));) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    more = each((pid_t)strtol(entry->d_name, NULL, 10), arg);
+  }
+  (void)closedir(folder);
+  return 0;
+}
+
+/* One thread's children: numbers with blanks between them. */
+static int children_of_thread(const char *path, bool (*each)(pid_t pid, void *arg), void *arg, bool *more)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  char text[4096];
+  int64_t n;
+  long pid = 0;
+  while (*more && (n = cvos_fd_read_all(fd, text, sizeof text)) > 0) {
+    for (int64_t i = 0; *more && i < n; i++) {
+      if (text[i] >= '0' && text[i] <= '9') {
+        pid = pid * 10 + (text[i] - '0');
+      } else if (pid) {
+        *more = each((pid_t)pid, arg);
+        pid = 0;
+      }
+    }
+  }
+  cvos_fd_close(fd);
+  return 0;
+}
+
+int cvos_system_children(pid_t pid, bool (*each)(pid_t pid, void *arg), void *arg)
+{
+  char path[300];
+  (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+  DIR *folder = CVOS_CALL(PROCESS_LIST, opendir(path), NULL);
+  if (!folder) return errno == ENOENT ? 0 : errno;
+  bool more = true, listed = false, missing = false;
+  for (struct dirent *entry; more && (entry = readdir(folder));) {
+    if (entry->d_name[0] == '.') continue;
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)pid, entry->d_name);
+    int error = children_of_thread(path, each, arg, &more);
+    if (error == 0)
+      listed = true;
+    else if (error == ENOENT)
+      missing = true;
+  }
+  (void)closedir(folder);
+  return missing && !listed ? ENOTSUP : 0;
+}
+
+int cvos_system_user(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+  char path[32], text[2048];
+  (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+  int fd = CVOS_CALL(IDENTITY, open(path, O_RDONLY | O_CLOEXEC), -1);
+  if (fd < 0) return errno == ENOENT ? ESRCH : errno;
+  int64_t n = cvos_fd_read_all(fd, text, sizeof text - 1);
+  int error = errno;
+  cvos_fd_close(fd);
+  if (n <= 0) return n < 0 ? error : ESRCH;
+  text[n] = '\0';
+  /* "Uid:" real, effective, saved, of files */
+  unsigned uid, gid;
+  char *at = strstr(text, "\nUid:");
+  if (!at || sscanf(at + 5, "%*u %u", &uid) != 1) return EPROTO;
+  at = strstr(at, "\nGid:");
+  if (!at || sscanf(at + 5, "%*u %u", &gid) != 1) return EPROTO;
+  *ret_uid = uid;
+  *ret_gid = gid;
+  return 0;
+}
+
+int64_t cvos_system_start_time(uint64_t start)
+{
+  struct timespec wall, boot;
+  if (clock_gettime(CLOCK_REALTIME, &wall) < 0 || clock_gettime(CLOCK_BOOTTIME, &boot) < 0) return -1;
+  int64_t booted =
+      ((int64_t)wall.tv_sec - (int64_t)boot.tv_sec) * 1000 + (wall.tv_nsec - boot.tv_nsec) / 1000000;
+  return booted + (int64_t)(start * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+int cvos_system_self(char **ret)
+{
+  for (size_t size = 256; size <= (size_t)1 << 20; size *= 2) {
+    char *text = cvy_alloc(size);
+    if (!text) break;
+    ssize_t n = CVOS_CALL(STAT, readlink("/proc/self/exe", text, size), -1);
+    if (n >= 0 && (size_t)n < size) {
+      text[n] = '\0';
+      *ret = text;
+      return 0;
+    }
+    cvy_free(text);
+    if (n < 0) return cvos_translate(errno);
+  }
+  errno = ENOMEM;
+  return COVEY_ENOMEM;
+}
+
+int cvos_system_pidfd(pid_t pid)
+{
+  return CVOS_CALL(PIDFD, (int)syscall(SYS_pidfd_open, pid, 0U), -1);
+}
+
+int cvos_system_pidfd_signal(int pidfd, int signal)
+{
+  return CVOS_CALL(SIGNAL, syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0U), -1) < 0 ? errno : 0;
+}
+
+int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret)
+{
+  siginfo_t info = {0};
+  struct rusage usage = {0};
+  long r = -1;
+  int how = WEXITED | WNOHANG | __WALL | flags;
+  errno = EINVAL;
+  if (pidfd >= 0) r = CVOS_CALL(WAIT, syscall(SYS_waitid, WAIT_PIDFD, pidfd, &info, how, &usage), -1);
+  if (r < 0 && errno == EINVAL) r = CVOS_CALL(WAIT, syscall(SYS_waitid, P_PID, pid, &info, how, &usage), -1);
+  if (r < 0) return -1;
+  if (info.si_pid == 0) return 0;
+  *ret = (cvos_ended){.how = info.si_code, .status = info.si_status, .usage = usage, .has_usage = true};
+  return 1;
+}
+
+int cvos_system_lost(int pidfd, cvos_ended *ret)
+{
+  pidfd_info info = {.mask = PIDFD_INFO_EXIT_BIT};
+  if (pidfd < 0) return ENOSYS;
+  if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) return errno;
+  if (!(info.mask & PIDFD_INFO_EXIT_BIT)) return EAGAIN;
+  int status = info.exit_code;
+  *ret = (cvos_ended){.how = WIFEXITED(status)   ? CLD_EXITED
+                             : WCOREDUMP(status) ? CLD_DUMPED
+                                                 : CLD_KILLED,
+                      .status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status)};
+  return 0;
+}
+
+int cvos_system_await(const cvos_process *process, int timeout)
+{
+  if (process->handle == CVOS_NONE) {
+    errno = ENOSYS;
+    return -1;
+  }
+  struct pollfd look = {.fd = process->handle, .events = POLLIN};
+  return CVOS_CALL(POLL, poll(&look, 1, timeout), -1);
+}
+
+int64_t cvos_system_peak(const struct rusage *usage)
+{
+  struct rusage ours;
+  if (getrusage(RUSAGE_SELF, &ours) < 0 || usage->ru_maxrss <= ours.ru_maxrss) return -1;
+  return (int64_t)usage->ru_maxrss * 1024;
+}
+
+uint32_t cvos_system_caps(void)
+{
+  uint32_t caps = 0;
+  int pidfd = cvos_system_pidfd(getpid());
+  if (pidfd >= 0 && cvos_system_pidfd_signal(pidfd, 0) == 0) caps |= COVEY_CAP_PIDFD;
+  cvos_fd_close(pidfd);
+  if (cvos_launch_flat()) caps |= COVEY_CAP_SPAWN_FLAT;
+  return caps;
+}

@@ -1,0 +1,379 @@
+#include "posix/detail/posix.h"
+
+#include "os/process.h"
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "os/signal.h"
+#include "posix/detail/diagnose.h"
+#include "posix/detail/guard.h"
+#include "posix/detail/launch.h"
+#include "posix/detail/system.h"
+#include "posix/detail/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#define ENVIRONMENT (*_NSGetEnviron())
+#else
+extern char **environ;
+#define ENVIRONMENT environ
+#endif
+
+enum {
+  FEW_MOVES = 16,
+  BUSY_MS = 100,   /* a program that is open for writing is tried again for so long */
+  GUARD_TRIES = 3, /* a child that could not tell the guard is started again so often */
+  LOOK_MS = 10
+};
+
+/* ---- the plan ---- */
+
+/* Who goes where, and who must be moved out of another's way first. */
+static void plan_moves(const cvos_spawn_request *request, cvos_launch *plan)
+{
+  size_t count = 0;
+  plan->highest = 2;
+  for (int i = 0; i < 3; i++) {
+    plan->shut[i] = request->stdio[i] == CVOS_NONE;
+    if (!plan->shut[i]) plan->moves[count++] = (cvos_move){.from = request->stdio[i], .to = i, .index = i};
+  }
+  for (size_t i = 0; i < request->pass_count; i++) {
+    const cvos_pass *pass = &request->pass[i];
+    plan->moves[count++] = (cvos_move){.from = pass->handle, .to = pass->target, .index = (int)i + 3};
+    if (pass->target > plan->highest) plan->highest = pass->target;
+  }
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = 0; j < count && !plan->moves[i].park; j++)
+      plan->moves[i].park =
+          i != j && plan->moves[i].from == plan->moves[j].to && plan->moves[i].from != plan->moves[i].to;
+  }
+  plan->move_count = count;
+}
+
+static int check_request(const cvos_spawn_request *request, covey_failure *ret_failure)
+{
+  if (!request->file || request->file[0] != '/' || !request->argv || !request->argv[0])
+    return cvos_failed(ret_failure, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, EINVAL, -1, request->file);
+  for (int i = 0; i < 3; i++) {
+    if (request->stdio[i] != CVOS_NONE && fcntl(request->stdio[i], F_GETFD) < 0) {
+      cvos_diagnose(request, COVEY_STAGE_STDIO, errno, i, ret_failure);
+      return ret_failure->code;
+    }
+  }
+  for (size_t i = 0; i < request->pass_count; i++) {
+    if (fcntl(request->pass[i].handle, F_GETFD) < 0 || request->pass[i].target < 3) {
+      cvos_diagnose(request, COVEY_STAGE_STDIO, EBADF, (int64_t)i + 3, ret_failure);
+      return ret_failure->code;
+    }
+  }
+  return 0;
+}
+
+static void reap_failed(pid_t pid, int pidfd)
+{
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+  }
+  cvos_fd_close(pidfd);
+}
+
+/* A child that has a slot in the guard: it tells itself, where it can do so before its exec. */
+static int launch_once(cvos_launch *plan, cvos_tree *tree, bool tied, pid_t *ret_pid, int *ret_pidfd)
+{
+  if (!tied) return cvos_launch_run(plan, ret_pid, ret_pidfd);
+  if (tree->place.slot < 0) {
+    int error = cvos_guard_take(&tree->place, &plan->guard);
+    if (error) {
+      plan->stage = COVEY_STAGE_SCOPE;
+      plan->error = error;
+      *ret_pid = 0;
+      return 0;
+    }
+  }
+  plan->place = &tree->place;
+  plan->line_size =
+      (size_t)snprintf(plan->line, sizeof plan->line, "%d %s", tree->place.slot, tree->grouped ? "-" : "");
+  return cvos_launch_run(plan, ret_pid, ret_pidfd);
+}
+
+/* Starts the planned child, again where a second try is due. 0, or the failure is in *ret_failure. */
+static int launch(const cvos_spawn_request *request, cvos_launch *plan, cvos_tree *tree, pid_t *ret_pid,
+                  int *ret_pidfd, covey_failure *ret_failure)
+{
+  bool tied = (request->flags & CVOS_SPAWN_TIED) != 0;
+  for (int64_t pause = 1, spent = 0, guard_tries = 0;;) {
+    int error = launch_once(plan, tree, tied, ret_pid, ret_pidfd);
+    if (error) {
+      cvos_diagnose(request, COVEY_STAGE_LIMITS, error, -1, ret_failure);
+      return ret_failure->code;
+    }
+    if (*ret_pid > 0 && plan->guarded) cvos_guard_told(&tree->place, tree->grouped ? -*ret_pid : *ret_pid);
+    if (plan->stage == 0) return 0;
+    bool guard_failed = tied && plan->unheard && *ret_pid > 0;
+    int stage = plan->stage;
+    error = plan->error;
+    if (!guard_failed) cvos_guard_free(&tree->place);
+    if (*ret_pid > 0) reap_failed(*ret_pid, *ret_pidfd);
+    if (guard_failed && guard_tries++ < GUARD_TRIES && cvos_guard_failed(&tree->place) == 0) continue;
+    cvos_guard_free(&tree->place);
+    if (stage == COVEY_STAGE_EXEC && error == ETXTBSY && spent < BUSY_MS) {
+      cvos_sleep_ms(pause);
+      spent += pause;
+      if (pause < 16) pause *= 2;
+      continue;
+    }
+    cvos_diagnose(request, stage, error, plan->index, ret_failure);
+    return ret_failure->code;
+  }
+}
+
+/* The stamp by the clock when both ends of the start fall into one tick, else by asking. */
+static uint64_t stamp_of(pid_t pid, uint64_t before)
+{
+  cvos_entry entry;
+  if (before && cvos_launch_stamp() == before) return before;
+  return cvos_system_entry(pid, &entry) == 0 ? entry.start : 0;
+}
+
+int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvos_tree **ret_tree,
+               covey_failure *ret_failure)
+{
+  int r = check_request(request, ret_failure);
+  if (r < 0) return r;
+  cvos_move few[FEW_MOVES];
+  bool detached = request->scope == CVOS_SCOPE_DETACHED;
+  cvos_tree *tree = cvy_alloc_zero(1, sizeof *tree);
+  cvos_move *moves =
+      request->pass_count + 3 <= FEW_MOVES ? few : cvy_alloc((request->pass_count + 3) * sizeof *moves);
+  if (!tree || !moves) {
+    r = cvos_failed(ret_failure, COVEY_ENOMEM, COVEY_STAGE_LIMITS, ENOMEM, -1, NULL);
+    goto done;
+  }
+  tree->place.slot = -1;
+  tree->grouped = request->scope != CVOS_SCOPE_SHARED;
+  cvos_launch plan = {.file = request->file,
+                      .argv = (char *const *)(uintptr_t)request->argv,
+                      .env = request->env ? (char *const *)(uintptr_t)request->env : ENVIRONMENT,
+                      .cwd = request->cwd,
+                      .moves = moves,
+                      .own = request->scope == CVOS_SCOPE_TREE     ? CVOS_OWN_GROUP
+                             : request->scope == CVOS_SCOPE_SHARED ? CVOS_OWN_NOTHING
+                                                                   : CVOS_OWN_SESSION,
+                      .guard = -1,
+                      .index = -1};
+  plan_moves(request, &plan);
+  pid_t pid = 0;
+  int pidfd = -1;
+  uint64_t before = cvos_launch_stamp();
+  r = launch(request, &plan, tree, &pid, &pidfd, ret_failure);
+  if (r < 0) goto done;
+  tree->leader = pid;
+  tree->start = stamp_of(pid, before);
+  *ret_process = (cvos_process){.pid = pid, .start = tree->start, .handle = pidfd, .child = true};
+  *ret_tree = detached ? NULL : tree;
+  if (!detached) tree = NULL;
+done:
+  if (moves != few) cvy_free(moves);
+  cvy_free(tree);
+  return r;
+}
+
+int cvos_process_force_path(int path)
+{
+  return cvos_launch_force(path);
+}
+
+/* ---- the end ---- */
+
+int cvos_process_wait(const cvos_process *process, int64_t timeout)
+{
+  int64_t deadline = timeout < 0 ? INT64_MAX : cvos_clock_ms() + timeout;
+  for (;;) {
+    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - cvos_clock_ms();
+    if (left < 0) left = 0;
+    cvos_status status;
+    int r = cvos_system_await(process, left > INT32_MAX ? timeout < 0 ? -1 : INT32_MAX : (int)left);
+    if (r > 0) return 0;
+    if (r < 0 && errno == ENOSYS) {
+      r = cvos_process_note(process, &status);
+      if (r != COVEY_EAGAIN) return r;
+      if (left > 0) cvos_sleep_ms(left < LOOK_MS ? left : LOOK_MS);
+    } else if (r < 0 && errno != EINTR) {
+      return cvos_translate(errno);
+    }
+    if (left == 0) return COVEY_ETIMEDOUT;
+  }
+}
+
+static int64_t microseconds(struct timeval t)
+{
+  return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+}
+
+static void fill_status(const cvos_ended *ended, cvos_status *ret)
+{
+  bool by_itself = ended->how == CLD_EXITED;
+  *ret = (cvos_status){.how = by_itself ? CVOS_END_EXITED : CVOS_END_SIGNALLED,
+                       .code = by_itself ? (uint32_t)ended->status & 0xFF : 0,
+                       .signal = by_itself ? 0 : cvos_signal_from_system(ended->status),
+                       .core = ended->how == CLD_DUMPED,
+                       .user_us = -1,
+                       .system_us = -1,
+                       .peak_bytes = -1};
+  if (ended->has_usage) {
+    ret->user_us = microseconds(ended->usage.ru_utime);
+    ret->system_us = microseconds(ended->usage.ru_stime);
+    ret->peak_bytes = cvos_system_peak(&ended->usage);
+  }
+}
+
+static const cvos_status lost = {.how = CVOS_END_LOST, .user_us = -1, .system_us = -1, .peak_bytes = -1};
+
+/* No status by waiting: has it ended, and does the kernel still tell how? */
+static int note_lost(const cvos_process *process, cvos_status *ret)
+{
+  cvos_ended ended;
+  cvos_entry entry;
+  int r = cvos_system_await(process, 0);
+  if (r == 0) return COVEY_EAGAIN;
+  if (r < 0) {
+    int error = cvos_system_entry((pid_t)process->pid, &entry);
+    if (!error && entry.start == process->start && !entry.zombie) return COVEY_EAGAIN;
+  }
+  if (cvos_system_lost(process->handle, &ended) == 0)
+    fill_status(&ended, ret);
+  else
+    *ret = lost;
+  return 0;
+}
+
+int cvos_process_note(const cvos_process *process, cvos_status *ret)
+{
+  cvos_ended ended;
+  cvos_status status;
+  int r = -1;
+  if (process->child && !process->reaped)
+    r = cvos_system_wait(process->handle, (pid_t)process->pid, WNOWAIT, &ended);
+  if (r == 0) return COVEY_EAGAIN;
+  if (r > 0) {
+    fill_status(&ended, ret);
+    return 0;
+  }
+  r = note_lost(process, &status);
+  if (r == 0) *ret = status;
+  return r;
+}
+
+int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
+{
+  cvos_status status;
+  cvos_ended ended;
+  int r = cvos_process_note(process, &status);
+  if (r < 0) return r;
+  if (tree) {
+    cvos_tree_untie(tree);
+    tree->ended = true;
+  }
+  if (process->child && !process->reaped &&
+      cvos_system_wait(process->handle, (pid_t)process->pid, 0, &ended) > 0)
+    fill_status(&ended, &status);
+  process->reaped = true;
+  if (ret) *ret = status;
+  return 0;
+}
+
+void cvos_process_close(cvos_process *process)
+{
+  if (!process) return;
+  cvos_fd_close(process->handle);
+  process->handle = CVOS_NONE;
+}
+
+/* ---- identity ---- */
+
+int cvos_identity(int64_t pid, covey_identity *ret, int64_t *ret_parent)
+{
+  cvos_entry entry;
+  uid_t uid = geteuid();
+  gid_t gid = getegid();
+  pid_t number = pid ? (pid_t)pid : getpid();
+  int error = number == pid || pid == 0 ? cvos_system_entry(number, &entry) : ESRCH;
+  if (!error && entry.zombie) error = ESRCH;
+  if (!error && number != getpid()) error = cvos_system_user(number, &uid, &gid);
+  if (error) {
+    errno = error;
+    return cvos_translate(error);
+  }
+  *ret = (covey_identity){.pid = number, .start = entry.start, .uid = uid, .gid = gid};
+  if (uid == geteuid()) ret->flags |= COVEY_ID_SAME_USER;
+  if (uid == 0) ret->flags |= COVEY_ID_ELEVATED;
+  if (ret_parent) *ret_parent = entry.parent;
+  return 0;
+}
+
+int64_t cvos_start_time(uint64_t start)
+{
+  return start ? cvos_system_start_time(start) : -1;
+}
+
+int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret)
+{
+  cvos_entry entry;
+  pid_t number = (pid_t)pid;
+  if (pid <= 0 || number != pid) {
+    errno = ESRCH;
+    return COVEY_ENOTFOUND;
+  }
+  int pidfd = cvos_system_pidfd(number);
+  if (pidfd < 0 && errno != ENOSYS) return errno == EINVAL ? COVEY_ENOTFOUND : cvos_translate(errno);
+  if (pidfd >= 0) {
+    pidfd = cvos_fd_high(pidfd);
+    if (pidfd < 0) return cvos_translate(errno);
+  }
+  int error = cvos_system_entry(number, &entry);
+  if (!error && entry.zombie) error = ESRCH;
+  if (!error && (!start || entry.start == start)) {
+    *ret = (cvos_process){.pid = pid, .start = entry.start, .handle = pidfd};
+    return 0;
+  }
+  cvos_fd_close(pidfd);
+  errno = error ? error : ESRCH;
+  return error ? cvos_translate(error) : COVEY_EPEERCHANGED;
+}
+
+/* ---- this process ---- */
+
+int cvos_environment(char ***ret, size_t *ret_count)
+{
+  char **source = ENVIRONMENT;
+  size_t count = 0, size = 0;
+  for (; source && source[count]; count++) size += strlen(source[count]) + 1;
+  char **list = cvy_alloc((count + 1) * sizeof *list + size);
+  if (!list) {
+    errno = ENOMEM;
+    return COVEY_ENOMEM;
+  }
+  char *text = (char *)(list + count + 1);
+  for (size_t i = 0; i < count; i++) {
+    size_t n = strlen(source[i]) + 1;
+    memcpy(text, source[i], n);
+    list[i] = text;
+    text += n;
+  }
+  list[count] = NULL;
+  *ret = list;
+  if (ret_count) *ret_count = count;
+  return 0;
+}
+
+bool cvos_console_present(void)
+{
+  return true;
+}

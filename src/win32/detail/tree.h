@@ -1,0 +1,23 @@
+/* win32/detail/tree.h: a tree as a job. */
+#ifndef COVEY_WIN32_DETAIL_TREE_H
+#define COVEY_WIN32_DETAIL_TREE_H
+
+#include "os/tree.h"
+#include "win32/detail/windows.h"
+
+struct cvos_tree {
+  HANDLE job;
+  DWORD leader;
+  bool group; /* the leader's pid is the number of a console group */
+  bool tied;  /* the job ends its processes when its last handle is closed */
+};
+
+enum { CVOS_KILLED_CODE = 137 }; /* 128 + 9 */
+
+/* Sends CTRL_BREAK to the console group of pid, if that process has our console. 0 or a GetLastError number. */
+DWORD cvos_console_break(DWORD pid);
+
+/* Ends (CVOS_SIGNAL_KILL), stops or continues a process. 0 or a COVEY_E code, with GetLastError set. */
+int cvos_process_signal(HANDLE process, int signal);
+
+#endif

@@ -1,0 +1,133 @@
+#include "win32/detail/windows.h"
+
+#include "os/tree.h"
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "os/signal.h"
+#include "win32/detail/tree.h"
+
+#include <string.h>
+
+/* The ids of the job's processes, owned; NULL with GetLastError. */
+static JOBOBJECT_BASIC_PROCESS_ID_LIST *list_members(HANDLE job)
+{
+  for (DWORD room = 32;;) {
+    DWORD size = (DWORD)(sizeof(JOBOBJECT_BASIC_PROCESS_ID_LIST) + room * sizeof(ULONG_PTR));
+    JOBOBJECT_BASIC_PROCESS_ID_LIST *list = cvy_alloc_zero(1, size);
+    if (!list) {
+      SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+      return NULL;
+    }
+    BOOL done = CVOS_CALL(
+        PROCESS_LIST, QueryInformationJobObject(job, JobObjectBasicProcessIdList, list, size, NULL), FALSE);
+    DWORD error = GetLastError(), assigned = list->NumberOfAssignedProcesses;
+    if (done && list->NumberOfProcessIdsInList >= assigned) return list;
+    cvy_free(list);
+    if (!done && error != ERROR_MORE_DATA) {
+      SetLastError(error);
+      return NULL;
+    }
+    room = assigned > room ? assigned + 16 : room * 2;
+  }
+}
+
+int cvos_tree_kill(cvos_tree *tree)
+{
+  if (CVOS_CALL(SIGNAL, TerminateJobObject(tree->job, CVOS_KILLED_CODE), FALSE)) return 0;
+  return cvos_translate((int)GetLastError());
+}
+
+int cvos_tree_signal(cvos_tree *tree, int signal)
+{
+  JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);
+  if (!list) return cvos_translate((int)GetLastError());
+  int r = COVEY_ENOTFOUND;
+  DWORD error = ERROR_NOT_FOUND;
+  if (list->NumberOfProcessIdsInList > 0 && signal == CVOS_SIGNAL_KILL) {
+    r = cvos_tree_kill(tree);
+    error = GetLastError();
+  } else if (list->NumberOfProcessIdsInList > 0 &&
+             (signal == CVOS_SIGNAL_INT || signal == CVOS_SIGNAL_QUIT)) {
+    error = tree->group ? cvos_console_break(tree->leader) : ERROR_NOT_SUPPORTED;
+    r = error ? COVEY_ENOTSUP : 0;
+  } else if (list->NumberOfProcessIdsInList > 0 &&
+             (signal == CVOS_SIGNAL_STOP || signal == CVOS_SIGNAL_CONT)) {
+    for (DWORD i = 0; i < list->NumberOfProcessIdsInList; i++) {
+      /* still in the job: the id is not a stranger's */
+      BOOL member = FALSE;
+      HANDLE process = OpenProcess(PROCESS_SUSPEND_RESUME | PROCESS_QUERY_LIMITED_INFORMATION, FALSE,
+                                   (DWORD)list->ProcessIdList[i]);
+      if (process && IsProcessInJob(process, tree->job, &member) && member) {
+        int one = cvos_process_signal(process, signal);
+        if (r != 0) r = one;
+        error = GetLastError();
+      }
+      if (process) (void)CloseHandle(process);
+    }
+  } else if (list->NumberOfProcessIdsInList > 0) {
+    error = ERROR_NOT_SUPPORTED;
+    r = COVEY_ENOTSUP;
+  }
+  cvy_free(list);
+  if (r < 0) SetLastError(error);
+  return r;
+}
+
+typedef struct asked {
+  const JOBOBJECT_BASIC_PROCESS_ID_LIST *list;
+  int windows;
+} asked;
+
+static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
+{
+  asked *a = (asked *)arg;
+  DWORD pid = 0;
+  (void)GetWindowThreadProcessId(window, &pid);
+  /* windows that a user can see and close; a dialog goes with its owner */
+  if (!IsWindowVisible(window) || GetWindow(window, GW_OWNER)) return TRUE;
+  for (DWORD i = 0; i < a->list->NumberOfProcessIdsInList; i++) {
+    if (a->list->ProcessIdList[i] == pid && PostMessageW(window, WM_CLOSE, 0, 0)) a->windows++;
+  }
+  return TRUE;
+}
+
+int cvos_tree_ask(cvos_tree *tree)
+{
+  JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);
+  if (!list) return cvos_translate((int)GetLastError());
+  asked a = {list, 0};
+  int ways = 0;
+  if (list->NumberOfProcessIdsInList > 0) {
+    (void)EnumWindows(ask_window, (LPARAM)&a);
+    if (a.windows) ways++;
+    if (tree->group && cvos_console_break(tree->leader) == 0) ways++;
+  } else {
+    SetLastError(ERROR_NOT_FOUND);
+    ways = COVEY_ENOTFOUND;
+  }
+  cvy_free(list);
+  return ways;
+}
+
+int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity)
+{
+  JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);
+  if (!list) return cvos_translate((int)GetLastError());
+  int64_t count = (int64_t)list->NumberOfProcessIdsInList;
+  for (size_t i = 0; i < capacity && (int64_t)i < count; i++) ret_pids[i] = (int64_t)list->ProcessIdList[i];
+  cvy_free(list);
+  return count;
+}
+
+void cvos_tree_release(cvos_tree *tree)
+{
+  if (!tree) return;
+  if (tree->tied) {
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION none;
+    memset(&none, 0, sizeof none);
+    (void)SetInformationJobObject(tree->job, JobObjectExtendedLimitInformation, &none, sizeof none);
+  }
+  (void)CloseHandle(tree->job);
+  cvy_free(tree);
+}
