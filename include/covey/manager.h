@@ -71,7 +71,7 @@ COVEY_API int covey_manager_add(covey_manager *manager, int64_t pid, uint64_t st
  * Errors: COVEY_ENOTFOUND. Any thread. */
 COVEY_API int covey_manager_get(covey_manager *manager, int64_t pid, covey_process **ret_process);
 
-/* covey_manager_remove takes a member out of the set and releases the set's reference: if it was the last one, a running child ends, as by
+/* covey_manager_remove takes the member with that pid out of the set and releases the set's reference: if it was the last one, a running child ends, as by
  * covey_process_close (detach it before, to let it go on). Errors: COVEY_ENOTFOUND. Any thread. */
 COVEY_API int covey_manager_remove(covey_manager *manager, int64_t pid);
 
@@ -79,7 +79,7 @@ COVEY_API int covey_manager_remove(covey_manager *manager, int64_t pid);
 COVEY_API int covey_manager_count(covey_manager *manager);
 
 /* covey_manager_pids writes the pids of the members, in the order in which they came, up to capacity of them. ret_pids: the caller's, may be
- * NULL with capacity 0. Returns the number of members, which may be larger than capacity. Any thread. */
+ * NULL with capacity 0. Returns the number of members, which may be larger than capacity; COVEY_EINVAL for NULL. Any thread. */
 COVEY_API int covey_manager_pids(covey_manager *manager, int64_t *ret_pids, size_t capacity);
 
 /* The sweeps below share these: ret_members: the caller's array of capacity places, filled in the order of the members; places that are not
