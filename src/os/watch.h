@@ -18,13 +18,13 @@ struct uv_loop_s;
 
 /* ---- a uv loop of our own ---- */
 
+/* How many callbacks of watches have run on the calling thread so far: when the number stands still over a turn, the turn started nothing. */
+uint64_t cvos_watch_activity(void);
+
 /* Prepares an initialised uv loop that is ours for several runners (Windows: a port of concurrency 64 in place of libuv's 1, since a
  * former leader that computes would starve the next one; elsewhere nothing). Before anything else touches the loop.
  * own is false for a lent loop: then only the assumptions are checked. Errors: COVEY_ENOTSUP (a libuv we do not know), COVEY_ELIMIT. */
 int cvos_watch_prepare(struct uv_loop_s *uv, bool own);
-
-/* How many callbacks of watches have run on the calling thread so far: when the number stands still over a turn, the turn started nothing. */
-uint64_t cvos_watch_activity(void);
 
 /* The handle for foreign loops over uv (own loops only): level-triggered on POSIX (an epoll or kqueue over the loop's descriptor, a
  * "work waits" mark and a timer), a manual-reset event on Windows. */

@@ -93,7 +93,7 @@ struct cvos_io {
   bool reading, room_wanted;
   bool over; /* end was told */
   bool closing;
-  int armed; /* what uv watches for now */
+  int armed; /* what uv watches at the moment */
   int64_t sender;
   cvos_shared *shared;
   const cvos_io_events *events;
