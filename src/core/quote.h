@@ -42,7 +42,8 @@ int cvy_quote_words(cvy_str *out, const cvy_dialect *dialect, const char *const 
 /* Refuses the first NUL, or byte of refused (a terminated list), in a word; with utf8 set also what is not WTF-8. */
 int cvy_quote_check(const char *word, size_t size, const char *refused, bool utf8, int64_t index);
 
-/* POSIX sh: one word; as the head of a line also quoted when it holds `=` or is a reserved word of sh or bash. */
+/* POSIX sh: one word; as the head of a line also quoted when it holds `=` or is a reserved word of sh, bash, ksh
+ * or zsh. */
 int cvy_quote_sh(cvy_str *out, const char *word, size_t size, int64_t index);
 int cvy_quote_sh_head(cvy_str *out, const char *word, size_t size, int64_t index);
 

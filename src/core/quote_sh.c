@@ -12,9 +12,12 @@ static bool is_plain(char c)
 
 static bool is_reserved(const char *word, size_t size)
 {
-  static const char *const words[] = {"case",      "coproc", "do",   "done",     "elif",  "else",
-                                      "esac",      "fi",     "for",  "function", "if",    "in",
-                                      "namespace", "select", "then", "time",     "until", "while"};
+  static const char *const words[] = {
+      "case",   "do",       "done",      "elif",   "else",  "esac",  "fi",
+      "for",    "if",       "in",        "then",   "until", "while", /* POSIX */
+      "coproc", "function", "namespace", "select", "time",           /* bash, ksh */
+      "end",    "foreach",  "nocorrect", "repeat"                    /* zsh */
+  };
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (strlen(words[i]) == size && !memcmp(words[i], word, size)) return true;
   return false;
@@ -24,8 +27,9 @@ static int quote(cvy_str *out, const char *word, size_t size, bool plain, int64_
 {
   int r = cvy_quote_check(word, size, "", false, index);
   if (r < 0) return r;
+  plain = plain && size && word[0] != '='; /* zsh expands =name */
   for (size_t i = 0; plain && i < size; i++) plain = is_plain(word[i]);
-  if (plain && size) {
+  if (plain) {
     cvy_str_add(out, word, size);
     return 0;
   }

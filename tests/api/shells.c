@@ -5,17 +5,10 @@
 
 /* The real shells as judges of quoting, joining and splitting: whatever of them is installed. They run by the support's own means. */
 
-static const char *const shells[][2] = {{"/bin/sh", NULL},
-                                        {"/bin/dash", NULL},
-                                        {"/bin/bash", NULL},
-                                        {"/bin/busybox", "sh"},
-                                        {"/bin/ksh", NULL},
-                                        {"/bin/mksh", NULL},
-                                        {"/bin/zsh", NULL},
-                                        {"/bin/yash", NULL},
-                                        {"/usr/bin/dash", NULL},
-                                        {"/usr/bin/bash", NULL},
-                                        {"/opt/homebrew/bin/bash", NULL}};
+/* ksh is not among them: in some of its kinds printf is a program, and each word would cost a process. */
+static const char *const shells[][2] = {{"/bin/sh", NULL},   {"/bin/dash", NULL},
+                                        {"/bin/bash", NULL}, {"/bin/busybox", "sh"},
+                                        {"/bin/zsh", NULL},  {"/opt/homebrew/bin/bash", NULL}};
 #define SHELLS (sizeof shells / sizeof *shells)
 
 /* A text in the making. */
@@ -84,6 +77,8 @@ TEST_LIMIT(shells, read_quoted_words_as_they_were, 240)
   uint64_t seed = 1776;
   model_strings s = MODEL_STRINGS(" a'\"\\\n$!", 5);
   while (model_next(&s)) add_word(&script, &wanted, s.text, s.size);
+  model_strings live = MODEL_STRINGS("=~%^{}[]*?#;&|<>()-+@:`,", 3);
+  while (model_next(&live)) add_word(&script, &wanted, live.text, live.size);
   for (int c = 1; c < 256; c++) {
     char pair[2] = {(char)c, (char)model_random(&seed)};
     add_word(&script, &wanted, pair, pair[1] ? 2 : 1);
@@ -102,11 +97,11 @@ TEST_LIMIT(shells, read_quoted_words_as_they_were, 240)
 TEST_LIMIT(shells, run_the_head_of_a_joined_line, 120)
 {
   if (test_is_windows()) TEST_SKIP("Windows has no POSIX shell of its own");
-  static const char *const heads[] = {"if",     "then",     "else",   "elif",      "fi",  "do", "done",
-                                      "case",   "esac",     "while",  "until",     "for", "in", "time",
-                                      "select", "function", "coproc", "namespace", "{",   "}",  "!",
-                                      "a=b",    "PATH=/x",  "x+=1",   "~",         "a b", "#x", "*",
-                                      "it's",   "$x",       "a\nb",   "&"};
+  static const char *const heads[] = {
+      "if",    "then", "else",   "elif",    "fi",     "do",        "done",   "case",      "esac", "while",
+      "until", "for",  "in",     "time",    "select", "function",  "coproc", "namespace", "{",    "}",
+      "!",     "a=b",  "PATH=x", "x+=1",    "~",      "a b",       "#x",     "*",         "it's", "$x",
+      "a\nb",  "&",    "repeat", "foreach", "end",    "nocorrect", "=ls"};
   text script = {0}, wanted = {0};
   add_text(&script, "d=");
   add_text(&script, test_temp_dir());
@@ -149,6 +144,8 @@ TEST_LIMIT(shells, split_lines_as_we_do, 240)
   while (model_next(&s)) {
     char line[16], **argv, *quoted;
     size_t count;
+    /* a backslash before them would bare the newline or the dollar sign */
+    if (strstr(s.text, "\\n") || strstr(s.text, "\\d")) continue;
     spell(s.text, line);
     int r = covey_split(COVEY_DIALECT_SH, line, SIZE_MAX, &argv, &count);
     if (r == 0) {
@@ -170,7 +167,7 @@ TEST_LIMIT(shells, split_lines_as_we_do, 240)
     }
   }
   add_text(&script, "exit 0\n");
-  CHECK(lines > 8000 && refused > 100);
+  CHECK(lines > 5000 && refused > 100);
   CHECK(judge(&script, &wanted) > 0);
   free(script.data);
   free(wanted.data);

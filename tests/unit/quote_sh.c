@@ -46,11 +46,21 @@ TEST(quote_sh, every_byte_and_long_words_come_back)
 
 TEST(quote_sh, words)
 {
-  static const char *const cases[][2] = {
-      {"", "''"},     {"a", "a"},          {"a b", "'a b'"}, {"it's", "'it'\\''s'"},
-      {"a=b", "a=b"}, {"~", "'~'"},        {"-n", "-n"},     {"/usr/bin:x,@%+", "/usr/bin:x,@%+"},
-      {"\n", "'\n'"}, {"\xFF", "'\xFF'"},  {"if", "if"},     {"!", "'!'"},
-      {"#", "'#'"},   {"{a,b}", "'{a,b}'"}};
+  static const char *const cases[][2] = {{"", "''"},
+                                         {"a", "a"},
+                                         {"a b", "'a b'"},
+                                         {"it's", "'it'\\''s'"},
+                                         {"a=b", "a=b"},
+                                         {"=b", "'=b'"},
+                                         {"~", "'~'"},
+                                         {"-n", "-n"},
+                                         {"/usr/bin:x,@%+", "/usr/bin:x,@%+"},
+                                         {"\n", "'\n'"},
+                                         {"\xFF", "'\xFF'"},
+                                         {"if", "if"},
+                                         {"!", "'!'"},
+                                         {"#", "'#'"},
+                                         {"{a,b}", "'{a,b}'"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char *text;
     REQUIRE_OK(covey_quote(COVEY_DIALECT_SH, cases[i][0], SIZE_MAX, &text));
