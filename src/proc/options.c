@@ -1,0 +1,136 @@
+#include "proc/options.h"
+
+#include "core/error.h"
+
+#include <string.h>
+
+static int refuse_at(int64_t index, const char *what)
+{
+  return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, index, -1, "%s", what);
+}
+
+static int refuse(const char *what) { return refuse_at(-1, what); }
+
+static int unsupported(const char *what)
+{
+  return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS, "%s", what);
+}
+
+static bool all_zero(const uint64_t *words, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    if (words[i]) return false;
+  return true;
+}
+
+const covey_stdio *cvy_options_stdio(const covey_process_options *options, int index)
+{
+  return index == 0 ? &options->in : index == 1 ? &options->out : &options->err;
+}
+
+int cvy_options_stdio_kind(const covey_process_options *options, int index)
+{
+  int kind = cvy_options_stdio(options, index)->kind;
+
+  if (kind != COVEY_STDIO_DEFAULT) return kind;
+  if (index == 0) return options->input ? COVEY_STDIO_PIPE : COVEY_STDIO_NULL;
+  return options->scope == COVEY_SCOPE_DETACHED ? COVEY_STDIO_NULL : COVEY_STDIO_INHERIT;
+}
+
+/* The program: argv or command, and what belongs to them. */
+static int check_program(const covey_process_options *o)
+{
+  if (!o->argv == !o->command) return refuse(o->argv ? "argv and command" : "argv");
+  if (o->shell < COVEY_SHELL_AUTO || o->shell > COVEY_SHELL_PWSH) return refuse("shell");
+  if (o->command) {
+    if (o->file) return refuse("file with command");
+    if (o->flags & COVEY_PROCESS_RAW_COMMAND_LINE) return refuse("RAW_COMMAND_LINE with command");
+    if (o->shell == COVEY_SHELL_CMD && !CVOS_WINDOWS) return unsupported("shell");
+    return 0;
+  }
+  if (o->shell != COVEY_SHELL_AUTO) return refuse("shell without command");
+  if (!o->argv[0]) return refuse_at(0, "argv[0]");
+  if (!o->file && !o->argv[0][0]) return refuse_at(0, "argv[0]");
+  if (o->file && !o->file[0]) return refuse("file");
+  if (o->flags & COVEY_PROCESS_RAW_COMMAND_LINE) {
+    if (!CVOS_WINDOWS) return unsupported("RAW_COMMAND_LINE");
+    if (o->argv[1] && o->argv[2]) return refuse_at(2, "argv with RAW_COMMAND_LINE");
+  }
+  return 0;
+}
+
+static bool kind_fits(int kind, int index, bool run)
+{
+  switch (kind) {
+  case COVEY_STDIO_DEFAULT:
+  case COVEY_STDIO_INHERIT:
+  case COVEY_STDIO_NULL:
+  case COVEY_STDIO_FILE:
+  case COVEY_STDIO_NATIVE: return true;
+  case COVEY_STDIO_PIPE: return !run;
+  case COVEY_STDIO_CAPTURE:
+  case COVEY_STDIO_APPEND:
+  case COVEY_STDIO_FILE_NEW: return index > 0;
+  case COVEY_STDIO_MERGE: return index == 2;
+  default: return false;
+  }
+}
+
+static int check_stdio(const covey_process_options *o, bool run)
+{
+  static const char *const names[] = {"in", "out", "err"};
+
+  for (int i = 0; i < 3; i++) {
+    const covey_stdio *s = cvy_options_stdio(o, i);
+    bool file =
+        s->kind == COVEY_STDIO_FILE || s->kind == COVEY_STDIO_APPEND || s->kind == COVEY_STDIO_FILE_NEW;
+
+    if (!kind_fits(s->kind, i, run) || s->reserved0 || !all_zero(s->reserved, 2))
+      return refuse_at(i, names[i]);
+    if (file != (s->path != NULL) || (file && !s->path[0])) return refuse_at(i, names[i]);
+    if (s->kind == COVEY_STDIO_NATIVE && s->native == COVEY_NATIVE_NONE) return refuse_at(i, names[i]);
+  }
+  if (o->input && o->in.kind != COVEY_STDIO_DEFAULT) return refuse("input with in");
+  if (!o->input && o->input_size) return refuse("input");
+  return 0;
+}
+
+static int check_pass(const covey_process_options *o)
+{
+  if (!o->pass && o->pass_count) return refuse("pass");
+  for (size_t i = 0; i < o->pass_count; i++) {
+    const covey_pass *p = &o->pass[i];
+
+    if (p->native == COVEY_NATIVE_NONE || p->reserved0) return refuse_at((int64_t)i, "pass");
+    if (CVOS_WINDOWS ? p->child != 0 : p->child < 3) return refuse_at((int64_t)i, "pass");
+    for (size_t k = 0; !CVOS_WINDOWS && k < i; k++)
+      if (o->pass[k].child == p->child) return refuse_at((int64_t)i, "pass");
+  }
+  return 0;
+}
+
+static int check_times(const covey_process_options *o)
+{
+  if (o->timeout < COVEY_FOREVER) return refuse("timeout");
+  if (o->grace < COVEY_FOREVER) return refuse("grace");
+  if (o->drain < COVEY_FOREVER) return refuse("drain");
+  if (o->drain_max < COVEY_FOREVER) return refuse("drain_max");
+  return 0;
+}
+
+int cvy_options_check(const covey_process_options *o, bool run)
+{
+  int r;
+
+  if (!o) return refuse("options");
+  if (o->reserved0 || !all_zero(o->reserved, sizeof o->reserved / sizeof o->reserved[0]))
+    return refuse("reserved");
+  if (o->flags & ~(uint32_t)COVEY_PROCESS_FLAGS) return refuse("flags");
+  if (o->scope < COVEY_SCOPE_TREE || o->scope > COVEY_SCOPE_DETACHED) return refuse("scope");
+  if (run && o->scope == COVEY_SCOPE_DETACHED) return refuse("scope DETACHED");
+  if (run && o->loop) return refuse("loop");
+  if (o->cwd && !o->cwd[0]) return refuse("cwd");
+  if ((r = check_program(o)) < 0 || (r = check_stdio(o, run)) < 0) return r;
+  if ((r = check_pass(o)) < 0) return r;
+  return check_times(o);
+}
