@@ -16,7 +16,10 @@ typedef struct search {
   int system;
 } search;
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+static char lower(char c)
+{
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 
 static bool same_text(const char *text, size_t size, const char *lowered)
 {

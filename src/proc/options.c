@@ -9,7 +9,10 @@ static int refuse_at(int64_t index, const char *what)
   return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, index, -1, "%s", what);
 }
 
-static int refuse(const char *what) { return refuse_at(-1, what); }
+static int refuse(const char *what)
+{
+  return refuse_at(-1, what);
+}
 
 static int unsupported(const char *what)
 {

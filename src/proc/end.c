@@ -1,0 +1,238 @@
+#include "proc/process.h"
+
+#include "core/atomics.h"
+#include "core/error.h"
+#include "os/signal.h"
+
+/* ---- the system's side ---- */
+
+bool cvy_process_observe(covey_process *p)
+{
+  if (!p->noted) p->noted = cvos_process_note(&p->os, &p->status) == 0;
+  return p->noted;
+}
+
+/* A second look at processor time and memory, where they come with the reaping only. */
+static void take_usage(cvos_status *to, const cvos_status *from)
+{
+  if (to->user_us < 0) to->user_us = from->user_us;
+  if (to->system_us < 0) to->system_us = from->system_us;
+  if (to->peak_bytes < 0) to->peak_bytes = from->peak_bytes;
+}
+
+void cvy_process_settle(covey_process *p, bool kill)
+{
+  cvos_status status;
+
+  if (p->settled) return;
+  p->settled = true;
+  if (kill && p->tree) cvos_tree_kill(p->tree);
+  if (p->child && cvos_process_reap(&p->os, p->tree, &status) == 0) take_usage(&p->status, &status);
+  cvos_tree_release(p->tree);
+  p->tree = NULL;
+}
+
+bool cvy_process_owns_tree(const covey_process *p)
+{
+  return p->child && !p->detached && (p->scope == COVEY_SCOPE_TREE || p->scope == COVEY_SCOPE_SESSION);
+}
+
+/* ---- the result ---- */
+
+/* Loop's lock held, status noted. */
+static void fill_result(covey_process *p)
+{
+  const cvos_status *s = &p->status;
+  covey_exit *e = &p->exit;
+
+  e->why = p->cause;
+  e->ended = cvy_wall();
+  switch (s->how) {
+  case CVOS_END_EXITED:
+    e->how = COVEY_HOW_EXITED;
+    e->code = s->code;
+    if (CVOS_WINDOWS && p->ladder == CVY_LADDER_KILLED && s->code == 137) {
+      e->how = COVEY_HOW_SIGNALLED;
+      e->signal = COVEY_SIGNAL_KILL;
+    }
+    break;
+  case CVOS_END_SIGNALLED:
+    e->how = COVEY_HOW_SIGNALLED;
+    e->signal = s->signal;
+    e->system_signal =
+        s->signal >= CVOS_SIGNAL_RAW ? s->signal - CVOS_SIGNAL_RAW : cvos_signal_to_system(s->signal);
+    e->code = 128 + (uint32_t)e->system_signal;
+    e->core = s->core;
+    break;
+  default: e->how = COVEY_HOW_LOST; e->code = UINT32_MAX;
+  }
+}
+
+void cvy_process_fill_exit(covey_process *p, covey_exit *ret)
+{
+  *ret = p->exit;
+  ret->user_time = p->status.user_us;
+  ret->system_time = p->status.system_us;
+  ret->peak_memory = p->status.peak_bytes;
+  for (int i = 1; i < 3; i++)
+    if (p->streams[i].held) ret->pipe_held = 1;
+}
+
+void cvy_process_check_done(covey_process *p)
+{
+  if (!p->ended || p->done) return;
+  for (int i = 1; i < 3; i++)
+    if (p->streams[i].kind == CVY_STREAM_CAPTURE && !p->streams[i].ended) return;
+  p->done = true;
+  cvy_loop_changed(p->loop);
+}
+
+/* Nothing of ours is left to be ended with the handle: the zombie need not wait for the close. */
+static bool settle_now(covey_process *p)
+{
+  return !cvy_process_owns_tree(p) || (p->flags & COVEY_PROCESS_LEAVE_TREE);
+}
+
+void cvy_process_exited(void *arg)
+{
+  covey_process *p = arg;
+  bool torn, first, kill, now;
+
+  cvy_mutex_lock(p->os_lock);
+  if (!cvy_process_observe(p)) { /* a stopped process, or one that is still being traced */
+    cvy_mutex_unlock(p->os_lock);
+    cvy_loop_lock(p->loop);
+    p->look_at = cvy_deadline_in(10);
+    cvy_process_wish(p, CVY_WISH_TIMER);
+    cvy_loop_unlock(p->loop);
+    return;
+  }
+  cvy_loop_lock(p->loop);
+  torn = p->torn;
+  first = !p->ended;
+  now = settle_now(p);
+  kill = torn && !now;
+  cvy_loop_unlock(p->loop);
+  /* Where usage comes with the reaping, a tree without members need not wait for the close. */
+  if (!now && p->tree && p->status.user_us < 0 && cvos_tree_members(p->tree, NULL, 0) == 0) now = true;
+  if (now || torn) cvy_process_settle(p, kill);
+  cvy_loop_lock(p->loop);
+  if (first) {
+    p->ended = true;
+    p->ended_at = cvy_now();
+    fill_result(p);
+    p->run_until = p->ask_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
+    cvy_stream_begin_drain(p);
+    cvy_process_check_done(p);
+    cvy_loop_changed(p->loop);
+    cvy_process_wish(p, CVY_WISH_TIMER | (torn ? CVY_WISH_TEARDOWN : 0));
+  }
+  cvy_loop_unlock(p->loop);
+  cvy_mutex_unlock(p->os_lock);
+  if (first && p->hooks && p->hooks->ended) p->hooks->ended(p->hook_arg);
+}
+
+/* ---- waiting ---- */
+
+bool cvy_process_over(void *arg)
+{
+  const covey_process *p = arg;
+
+  return p->done || (p->stuck && !p->ended) || cvy_load_seq_u32(&p->cancelled);
+}
+
+bool cvy_process_done(covey_process *process)
+{
+  bool done;
+
+  cvy_loop_lock(process->loop);
+  done = process->done;
+  cvy_loop_unlock(process->loop);
+  return done;
+}
+
+int covey_process_wait(covey_process *process, int64_t timeout, covey_exit *ret_exit)
+{
+  covey_exit found;
+  int r;
+
+  if (!process) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
+  if ((r = cvy_timeout_check(timeout)) < 0 || (r = cvy_loop_check(process->loop)) < 0) return r;
+  cvy_loop_lock(process->loop);
+  r = cvy_loop_wait(process->loop, cvy_process_over, process, cvy_deadline_in(timeout), process->cancel);
+  if (process->done)
+    r = 0;
+  else if (r == 0)
+    r = process->stuck ? COVEY_ESTUCK : COVEY_ECANCELED;
+  if (r == 0) cvy_process_fill_exit(process, &found);
+  cvy_loop_unlock(process->loop);
+  if (r < 0) return cvy_fail(r, COVEY_STAGE_NONE, "waiting for process %lld", (long long)process->pid);
+  if (ret_exit) *ret_exit = found;
+  return 0;
+}
+
+void covey_process_cancel(covey_process *process)
+{
+  if (!process) return;
+  cvy_add_u32(&process->cancelled, 1);
+  cvy_loop_poke(process->loop);
+}
+
+/* ---- letting go ---- */
+
+void cvy_process_ref(covey_process *process)
+{
+  cvy_loop_lock(process->loop);
+  process->users++;
+  cvy_loop_unlock(process->loop);
+}
+
+void covey_process_close(covey_process *process)
+{
+  covey_process *p = process;
+  covey_loop *loop;
+  bool last, owns;
+
+  if (!p || cvy_loop_check(p->loop) < 0) return;
+  cvy_loop_lock(p->loop);
+  last = --p->users == 0;
+  cvy_loop_unlock(p->loop);
+  if (!last) return;
+  /* From here on p is ours; the watch keeps it. What can be done at once is done here, without waiting for the loop. */
+  cvy_mutex_lock(p->os_lock);
+  owns = cvy_process_owns_tree(p);
+  if (p->child && !p->settled) {
+    if (cvy_process_observe(p))
+      cvy_process_settle(p, owns && !(p->flags & COVEY_PROCESS_LEAVE_TREE));
+    else if (!p->detached && p->scope != COVEY_SCOPE_DETACHED && p->tree)
+      cvos_tree_kill(p->tree);
+  }
+  cvy_mutex_unlock(p->os_lock);
+  loop = p->loop;
+  cvy_loop_lock(loop);
+  p->torn = true;
+  cvy_process_wish(p, CVY_WISH_TEARDOWN);
+  cvy_loop_unlock(loop); /* p may be gone now */
+}
+
+int covey_process_detach(covey_process *process)
+{
+  covey_process *p = process;
+  int r;
+
+  if (!p) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
+  if ((r = cvy_loop_check(p->loop)) < 0) return r;
+  cvy_mutex_lock(p->os_lock);
+  cvy_loop_lock(p->loop);
+  p->detached = true;
+  p->run_until = p->ask_at = p->kill_at = p->stuck_at = CVY_NEVER;
+  cvy_loop_unlock(p->loop);
+  if (p->noted) {
+    cvy_process_settle(p, false);
+  } else {
+    cvos_tree_release(p->tree);
+    p->tree = NULL;
+  }
+  cvy_mutex_unlock(p->os_lock);
+  return 0;
+}

@@ -1,0 +1,223 @@
+/* proc/process.h: the inside of covey_process, shared by the files of this folder, and the few calls that msg/ and manage/ need
+ * beyond the public ones.
+ *
+ * Two locks. The loop's lock guards everything that waiters look at: streams, the stages of the ladder, the result. os_lock guards the
+ * system's side, os and tree, whose calls may take milliseconds (the end of a large tree). Order: os_lock first, the loop's lock inside;
+ * nobody waits for the token with either.
+ *
+ * Two counts. users are the references of the program and of manage/; when the last one goes, the tree is seen to and the watches are told to
+ * close. holds are the watches and pipe ends whose closed callback has not come; the last of both frees the object, on the token's thread.
+ *
+ * The way of an end: the exit watch fires (or someone looks) -> cvy_process_observe notes the status, unreaped -> streams drain -> done:
+ * waiters get the result -> the last close kills what is left of the tree and reaps (cvy_process_settle). Scopes without a tree of ours,
+ * and LEAVE_TREE, are settled at the end at once. */
+#ifndef COVEY_PROC_PROCESS_H
+#define COVEY_PROC_PROCESS_H
+
+#include <covey/process.h>
+#include "loop/loop.h"
+#include "loop/sync.h"
+#include "os/process.h"
+#include "os/watch.h"
+#include "proc/stdio.h"
+
+#define CVY_STUCK_AFTER 5000 /* ms from the kill until we say that the system does not end it */
+
+/* ---- for msg/ and manage/ ---- */
+
+/* What a maker of special children is told. The functions run without locks; ask in the thread that stops the child or on the token's
+ * thread, the others on the token's thread. */
+typedef struct cvy_process_hooks {
+  /* First rung of the stop ladder: asks the child to end over our own connection. 0 when it could ask. */
+  int (*ask)(void *arg);
+  /* The process has ended; once. Not called when the system never ends it. */
+  void (*ended)(void *arg);
+  /* The last use of arg. */
+  void (*released)(void *arg);
+} cvy_process_hooks;
+
+/* What is added to the options of a child. */
+typedef struct cvy_process_extra {
+  covey_loop *loop;  /* instead of options->loop */
+  cvos_handle handle; /* CVOS_NONE, or a further handle for the child: borrowed */
+  int target;         /* POSIX: its number in the child, from cvy_process_free_target */
+  const char *entry;  /* NULL, or a further "NAME=value" of its environment: borrowed */
+  const cvy_process_hooks *hooks; /* NULL, or static; each function may be NULL */
+  void *arg;                      /* for the hooks; released is not called when the start fails */
+  bool run;                       /* options are those of covey_run: the input is borrowed until the process is closed */
+} cvy_process_extra;
+
+/* covey_spawn with extras (borrowed, NULL: none). Errors: those of covey_spawn. */
+int cvy_process_spawn(const covey_process_options *options, const cvy_process_extra *extra, covey_process **ret);
+
+/* The lowest number from 3 on that options->pass leaves free. */
+int cvy_process_free_target(const covey_process_options *options);
+
+/* One more reference, released with covey_process_close. */
+void cvy_process_ref(covey_process *process);
+
+/* True when the end is known; never waits. */
+bool cvy_process_done(covey_process *process);
+
+/* ---- inside ---- */
+
+enum { CVY_STREAM_NONE = 0, CVY_STREAM_PIPE, CVY_STREAM_CAPTURE, CVY_STREAM_FEED };
+
+/* Our end of one of the child's streams. All but handle under the loop's lock; io is closed by the token's thread only, which takes
+ * it out under the lock first: who holds the lock and sees io may use it. */
+typedef struct cvy_stream {
+  covey_process *process;
+  int index; /* COVEY_STDIN ... */
+  int kind;  /* CVY_STREAM_... */
+  cvos_io *io;
+  bool ended; /* no further bytes will come, or can be sent */
+  int failed; /* a negative code that the reader gets behind the bytes, or 0 */
+
+  /* out and err: bytes [taken, size) of data are unread */
+  char *data;
+  size_t size, capacity, taken;
+  size_t limit;      /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
+  bool reading;      /* reading is on */
+  bool cut;          /* CAPTURE: bytes were dropped, or it was given up */
+  bool held;         /* given up while somebody still held it */
+  bool last_call;    /* the silence is over; one more turn of the loop, then it is given up */
+  cvy_deadline quiet; /* until when it may be silent; CVY_NEVER before the end of the process */
+
+  /* in */
+  const char *input; /* FEED: what is to be fed; a view of owned or of the caller's */
+  char *owned;
+  size_t input_size, fed;
+  bool waiting; /* want_room was asked for and has not been answered */
+  bool writing; /* a thread is inside covey_process_write */
+} cvy_stream;
+
+enum { CVY_LADDER_NONE = 0, CVY_LADDER_ASKED, CVY_LADDER_KILLED };
+
+/* Work for the token's thread, as bits of wishes. */
+enum {
+  CVY_WISH_TIMER = 1 << 0,    /* a deadline changed */
+  CVY_WISH_ROOM = 1 << 1,     /* a writer waits for room */
+  CVY_WISH_READ = 1 << 2,     /* a reader made room: reading on again */
+  CVY_WISH_CLOSE_IN = 1 << 3, /* close the input when what was taken is sent */
+  CVY_WISH_TEARDOWN = 1 << 4  /* the last reference is gone */
+};
+
+struct covey_process {
+  covey_loop *loop; /* a reference */
+  int64_t pid;
+  uint64_t start;
+  bool child;     /* ours; else adopted */
+  int scope;      /* COVEY_SCOPE_... */
+  uint32_t flags; /* COVEY_PROCESS_... */
+  int64_t grace, drain, drain_max; /* resolved */
+  covey_cancel *cancel;            /* borrowed from the options; NULL in covey_run, which waits with it itself */
+  const cvy_process_hooks *hooks;
+  void *hook_arg;
+  uint32_t cancelled; /* atomic: how often covey_process_cancel was called */
+
+  /* under os_lock */
+  cvy_mutex *os_lock;
+  cvos_process os;
+  cvos_tree *tree; /* NULL: none, or let go */
+  bool noted;      /* it has ended, status is filled */
+  bool settled;    /* tree and zombie are seen to */
+  cvos_status status;
+  covey_identity identity; /* pid 0: not asked yet */
+
+  /* under the loop's lock */
+  uint32_t users, holds;
+  uint32_t wishes;
+  bool torn;     /* teardown has begun */
+  bool detached; /* neither close nor our end touches it */
+  bool ended;    /* exit is filled */
+  bool done;     /* and captures are drained */
+  bool stuck;    /* killed, and still there */
+  int ladder;    /* CVY_LADDER_... */
+  int cause;     /* COVEY_WHY_...: what we have done to it so far */
+  int over;      /* COVEY_STDOUT or COVEY_STDERR: the stream that wrote too much */
+  covey_exit exit;
+  int64_t ended_at;         /* on the loop's clock */
+  cvy_deadline run_until;   /* options.timeout */
+  cvy_deadline ask_at;      /* the second way of asking, behind a hook's */
+  cvy_deadline kill_at;
+  cvy_deadline stuck_at;
+  cvy_deadline look_at;     /* the exit watch spoke too early: look again */
+  cvy_stream streams[3];
+  cvy_task work;
+
+  /* the token's thread only */
+  cvos_exit_watch *watch;
+  cvy_timer *timer;
+};
+
+/* -- process.c -- */
+
+/* Leaves wishes for the token's thread. Loop's lock held. */
+void cvy_process_wish(covey_process *p, uint32_t wishes);
+
+/* [token] A watch or pipe end has closed. The last use of p by the caller. */
+void cvy_process_unhold(covey_process *p);
+
+/* Gives a new, empty object; released by cvy_process_scrap until it has been attached to its loop. COVEY_ENOMEM, COVEY_ELIMIT. */
+int cvy_process_new(covey_loop *loop, covey_process **ret);
+void cvy_process_scrap(covey_process *p);
+
+/* Starts to watch a process whose os, tree and options are filled; stdio may be NULL. p: moved on failure, when a child is ended and
+ * reaped too; the failure is recorded. Any thread. */
+int cvy_process_attach(covey_process *p, cvy_stdio *stdio);
+
+/* -- end.c -- */
+
+/* Has it ended? Notes the status if so. os_lock held. */
+bool cvy_process_observe(covey_process *p);
+
+/* Sees to the tree of a noted process (kill: ends what is left of it) and reaps. Once; os_lock held. */
+void cvy_process_settle(covey_process *p, bool kill);
+
+/* True when a close is to kill the tree. Loop's lock held. */
+bool cvy_process_owns_tree(const covey_process *p);
+
+/* The exit watch has spoken, or look_at has come: [token]. */
+void cvy_process_exited(void *arg);
+
+/* done, when it has ended and nothing is left to drain. Loop's lock held. */
+void cvy_process_check_done(covey_process *p);
+
+/* The result as it is now. Loop's lock held. */
+void cvy_process_fill_exit(covey_process *p, covey_exit *ret);
+
+/* Predicate over a covey_process: a waiter has its answer. */
+bool cvy_process_over(void *arg);
+
+/* -- drain.c -- */
+
+/* [token] Opens our end of stream i over handle (moved on success) and starts to read, or to feed. */
+int cvy_stream_open(covey_process *p, int i, cvos_handle handle);
+
+/* [token] Closes it; now: what was taken but not sent is given up. */
+void cvy_stream_close(cvy_stream *s, bool now);
+
+/* [token] The wishes ROOM, READ and CLOSE_IN. */
+void cvy_stream_work(covey_process *p, uint32_t wishes);
+
+/* The end was noted: starts the drain time. Loop's lock held. */
+void cvy_stream_begin_drain(covey_process *p);
+
+/* The next deadline of the streams; and, [token], what to do when it has come. Lock held for the first, not for the second. */
+cvy_deadline cvy_stream_deadline(const covey_process *p);
+void cvy_stream_expire(covey_process *p);
+
+/* -- stop.c -- */
+
+/* Begins the ladder, or makes it quicker: cause is COVEY_WHY_..., grace as in covey_process_stop. No lock held. Returns the number of ways
+ * of asking that were taken (1 when the ladder had begun before), or the failure of a kill at once. */
+int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace);
+
+/* Kills tree or process now. No lock held. */
+int cvy_process_kill_now(covey_process *p);
+
+/* The next deadline of the ladder; and what to do when it has come. */
+cvy_deadline cvy_ladder_deadline(const covey_process *p);
+void cvy_ladder_expire(covey_process *p);
+
+#endif

@@ -1,0 +1,230 @@
+#include "proc/process.h"
+
+#include "core/error.h"
+#include "core/mem.h"
+#include "proc/options.h"
+
+#include <string.h>
+
+static bool nothing(void *arg)
+{
+  (void)arg;
+  return false;
+}
+
+/* ---- the result ---- */
+
+/* Moves what was captured out of the stream; "" when there is nothing. NULL when out of memory. */
+static char *take_output(cvy_stream *s, size_t *ret_size)
+{
+  char *text = s->data;
+
+  if (text && s->capacity - s->size < 1) {
+    text = cvy_realloc(s->data, s->size + 1);
+  } else if (text && s->capacity > 4096 && s->size < s->capacity / 2) {
+    text = cvy_realloc(s->data, s->size + 1);
+    if (!text) text = s->data;
+  } else if (!text) {
+    text = cvy_alloc(1);
+  }
+  if (!text) return NULL;
+  text[s->size] = '\0';
+  *ret_size = s->size;
+  s->data = NULL;
+  s->size = s->capacity = s->taken = 0;
+  return text;
+}
+
+/* What we did to the child, as a failure; code 0 when it came to its end by itself. */
+static void tell_failure(const covey_process *p, const char *name, covey_failure *ret)
+{
+  int code = 0, stage = COVEY_STAGE_NONE;
+  int64_t index = -1;
+
+  memset(ret, 0, sizeof *ret);
+  ret->offset = ret->index = -1;
+  for (int i = 1; i < 3; i++)
+    if (p->streams[i].failed && p->streams[i].kind == CVY_STREAM_CAPTURE &&
+        p->streams[i].failed != COVEY_ETOOBIG && !code) {
+      code = p->streams[i].failed;
+      stage = COVEY_STAGE_STDIO;
+      index = i;
+    }
+  switch (p->exit.why) {
+  case COVEY_WHY_TIMEOUT: code = COVEY_ETIMEDOUT; break;
+  case COVEY_WHY_CANCEL: code = COVEY_ECANCELED; break;
+  case COVEY_WHY_OUTPUT:
+    if (!code) code = p->streams[p->over].failed;
+    stage = COVEY_STAGE_STDIO;
+    index = p->over;
+    break;
+  default: break;
+  }
+  if (!code) return;
+  cvy_failure_set(ret, code, stage, 0, "%s", name);
+  ret->index = index;
+}
+
+static int collect(covey_process *p, const char *name, covey_result *ret)
+{
+  covey_result result;
+
+  memset(&result, 0, sizeof result);
+  cvy_loop_lock(p->loop);
+  cvy_process_fill_exit(p, &result.exit);
+  tell_failure(p, name, &result.failure);
+  if (p->streams[1].cut) result.flags |= COVEY_RESULT_OUT_CUT;
+  if (p->streams[2].cut) result.flags |= COVEY_RESULT_ERR_CUT;
+  if (result.exit.pipe_held) result.flags |= COVEY_RESULT_HELD;
+  result.out = take_output(&p->streams[1], &result.out_size);
+  result.err = take_output(&p->streams[2], &result.err_size);
+  cvy_loop_unlock(p->loop);
+  if (!result.out || !result.err) {
+    covey_result_free(&result);
+    return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_STDIO, "%s", name);
+  }
+  *ret = result;
+  return 0;
+}
+
+/* The last line of text that is not empty: a view of *ret_size bytes. */
+static const char *last_line(const char *text, size_t size, int *ret_size)
+{
+  size_t begin;
+
+  while (size && (text[size - 1] == '\n' || text[size - 1] == '\r' || text[size - 1] == ' ')) size--;
+  for (begin = size; begin && text[begin - 1] != '\n';) begin--;
+  if (size - begin > 160) size = begin + 160;
+  *ret_size = (int)(size - begin);
+  return text + begin;
+}
+
+/* COVEY_PROCESS_CHECK: anything but a clean end is a failure. */
+static int check_result(const covey_result *result, const char *name)
+{
+  const covey_exit *e = &result->exit;
+  const char *separator;
+  const char *line;
+  int size;
+
+  if (result->failure.code) return cvy_fail_copy(&result->failure);
+  if (COVEY_EXIT_OK(e)) return 0;
+  line = last_line(result->err, result->err_size, &size);
+  separator = size ? ": " : "";
+  if (e->how == COVEY_HOW_EXITED)
+    return cvy_fail_at(COVEY_EFAILED, COVEY_STAGE_NONE, e->code, -1, "%s: exit code %lu%s%.*s", name,
+                       (unsigned long)e->code, separator, size, line);
+  if (e->how == COVEY_HOW_SIGNALLED)
+    return cvy_fail_at(COVEY_EFAILED, COVEY_STAGE_NONE, e->code, -1, "%s: signal %d%s%.*s", name,
+                       e->system_signal, separator, size, line);
+  return cvy_fail_at(COVEY_EFAILED, COVEY_STAGE_NONE, e->code, -1, "%s: its status is lost%s%.*s", name,
+                     separator, size, line);
+}
+
+void covey_result_free(covey_result *result)
+{
+  if (!result) return;
+  cvy_free(result->out);
+  cvy_free(result->err);
+  memset(result, 0, sizeof *result);
+}
+
+/* ---- the run ---- */
+
+/* The system does not end the child: from now on the default loop waits for it, and nothing of this call does. */
+static void hand_over(covey_process *p)
+{
+  covey_process *heir = NULL;
+  covey_loop *loop;
+
+  if (cvy_loop_acquire(NULL, &loop) == 0) {
+    if (cvy_process_new(loop, &heir) < 0) heir = NULL;
+    cvy_loop_release(loop);
+  }
+  cvy_mutex_lock(p->os_lock);
+  p->settled = true;
+  if (heir) {
+    heir->child = true;
+    heir->pid = p->pid;
+    heir->scope = p->scope;
+    heir->flags = p->flags;
+    heir->os = p->os;
+    heir->tree = p->tree;
+    p->os.handle = CVOS_NONE;
+    p->tree = NULL;
+  }
+  cvy_mutex_unlock(p->os_lock);
+  if (heir && cvy_process_attach(heir, NULL) == 0) covey_process_close(heir);
+}
+
+/* Waits for the end; a fired cancel starts the ladder and is waited out. */
+static int wait_end(covey_process *p, covey_cancel *cancel)
+{
+  int r;
+
+  cvy_loop_lock(p->loop);
+  r = cvy_loop_wait(p->loop, cvy_process_over, p, CVY_NEVER, cancel);
+  if (r == COVEY_ECANCELED) {
+    cvy_loop_unlock(p->loop);
+    cvy_process_begin_stop(p, COVEY_WHY_CANCEL, p->grace);
+    cvy_loop_lock(p->loop);
+    r = cvy_loop_wait(p->loop, cvy_process_over, p, CVY_NEVER, NULL);
+  }
+  if (p->done)
+    r = 0;
+  else if (r == 0)
+    r = COVEY_ESTUCK;
+  cvy_loop_unlock(p->loop);
+  return r;
+}
+
+/* Starts and waits on loop, which is this call's own. */
+static int run_on(covey_loop *loop, const covey_process_options *o, const char *name, covey_result *ret)
+{
+  cvy_process_extra extra = {.loop = loop, .handle = CVOS_NONE, .run = true};
+  covey_process *p;
+  int r;
+
+  if (o->cancel) {
+    cvy_loop_lock(loop);
+    r = cvy_loop_wait(loop, nothing, NULL, cvy_deadline_in(0), o->cancel);
+    cvy_loop_unlock(loop);
+    if (r != COVEY_ETIMEDOUT) return cvy_fail(r, COVEY_STAGE_NONE, "%s", name);
+  }
+  if ((r = cvy_process_spawn(o, &extra, &p)) < 0) return r;
+  r = wait_end(p, o->cancel);
+  if (r == 0) {
+    cvy_mutex_lock(p->os_lock);
+    cvy_process_settle(p, cvy_process_owns_tree(p) && !(o->flags & COVEY_PROCESS_LEAVE_TREE));
+    cvy_mutex_unlock(p->os_lock);
+    r = collect(p, name, ret);
+  } else {
+    cvy_process_kill_now(p);
+    hand_over(p);
+    cvy_fail(r, COVEY_STAGE_NONE, "%s", name);
+  }
+  covey_process_close(p);
+  return r;
+}
+
+int covey_run(const covey_process_options *options, covey_result *ret_result)
+{
+  const char *name;
+  covey_loop *loop;
+  covey_result result;
+  int r = cvy_options_check(options, true);
+
+  if (r < 0) return r;
+  name = options->command ? options->command : options->argv[0];
+  if ((r = cvy_loop_private(&loop)) < 0) return r;
+  r = run_on(loop, options, name, &result);
+  cvy_loop_private_close(loop);
+  if (r == 0 && (options->flags & COVEY_PROCESS_CHECK) && (r = check_result(&result, name)) < 0)
+    covey_result_free(&result);
+  if (r < 0) return r;
+  if (ret_result)
+    *ret_result = result;
+  else
+    covey_result_free(&result);
+  return 0;
+}

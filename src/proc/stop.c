@@ -1,0 +1,224 @@
+#include "proc/process.h"
+
+#include "core/atomics.h"
+#include "core/error.h"
+#include "os/error.h"
+#include "os/signal.h"
+#include "proc/options.h"
+
+/* ---- the rungs ---- */
+
+/* Asks by what the system has. Returns the number of ways taken, 0 when there is none. */
+static int ask_system(covey_process *p)
+{
+  int ways = 0, r = 0;
+
+  cvy_mutex_lock(p->os_lock);
+  if (!cvy_process_observe(p)) {
+    r = p->tree ? cvos_tree_ask(p->tree) : cvos_signal_send(&p->os, CVOS_SIGNAL_TERM);
+    if (r > 0)
+      ways += r;
+    else if (r == 0 && !p->tree)
+      ways++;
+  } else {
+    ways = 1; /* it has followed already */
+  }
+  cvy_mutex_unlock(p->os_lock);
+  if (CVOS_WINDOWS) { /* a console program there often takes the end of its input for the request */
+    cvy_loop_lock(p->loop);
+    if (p->streams[0].io && p->streams[0].kind == CVY_STREAM_PIPE) {
+      cvy_process_wish(p, CVY_WISH_CLOSE_IN);
+      ways++;
+    }
+    cvy_loop_unlock(p->loop);
+  }
+  return ways;
+}
+
+int cvy_process_kill_now(covey_process *p)
+{
+  int r = 0;
+
+  cvy_loop_lock(p->loop);
+  if (!p->ended) {
+    if (p->cause == COVEY_WHY_SELF || p->cause == COVEY_WHY_STOP) p->cause = COVEY_WHY_KILL;
+    p->ladder = CVY_LADDER_KILLED;
+    p->ask_at = p->kill_at = CVY_NEVER;
+    if (p->stuck_at == CVY_NEVER && !p->stuck) p->stuck_at = cvy_deadline_in(CVY_STUCK_AFTER);
+    cvy_process_wish(p, CVY_WISH_TIMER);
+  }
+  cvy_loop_unlock(p->loop);
+  cvy_mutex_lock(p->os_lock);
+  if (p->tree && (p->scope != COVEY_SCOPE_SHARED || !cvy_process_observe(p)))
+    r = cvos_tree_kill(p->tree);
+  else if (!p->tree && !cvy_process_observe(p))
+    r = cvos_signal_send(&p->os, CVOS_SIGNAL_KILL);
+  if (r == COVEY_ENOTFOUND) r = 0;
+  cvy_mutex_unlock(p->os_lock);
+  return r;
+}
+
+int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
+{
+  cvy_deadline kill_at = cvy_deadline_in(grace);
+  bool first, hooked;
+  int ways = 1;
+
+  cvy_loop_lock(p->loop);
+  if (p->ended || p->ladder == CVY_LADDER_KILLED) {
+    cvy_loop_unlock(p->loop);
+    return 1;
+  }
+  first = p->ladder == CVY_LADDER_NONE;
+  p->ladder = CVY_LADDER_ASKED;
+  if (p->cause == COVEY_WHY_SELF) p->cause = cause;
+  if (kill_at < p->kill_at) p->kill_at = kill_at;
+  cvy_process_wish(p, CVY_WISH_TIMER);
+  cvy_loop_unlock(p->loop);
+  if (grace == 0) {
+    int r = cvy_process_kill_now(p);
+
+    return r < 0 ? r : 1;
+  }
+  if (!first) return 1;
+  hooked = p->hooks && p->hooks->ask && p->hooks->ask(p->hook_arg) == 0;
+  if (!hooked) ways = ask_system(p);
+  cvy_loop_lock(p->loop);
+  if (!p->ended && hooked)
+    p->ask_at = cvy_deadline_in(grace == COVEY_FOREVER ? CVY_GRACE_DEFAULT : grace / 2);
+  if (!p->ended && ways == 0 && p->kill_at != CVY_NEVER) p->kill_at = cvy_now(); /* nobody hears us */
+  cvy_process_wish(p, CVY_WISH_TIMER);
+  cvy_loop_unlock(p->loop);
+  return ways;
+}
+
+/* ---- time ---- */
+
+cvy_deadline cvy_ladder_deadline(const covey_process *p)
+{
+  cvy_deadline next = p->run_until;
+
+  if (p->ask_at < next) next = p->ask_at;
+  if (p->kill_at < next) next = p->kill_at;
+  if (p->stuck_at < next) next = p->stuck_at;
+  return next;
+}
+
+/* Takes a deadline that has passed. Lock held. */
+static bool due(cvy_deadline *deadline)
+{
+  if (!cvy_deadline_passed(*deadline)) return false;
+  *deadline = CVY_NEVER;
+  return true;
+}
+
+void cvy_ladder_expire(covey_process *p)
+{
+  bool run, ask, kill;
+
+  cvy_loop_lock(p->loop);
+  run = due(&p->run_until);
+  ask = due(&p->ask_at);
+  kill = due(&p->kill_at);
+  if (due(&p->stuck_at)) {
+    p->stuck = true;
+    cvy_loop_changed(p->loop);
+  }
+  cvy_loop_unlock(p->loop);
+  if (run) cvy_process_begin_stop(p, COVEY_WHY_TIMEOUT, p->grace);
+  if (ask && !kill && ask_system(p) == 0) {
+    cvy_loop_lock(p->loop);
+    if (p->kill_at != CVY_NEVER) p->kill_at = cvy_now();
+    cvy_process_wish(p, CVY_WISH_TIMER);
+    cvy_loop_unlock(p->loop);
+  }
+  if (kill) cvy_process_kill_now(p);
+}
+
+/* ---- the calls ---- */
+
+static int check(covey_process *p)
+{
+  return p ? cvy_loop_check(p->loop) : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
+}
+
+static int failed(int code, const covey_process *p)
+{
+  covey_failure failure;
+
+  cvy_failure_set(&failure, code, COVEY_STAGE_NONE, cvos_last_error(), "process %lld", (long long)p->pid);
+  return cvy_fail_copy(&failure);
+}
+
+int covey_process_kill(covey_process *process)
+{
+  int r = check(process);
+
+  if (r < 0) return r;
+  r = cvy_process_kill_now(process);
+  return r < 0 ? failed(r, process) : 0;
+}
+
+int covey_process_signal(covey_process *process, int signal, int target)
+{
+  covey_process *p = process;
+  int r = check(p);
+
+  if (r < 0) return r;
+  if (target != COVEY_TARGET_LEADER && target != COVEY_TARGET_TREE)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "target");
+  if (signal < 1) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "signal");
+  if (signal == COVEY_SIGNAL_KILL && target == COVEY_TARGET_TREE) return covey_process_kill(p);
+  cvy_mutex_lock(p->os_lock);
+  if (target == COVEY_TARGET_TREE)
+    r = p->tree ? cvos_tree_signal(p->tree, signal) : p->settled ? COVEY_ENOTFOUND : COVEY_ENOTSUP;
+  else
+    r = cvy_process_observe(p) ? COVEY_ENOTFOUND : cvos_signal_send(&p->os, signal);
+  if (r >= 0 && signal == COVEY_SIGNAL_KILL) {
+    cvy_loop_lock(p->loop);
+    if (!p->ended && (p->cause == COVEY_WHY_SELF || p->cause == COVEY_WHY_STOP)) p->cause = COVEY_WHY_KILL;
+    if (!p->ended) p->ladder = CVY_LADDER_KILLED;
+    cvy_loop_unlock(p->loop);
+  }
+  cvy_mutex_unlock(p->os_lock);
+  return r < 0 ? failed(r, p) : 0;
+}
+
+typedef struct stop_wait {
+  covey_process *process;
+  uint32_t cancelled; /* as it was when the stop began */
+} stop_wait;
+
+static bool stopped(void *arg)
+{
+  const stop_wait *w = arg;
+  const covey_process *p = w->process;
+
+  return p->done || (p->stuck && !p->ended) || cvy_load_seq_u32(&p->cancelled) != w->cancelled;
+}
+
+int covey_process_stop(covey_process *process, int64_t grace, covey_exit *ret_exit)
+{
+  covey_process *p = process;
+  stop_wait w = {p, 0};
+  covey_exit found;
+  int r = check(p);
+
+  if (r < 0 || (r = cvy_timeout_check(grace)) < 0) return r;
+  w.cancelled = cvy_load_seq_u32(&p->cancelled);
+  r = cvy_process_begin_stop(p, COVEY_WHY_STOP, grace);
+  if (r < 0) return failed(r, p);
+  if (r == 0 && grace == COVEY_FOREVER)
+    return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "asking process %lld", (long long)p->pid);
+  cvy_loop_lock(p->loop);
+  r = cvy_loop_wait(p->loop, stopped, &w, CVY_NEVER, NULL);
+  if (p->done)
+    r = 0;
+  else if (r == 0)
+    r = p->stuck ? COVEY_ESTUCK : COVEY_ECANCELED;
+  if (r == 0) cvy_process_fill_exit(p, &found);
+  cvy_loop_unlock(p->loop);
+  if (r < 0) return cvy_fail(r, COVEY_STAGE_NONE, "stopping process %lld", (long long)p->pid);
+  if (ret_exit) *ret_exit = found;
+  return 0;
+}
