@@ -1,0 +1,240 @@
+/* What cannot be started: code, stage, and what it was about. */
+#include "support/test.h"
+
+#include <covey/process.h>
+
+#include "os/fault.h"
+
+#define ARGV(...)    ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
+#define COMMAND(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* The failure of starting options, which must have this code and stage. */
+static const covey_failure *refused(const covey_process_options *options, int code, int stage)
+{
+  covey_process *p = NULL;
+  int r = covey_spawn(options, &p);
+
+  CHECK_ERR(r, code);
+  CHECK(p == NULL);
+  if (r >= 0) covey_process_close(p);
+  CHECK_INT(covey_last_failure()->code, code);
+  CHECK_INT(covey_last_failure()->stage, stage);
+  return covey_last_failure();
+}
+
+static const covey_failure *invalid(covey_process_options options)
+{
+  return refused(&options, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS);
+}
+
+TEST(process_errors, arguments)
+{
+  const char *const *argv = ARGV("nothing");
+  covey_process *p = NULL;
+
+  CHECK_ERR(covey_spawn(NULL, &p), COVEY_EINVAL);
+  CHECK_ERR(covey_spawn(&(covey_process_options){.argv = argv}, NULL), COVEY_EINVAL);
+  CHECK_STR(invalid((covey_process_options){0})->what, "argv");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .command = "x"})->what, "argv and command");
+  CHECK_INT(invalid((covey_process_options){.argv = COMMAND(NULL)})->index, 0);
+  CHECK_INT(invalid((covey_process_options){.argv = COMMAND("")})->index, 0);
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .file = ""})->what, "file");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .cwd = ""})->what, "cwd");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .flags = 1u << 31})->what, "flags");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .scope = 9})->what, "scope");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .shell = COVEY_SHELL_SH})->what,
+            "shell without command");
+  CHECK_STR(invalid((covey_process_options){.command = "x", .shell = 99})->what, "shell");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .reserved = {1}})->what, "reserved");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .timeout = -2})->what, "timeout");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .grace = -2})->what, "grace");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .drain = -9})->what, "drain");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .drain_max = -9})->what, "drain_max");
+  CHECK_STR(invalid((covey_process_options){.argv = argv, .pass_count = 1})->what, "pass");
+  CHECK_ERR(covey_process_wait(NULL, 0, NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_process_kill(NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_process_stop(NULL, 0, NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_process_signal(NULL, COVEY_SIGNAL_TERM, 0), COVEY_EINVAL);
+  CHECK_ERR(covey_process_detach(NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_process_pid(NULL), COVEY_EINVAL);
+  covey_process_cancel(NULL);
+  covey_process_close(NULL);
+}
+
+TEST(process_errors, streams)
+{
+  const char *const *argv = ARGV("nothing");
+
+  CHECK_INT(invalid((covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_CAPTURE})->index, 0);
+  CHECK_INT(invalid((covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_MERGE})->index, 0);
+  CHECK_INT(invalid((covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_MERGE})->index, 1);
+  CHECK_INT(invalid((covey_process_options){.argv = argv, .err.kind = 77})->index, 2);
+  CHECK_INT(invalid((covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_FILE})->index, 1);
+  CHECK_INT(invalid((covey_process_options){.argv = argv, .out = {COVEY_STDIO_NULL, .path = "x"}})->index, 1);
+  CHECK_INT(
+      invalid((covey_process_options){.argv = argv, .out = {COVEY_STDIO_NATIVE, .native = COVEY_NATIVE_NONE}})
+          ->index,
+      1);
+  invalid((covey_process_options){.argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_PIPE});
+  invalid((covey_process_options){.argv = argv, .input_size = 1});
+}
+
+TEST(process_errors, lookup)
+{
+  const covey_failure *f;
+  char *folder = test_format("%s/folder.exe/inside", test_temp_dir());
+  char *file = test_format("%s/plain.exe", test_temp_dir());
+
+  test_no_handles_lost();
+  f = refused(&(covey_process_options){.argv = COMMAND("covey-has-no-such-program")}, COVEY_ENOTFOUND,
+              COVEY_STAGE_LOOKUP);
+  CHECK_STR(f->what, "covey-has-no-such-program");
+  f = refused(&(covey_process_options){.argv = COMMAND("/no/such/program")}, COVEY_ENOTFOUND,
+              COVEY_STAGE_LOOKUP);
+  f = refused(&(covey_process_options){.argv = COMMAND(folder)}, COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
+  f = refused(&(covey_process_options){.argv = COMMAND(test_temp_dir())}, COVEY_EACCES, COVEY_STAGE_LOOKUP);
+  test_write_file(file, "data", 4);
+  if (!test_is_windows()) {
+    f = refused(&(covey_process_options){.argv = COMMAND(file)}, COVEY_EACCES, COVEY_STAGE_LOOKUP);
+    CHECK_STR(f->what, file);
+  }
+}
+
+TEST(process_errors, never_in_the_current_directory)
+{
+  /* argv[0] without a folder is searched for in PATH only, and empty and relative folders there do not count */
+  const char *name = "covey_test_helper";
+  const char *paths[] = {"PATH=", "PATH=.", test_is_windows() ? "PATH=;;.;" : "PATH=::.:"};
+
+  for (int i = 0; i < 3; i++)
+    refused(&(covey_process_options){.argv = COMMAND(name, "nothing"), .env = COMMAND(paths[i])},
+            COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
+}
+
+TEST(process_errors, directory)
+{
+  const covey_failure *f;
+  char *missing = test_format("%s/missing", test_temp_dir());
+
+  test_no_handles_lost();
+  f = refused(&(covey_process_options){.argv = ARGV("nothing"), .cwd = missing}, COVEY_ENOTFOUND,
+              COVEY_STAGE_CWD);
+  CHECK_STR(f->what, missing);
+}
+
+TEST(process_errors, interpreter)
+{
+  const covey_failure *f;
+  char *script = test_format("%s/script", test_temp_dir());
+  static const char text[] = "#!/no/such/interpreter -x\n";
+
+  if (test_is_windows()) TEST_SKIP("scripts with #! are of POSIX");
+  test_no_handles_lost();
+  test_write_file(script, text, sizeof text - 1);
+  test_run(COMMAND("/bin/chmod", "755", script), 10000);
+  f = refused(&(covey_process_options){.argv = COMMAND(script)}, COVEY_ENOTFOUND, COVEY_STAGE_INTERPRETER);
+  CHECK_STR(f->what, "/no/such/interpreter");
+}
+
+TEST(process_errors, files)
+{
+  const covey_failure *f;
+  char *missing = test_format("%s/missing", test_temp_dir()),
+       *there = test_format("%s/there", test_temp_dir());
+
+  test_no_handles_lost();
+  test_write_file(there, "kept", 4);
+  f = refused(&(covey_process_options){.argv = ARGV("cat"), .in = {COVEY_STDIO_FILE, .path = missing}},
+              COVEY_ENOTFOUND, COVEY_STAGE_STDIO);
+  CHECK_INT(f->index, 0);
+  CHECK_STR(f->what, missing);
+  f = refused(&(covey_process_options){.argv = ARGV("nothing"), .out = {COVEY_STDIO_FILE_NEW, .path = there}},
+              COVEY_EEXIST, COVEY_STAGE_STDIO);
+  CHECK_INT(f->index, 1);
+  /* a program that is not there empties no file */
+  refused(&(covey_process_options){.argv = COMMAND("/no/such"), .out = {COVEY_STDIO_FILE, .path = there}},
+          COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
+  CHECK_STR(test_read_file(there, NULL), "kept");
+}
+
+TEST(process_errors, environment)
+{
+  CHECK_INT(refused(&(covey_process_options){.argv = ARGV("nothing"), .env = COMMAND("A=1", "=x")},
+                    COVEY_EINVAL, COVEY_STAGE_ENVIRONMENT)
+                ->index,
+            1);
+  CHECK_INT(refused(&(covey_process_options){.argv = ARGV("nothing"), .env = COMMAND("")}, COVEY_EINVAL,
+                    COVEY_STAGE_ENVIRONMENT)
+                ->index,
+            0);
+}
+
+TEST(process_errors, too_big)
+{
+  size_t size = (size_t)8 << 20;
+  char *huge = malloc(size + 1);
+
+  REQUIRE(huge != NULL);
+  test_no_handles_lost();
+  memset(huge, 'x', size);
+  huge[size] = '\0';
+  refused(&(covey_process_options){.argv = ARGV("args", huge)}, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS);
+  free(huge);
+}
+
+TEST(process_errors, raw_command_line)
+{
+  covey_process_options o = {.argv = ARGV("exit", "x"), .flags = COVEY_PROCESS_RAW_COMMAND_LINE};
+
+  if (test_is_windows())
+    refused(&o, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS); /* the tail is one text */
+  else
+    refused(&o, COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS);
+}
+
+TEST(process_errors, batch_files_are_refused)
+{
+  char *script = test_format("%s/script.bat", test_temp_dir());
+
+  if (!test_is_windows()) TEST_SKIP("batch files are of Windows");
+  test_write_file(script, "@exit /b 5\r\n", 12);
+  refused(&(covey_process_options){.argv = COMMAND(script, "a")}, COVEY_EUNQUOTABLE, COVEY_STAGE_ARGUMENTS);
+  refused(&(covey_process_options){.argv = COMMAND(script, "a\nb"), .flags = COVEY_PROCESS_BATCH},
+          COVEY_EUNQUOTABLE, COVEY_STAGE_ARGUMENTS);
+}
+
+/* Every system call of a start made to fail, one after the other: an error, and nothing is left. */
+TEST_LIMIT(process_errors, fault_walk, 300)
+{
+  covey_process_options o = {.argv = ARGV("exit", "0"),
+                             .in.kind = COVEY_STDIO_PIPE,
+                             .out.kind = COVEY_STDIO_PIPE,
+                             .err.kind = COVEY_STDIO_CAPTURE};
+  covey_process *p = NULL;
+  int failed = 0;
+
+  REQUIRE_OK(covey_spawn(&o, &p)); /* what is made once and kept is made now */
+  CHECK_OK(covey_process_wait(p, 30000, NULL));
+  covey_process_close(p);
+  test_no_handles_lost();
+  for (int64_t n = 1; n < 200; n++) {
+    int64_t seen;
+    int r;
+
+    cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
+    p = NULL;
+    r = covey_spawn(&o, &p);
+    seen = cvos_fault_seen();
+    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    if (r < 0) {
+      failed++;
+      CHECK(p == NULL);
+      CHECK_INT(covey_last_failure()->code, r);
+    } else { /* the call that failed was one that can be done without */
+      CHECK_OK(covey_process_wait(p, 30000, NULL));
+      covey_process_close(p);
+    }
+    if (seen < n) break;
+  }
+  CHECK(failed > 3);
+}

@@ -1,0 +1,389 @@
+/* The streams of a child. */
+#include "support/test.h"
+
+#include <covey/process.h>
+
+#include "os/handle.h"
+
+#define LONG      30000
+#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
+
+static covey_process *spawn(const covey_process_options *options)
+{
+  covey_process *p = NULL;
+
+  REQUIRE_OK(covey_spawn(options, &p));
+  return p;
+}
+
+/* All of a stream: how many bytes, and whether they are the helper's pattern. */
+static size_t read_pattern(covey_process *p, int stream, bool *ret_same)
+{
+  static char data[70000];
+  size_t total = 0;
+  int n;
+
+  *ret_same = true;
+  while ((n = covey_process_read(p, stream, LONG, data, sizeof data)) > 0) {
+    if (!test_is_pattern(data, (size_t)n, total)) *ret_same = false;
+    total += (size_t)n;
+  }
+  CHECK_OK(n);
+  return total;
+}
+
+static void read_ready(covey_process *p)
+{
+  char text[8];
+  size_t size = 0;
+
+  while (size < 6) {
+    int n = covey_process_read(p, COVEY_STDOUT, LONG, text + size, 1);
+
+    REQUIRE(n == 1);
+    if (text[size] != '\r') size++;
+  }
+  CHECK_MEM(text, "ready\n", 6);
+}
+
+TEST(process_stdio, pipe_there_and_back)
+{
+  char text[64];
+  covey_exit e;
+  int n;
+
+  test_no_handles_lost();
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = ARGV("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+  CHECK_INT(covey_process_write(p, "", 0, 0), 0);
+  CHECK_INT(covey_process_write(p, "hello", 5, LONG), 5);
+  for (size_t size = 0; size < 5; size += (size_t)n) {
+    n = covey_process_read(p, COVEY_STDOUT, LONG, text + size, sizeof text - size);
+    REQUIRE(n > 0);
+  }
+  CHECK_MEM(text, "hello", 5);
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, text, 1), COVEY_ETIMEDOUT);
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 60, text, 1), COVEY_ETIMEDOUT);
+  CHECK_OK(covey_process_close_input(p));
+  CHECK_OK(covey_process_close_input(p));
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, text, 1), 0);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, 0, text, 1), 0);
+  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK(COVEY_EXIT_OK(&e));
+  CHECK_ERR(covey_process_write(p, "x", 1, LONG), COVEY_ECLOSED);
+  covey_process_close(p);
+}
+
+TEST(process_stdio, streams_that_are_no_pipes)
+{
+  char byte;
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing")});
+
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, &byte, 1), COVEY_EINVAL);
+  CHECK_ERR(covey_process_read(p, COVEY_STDIN, 0, &byte, 1), COVEY_EINVAL);
+  CHECK_ERR(covey_process_read(p, 9, 0, &byte, 1), COVEY_EINVAL);
+  CHECK_ERR(covey_process_write(p, "x", 1, 0), COVEY_EINVAL);
+  CHECK_ERR(covey_process_close_input(p), COVEY_EINVAL);
+  CHECK_ERR(covey_process_read(NULL, COVEY_STDOUT, 0, &byte, 1), COVEY_EINVAL);
+  CHECK_ERR(covey_process_write(NULL, "x", 1, 0), COVEY_EINVAL);
+  CHECK_ERR(covey_process_close_input(NULL), COVEY_EINVAL);
+  covey_process_close(p);
+}
+
+TEST(process_stdio, read_refuses)
+{
+  char byte;
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing"), .out.kind = COVEY_STDIO_PIPE});
+
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, NULL, 1), COVEY_EINVAL);
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, &byte, 0), COVEY_EINVAL);
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, -7, &byte, 1), COVEY_EINVAL);
+  covey_process_close(p);
+}
+
+/* Three megabytes through a child that answers while it is fed: one thread writes, one reads. */
+typedef struct feeder {
+  covey_process *process;
+  test_counter written;
+} feeder;
+
+static void feed_thread(void *arg)
+{
+  static char data[100000];
+  feeder *f = arg;
+
+  for (uint64_t from = 0; from < 3000000; from += sizeof data) {
+    test_make_pattern(data, sizeof data, from);
+    test_add(&f->written, covey_process_write(f->process, data, sizeof data, LONG));
+  }
+  covey_process_close_input(f->process);
+}
+
+TEST(process_stdio, megabytes_both_ways)
+{
+  bool same;
+  feeder f = {.process = spawn(&(covey_process_options){
+                  .argv = ARGV("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE})};
+  test_thread *t = test_thread_start(feed_thread, &f);
+
+  CHECK_UINT(read_pattern(f.process, COVEY_STDOUT, &same), 3000000);
+  CHECK(same);
+  test_thread_join(t);
+  CHECK_INT(test_add(&f.written, 0), 3000000);
+  covey_process_close(f.process);
+}
+
+TEST(process_stdio, a_child_that_does_not_read)
+{
+  size_t size = (size_t)8 << 20;
+  char *data = calloc(1, size);
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = ARGV("hang"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+  int n, total = 0, rounds = 0;
+
+  read_ready(p);
+  /* what the system holds goes; then there is no room: fewer bytes, and at last none */
+  while ((n = covey_process_write(p, data, size, 150)) > 0 && rounds++ < 50) total += n;
+  CHECK_ERR(n, COVEY_ETIMEDOUT);
+  CHECK(total > 0);
+  CHECK_ERR(covey_process_write(p, data, size, 0), COVEY_ETIMEDOUT);
+  CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
+  covey_process_close(p);
+  free(data);
+}
+
+TEST(process_stdio, a_child_that_closes_its_input)
+{
+  char data[1000] = {0};
+  int n = 0;
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = ARGV("close-in"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+
+  read_ready(p);
+  for (int i = 0; i < 1000 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, LONG);
+  CHECK_ERR(n, COVEY_ECLOSED);
+  covey_process_close(p);
+}
+
+/* Nobody reads for a while: the child stands still, and nothing is lost. */
+TEST(process_stdio, back_pressure)
+{
+  bool same;
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = ARGV("out", "5000000"), .out.kind = COVEY_STDIO_PIPE});
+
+  CHECK_ERR(covey_process_wait(p, 400, NULL), COVEY_ETIMEDOUT); /* 5 MB are more than all buffers hold */
+  CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 5000000);
+  CHECK(same);
+  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  covey_process_close(p);
+}
+
+/* What a pipe still holds can be read after the end, however late. */
+TEST(process_stdio, read_after_the_end)
+{
+  bool same;
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = ARGV("out", "30000"), .out.kind = COVEY_STDIO_PIPE});
+
+  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  test_pause(300);
+  CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 30000);
+  CHECK(same);
+  covey_process_close(p);
+}
+
+TEST(process_stdio, capture_is_read_piece_by_piece)
+{
+  bool same;
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("both", "400000", "300000"),
+                                                    .out.kind = COVEY_STDIO_CAPTURE,
+                                                    .err.kind = COVEY_STDIO_CAPTURE});
+
+  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  CHECK_UINT(read_pattern(p, COVEY_STDERR, &same), 300000);
+  CHECK(same);
+  CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 400000);
+  CHECK(same);
+  covey_process_close(p);
+}
+
+TEST(process_stdio, capture_over_its_limit)
+{
+  static char data[200000];
+  covey_exit e;
+  int total = 0, n;
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = ARGV("flood"), .out.kind = COVEY_STDIO_CAPTURE, .capture_max = 100000});
+
+  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_INT(e.why, COVEY_WHY_OUTPUT);
+  while ((n = covey_process_read(p, COVEY_STDOUT, LONG, data + total, sizeof data - (size_t)total)) > 0)
+    total += n;
+  CHECK_ERR(n, COVEY_ETOOBIG);
+  CHECK_INT(total, 100000);
+  CHECK(test_is_pattern(data, 100000, 0));
+  covey_process_close(p);
+}
+
+/* ---- files ---- */
+
+static covey_exit finish(const covey_process_options *options)
+{
+  covey_exit e = {0};
+  covey_process *p = spawn(options);
+
+  CHECK_OK(covey_process_wait(p, LONG, &e));
+  covey_process_close(p);
+  return e;
+}
+
+TEST(process_stdio, files)
+{
+  char *path = test_format("%s/out", test_temp_dir()), *fresh = test_format("%s/fresh", test_temp_dir());
+  size_t size;
+
+  test_no_handles_lost();
+  test_write_file(path, "old old old", 11);
+  finish(&(covey_process_options){.argv = ARGV("say", "one"), .out = {COVEY_STDIO_FILE, .path = path}});
+  CHECK_STR(test_read_file(path, NULL), "one\n");
+  finish(&(covey_process_options){.argv = ARGV("say", "two"), .out = {COVEY_STDIO_APPEND, .path = path}});
+  CHECK_STR(test_read_file(path, NULL), "one\ntwo\n");
+  finish(
+      &(covey_process_options){.argv = ARGV("say-err", "bad"), .err = {COVEY_STDIO_FILE_NEW, .path = fresh}});
+  CHECK_STR(test_read_file(fresh, NULL), "bad\n");
+  finish(&(covey_process_options){
+      .argv = ARGV("cat"), .in = {COVEY_STDIO_FILE, .path = path}, .out = {COVEY_STDIO_FILE, .path = fresh}});
+  CHECK_STR(test_read_file(fresh, &size), "one\ntwo\n");
+}
+
+TEST(process_stdio, merge_into_a_file)
+{
+  char *path = test_format("%s/both", test_temp_dir());
+  size_t size = 0;
+
+  finish(&(covey_process_options){.argv = ARGV("both", "10", "20"),
+                                  .out = {COVEY_STDIO_FILE, .path = path},
+                                  .err.kind = COVEY_STDIO_MERGE});
+  CHECK(test_read_file(path, &size) != NULL);
+  CHECK_UINT(size, 30);
+}
+
+TEST(process_stdio, native)
+{
+  char *path = test_format("%s/native", test_temp_dir());
+  cvos_handle file;
+
+  test_no_handles_lost();
+  REQUIRE_OK(cvos_file_open(path, CVOS_FILE_TRUNCATE, &file));
+  finish(&(covey_process_options){.argv = ARGV("say", "there"),
+                                  .out = {COVEY_STDIO_NATIVE, .native = file},
+                                  .err = {COVEY_STDIO_NATIVE, .native = file}});
+  finish(&(covey_process_options){.argv = ARGV("say-err", "again"),
+                                  .out = {COVEY_STDIO_NATIVE, .native = file},
+                                  .err = {COVEY_STDIO_NATIVE, .native = file}});
+  cvos_handle_close(file);
+  CHECK_STR(test_read_file(path, NULL), "there\nagain\n");
+}
+
+TEST(process_stdio, input_is_empty_by_default)
+{
+  covey_exit e = finish(&(covey_process_options){.argv = ARGV("read", "1"), .out.kind = COVEY_STDIO_NULL});
+
+  CHECK_UINT(e.code, 21); /* the end, at once */
+}
+
+TEST(process_stdio, input_is_copied)
+{
+  char text[] = "hello";
+  bool same;
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = ARGV("cat"), .input = text, .input_size = 5, .out.kind = COVEY_STDIO_PIPE});
+  char back[8];
+  int n;
+
+  (void)same;
+  memset(text, 'x', 5);
+  for (int size = 0; size < 5; size += n) {
+    n = covey_process_read(p, COVEY_STDOUT, LONG, back + size, sizeof back - (size_t)size);
+    REQUIRE(n > 0);
+  }
+  CHECK_MEM(back, "hello", 5);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, back, 1), 0);
+  covey_process_close(p);
+}
+
+/* ---- what a descendant holds ---- */
+
+TEST(process_stdio, a_held_pipe_delays_nobody)
+{
+  covey_exit e;
+  char *text = calloc(1, 100);
+  covey_process *p = spawn(
+      &(covey_process_options){.argv = ARGV("spawn-holding", "60000"), .out.kind = COVEY_STDIO_CAPTURE});
+  int64_t begin = test_now(), pid;
+
+  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK(test_now() - begin < LONG);
+  CHECK_INT(e.pipe_held, 1);
+  CHECK_INT(e.why, COVEY_WHY_SELF);
+  CHECK_UINT(e.code, 0);
+  CHECK(covey_process_read(p, COVEY_STDOUT, LONG, text, 99) > 0);
+  pid = strtoll(text, NULL, 10);
+  REQUIRE(pid > 0);
+  CHECK(test_process_alive(pid));
+  covey_process_close(p);
+  CHECK(test_process_gone(pid, LONG));
+  free(text);
+}
+
+TEST(process_stdio, a_held_pipe_that_is_read)
+{
+  char text[100];
+  int n;
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = ARGV("spawn-holding", "60000"), .out.kind = COVEY_STDIO_PIPE});
+
+  while ((n = covey_process_read(p, COVEY_STDOUT, LONG, text, sizeof text)) > 0) continue;
+  CHECK_INT(n, 0); /* the end, although the grandchild holds it */
+  covey_process_close(p);
+}
+
+TEST(process_stdio, drain_to_the_end)
+{
+  covey_exit e;
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("spawn-holding", "700"),
+                                                    .out.kind = COVEY_STDIO_CAPTURE,
+                                                    .drain = COVEY_FOREVER,
+                                                    .drain_max = COVEY_FOREVER});
+
+  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_INT(e.pipe_held, 0);
+  covey_process_close(p);
+}
+
+/* Nothing that was not named is open in the child. */
+TEST(process_stdio, nothing_leaks)
+{
+  char *path = test_format("%s/open", test_temp_dir());
+  char text[4096];
+  int size = 0, n;
+  cvos_handle file;
+  covey_process *other = spawn(&(covey_process_options){
+      .argv = ARGV("hang"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+
+  REQUIRE_OK(cvos_file_open(path, CVOS_FILE_TRUNCATE, &file));
+  const char *number = test_format("%lld", (long long)(intptr_t)file);
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = test_is_windows() ? ARGV("handles", number) : ARGV("handles"), .out.kind = COVEY_STDIO_PIPE});
+  while ((n = covey_process_read(p, COVEY_STDOUT, LONG, text + size, sizeof text - 1 - (size_t)size)) > 0)
+    size += n;
+  text[size] = '\0';
+  if (test_is_windows())
+    CHECK(strstr(text, "open") == NULL);
+  else
+    CHECK_STR(text, "");
+  cvos_handle_close(file);
+  covey_process_close(p);
+  covey_process_close(other);
+}
