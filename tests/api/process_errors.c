@@ -8,6 +8,18 @@
 #define ARGV(...)    ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
 #define COMMAND(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+/* What is made once and kept (the default loop, the guard) is made; from here on handles are counted. */
+static void count_handles(void)
+{
+  covey_process *p = NULL;
+
+  REQUIRE_OK(covey_spawn(
+      &(covey_process_options){.argv = (const char *const[]){test_helper(), "nothing", NULL}}, &p));
+  REQUIRE_OK(covey_process_wait(p, 30000, NULL));
+  covey_process_close(p);
+  test_no_handles_lost();
+}
+
 /* The failure of starting options, which must have this code and stage. */
 static const covey_failure *refused(const covey_process_options *options, int code, int stage)
 {
@@ -85,7 +97,7 @@ TEST(process_errors, lookup)
   char *folder = test_format("%s/folder.exe/inside", test_temp_dir());
   char *file = test_format("%s/plain.exe", test_temp_dir());
 
-  test_no_handles_lost();
+  count_handles();
   f = refused(&(covey_process_options){.argv = COMMAND("covey-has-no-such-program")}, COVEY_ENOTFOUND,
               COVEY_STAGE_LOOKUP);
   CHECK_STR(f->what, "covey-has-no-such-program");
@@ -116,7 +128,7 @@ TEST(process_errors, directory)
   const covey_failure *f;
   char *missing = test_format("%s/missing", test_temp_dir());
 
-  test_no_handles_lost();
+  count_handles();
   f = refused(&(covey_process_options){.argv = ARGV("nothing"), .cwd = missing}, COVEY_ENOTFOUND,
               COVEY_STAGE_CWD);
   CHECK_STR(f->what, missing);
@@ -129,7 +141,7 @@ TEST(process_errors, interpreter)
   static const char text[] = "#!/no/such/interpreter -x\n";
 
   if (test_is_windows()) TEST_SKIP("scripts with #! are of POSIX");
-  test_no_handles_lost();
+  count_handles();
   test_write_file(script, text, sizeof text - 1);
   test_run(COMMAND("/bin/chmod", "755", script), 10000);
   f = refused(&(covey_process_options){.argv = COMMAND(script)}, COVEY_ENOTFOUND, COVEY_STAGE_INTERPRETER);
@@ -142,7 +154,7 @@ TEST(process_errors, files)
   char *missing = test_format("%s/missing", test_temp_dir()),
        *there = test_format("%s/there", test_temp_dir());
 
-  test_no_handles_lost();
+  count_handles();
   test_write_file(there, "kept", 4);
   f = refused(&(covey_process_options){.argv = ARGV("cat"), .in = {COVEY_STDIO_FILE, .path = missing}},
               COVEY_ENOTFOUND, COVEY_STAGE_STDIO);
@@ -175,7 +187,7 @@ TEST(process_errors, too_big)
   char *huge = malloc(size + 1);
 
   REQUIRE(huge != NULL);
-  test_no_handles_lost();
+  count_handles();
   memset(huge, 'x', size);
   huge[size] = '\0';
   refused(&(covey_process_options){.argv = ARGV("args", huge)}, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS);
@@ -213,10 +225,7 @@ TEST_LIMIT(process_errors, fault_walk, 300)
   covey_process *p = NULL;
   int failed = 0;
 
-  REQUIRE_OK(covey_spawn(&o, &p)); /* what is made once and kept is made now */
-  CHECK_OK(covey_process_wait(p, 30000, NULL));
-  covey_process_close(p);
-  test_no_handles_lost();
+  count_handles();
   for (int64_t n = 1; n < 200; n++) {
     int64_t seen;
     int r;
