@@ -25,6 +25,7 @@ struct uv_loop_s;
 typedef int64_t cvy_deadline; /* milliseconds of the monotonic clock; CVY_NEVER: none */
 #define CVY_NEVER INT64_MAX
 int64_t cvy_now(void); /* milliseconds */
+int64_t cvy_wall(void); /* milliseconds since 1970 (UTC), of the clock that people set: to be told, never to be waited by */
 uint64_t cvy_now_ns(void);
 cvy_deadline cvy_deadline_in(int64_t timeout); /* from a timeout argument: COVEY_FOREVER -> CVY_NEVER, saturating */
 bool cvy_deadline_passed(cvy_deadline deadline);
@@ -81,6 +82,10 @@ bool cvy_cancel_fired(const covey_cancel *cancel);
 
 /* State under the lock changed: wakes the threads whose predicate is met now. Lock held. */
 void cvy_loop_changed(covey_loop *loop);
+
+/* Lets every predicate be looked at again, for state that changed without the lock: an atomic flag that predicates read. Any thread, and signal
+ * handlers (an atomic store and uv_async_send). */
+void cvy_loop_poke(covey_loop *loop);
 
 /* ---- work for the token's thread ---- */
 

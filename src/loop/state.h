@@ -44,6 +44,7 @@ struct covey_loop {
   bool no_thread;
   bool closed;            /* the program has let go */
   uint32_t refs;          /* atomic: the program's and one per object */
+  uint32_t poked;         /* atomic: predicates are to be looked at */
   uint32_t generation;    /* cvos_fork_generation at birth */
 
   /* the token; under the lock, holder also read without it */

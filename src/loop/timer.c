@@ -6,6 +6,12 @@ uint64_t cvy_now_ns(void)
 {
   return uv_hrtime();
 }
+int64_t cvy_wall(void)
+{
+  uv_timeval64_t now;
+  return uv_gettimeofday(&now) ? 0 : (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
 int64_t cvy_now(void)
 {
   return (int64_t)(uv_hrtime() / 1000000);

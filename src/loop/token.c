@@ -3,6 +3,8 @@
 #include "core/mem.h"
 #include "loop/state.h"
 
+#include <errno.h>
+
 void *cvy_loop_self(void)
 {
   static CVOS_THREAD_LOCAL char self;
@@ -123,6 +125,14 @@ void cvy_token_turn(covey_loop *loop, uv_run_mode mode)
   loop->polling = false;
 }
 
+void cvy_loop_poke(covey_loop *loop)
+{
+  int kept = errno;
+  cvy_store_seq_u32(&loop->poked, 1);
+  uv_async_send(&loop->wake);
+  errno = kept;
+}
+
 /* On the token's thread. Cancel objects wake the loop without its lock, so their waiters are looked for here. */
 void cvy_token_on_wake(uv_async_t *wake)
 {
@@ -130,6 +140,7 @@ void cvy_token_on_wake(uv_async_t *wake)
   uv_mutex_lock(&loop->lock);
   for (waiter *w = loop->waiters; w; w = w->next)
     if (w != loop->leader && cvy_cancel_fired(w->cancel)) waiter_tell(w);
+  if (cvy_exchange_u32(&loop->poked, 0)) cvy_loop_changed(loop);
   if (loop->kind == LOOP_LENT) {
     cvy_store_relaxed_u32(&loop->wake_sent, 0);
     cvy_token_run_tasks(loop);
