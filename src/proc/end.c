@@ -32,9 +32,10 @@ void cvy_process_settle(covey_process *p, bool kill)
   p->tree = NULL;
 }
 
-bool cvy_process_owns_tree(const covey_process *p)
+bool cvy_process_kills_rest(const covey_process *p)
 {
-  return p->child && !p->detached && (p->scope == COVEY_SCOPE_TREE || p->scope == COVEY_SCOPE_SESSION);
+  return p->child && !p->detached && !(p->flags & COVEY_PROCESS_LEAVE_TREE) &&
+         (p->scope == COVEY_SCOPE_TREE || p->scope == COVEY_SCOPE_SESSION);
 }
 
 /* ---- the result ---- */
@@ -87,12 +88,6 @@ void cvy_process_check_done(covey_process *p)
   cvy_loop_changed(p->loop);
 }
 
-/* Nothing of ours is left to be ended with the handle: the zombie need not wait for the close. */
-static bool settle_now(covey_process *p)
-{
-  return !cvy_process_owns_tree(p) || (p->flags & COVEY_PROCESS_LEAVE_TREE);
-}
-
 void cvy_process_exited(void *arg)
 {
   covey_process *p = arg;
@@ -110,7 +105,7 @@ void cvy_process_exited(void *arg)
   cvy_loop_lock(p->loop);
   torn = p->torn;
   first = !p->ended;
-  now = settle_now(p);
+  now = !cvy_process_kills_rest(p); /* nothing is to be ended with the handle: the zombie need not wait */
   kill = torn && !now;
   cvy_loop_unlock(p->loop);
   /* Where usage comes with the reaping, a tree without members need not wait for the close. */
@@ -191,7 +186,7 @@ void covey_process_close(covey_process *process)
 {
   covey_process *p = process;
   covey_loop *loop;
-  bool last, owns;
+  bool last;
 
   if (!p || cvy_loop_check(p->loop) < 0) return;
   cvy_loop_lock(p->loop);
@@ -200,10 +195,9 @@ void covey_process_close(covey_process *process)
   if (!last) return;
   /* From here on p is ours; the watch keeps it. What can be done at once is done here, without waiting for the loop. */
   cvy_mutex_lock(p->os_lock);
-  owns = cvy_process_owns_tree(p);
   if (p->child && !p->settled) {
     if (cvy_process_observe(p))
-      cvy_process_settle(p, owns && !(p->flags & COVEY_PROCESS_LEAVE_TREE));
+      cvy_process_settle(p, cvy_process_kills_rest(p));
     else if (!p->detached && p->scope != COVEY_SCOPE_DETACHED && p->tree)
       cvos_tree_kill(p->tree);
   }

@@ -109,6 +109,7 @@ static void teardown(covey_process *p)
 
   for (int i = 0; i < 3; i++) cvy_stream_close(&p->streams[i], !p->detached || i > 0);
   cvy_mutex_lock(p->os_lock);
+  if (p->child && !p->settled && cvy_process_observe(p)) cvy_process_settle(p, cvy_process_kills_rest(p));
   live = p->child && !p->settled;
   ended = p->noted;
   cvy_mutex_unlock(p->os_lock);

@@ -174,8 +174,8 @@ bool cvy_process_observe(covey_process *p);
 /* Sees to the tree of a noted process (kill: ends what is left of it) and reaps. Once; os_lock held. */
 void cvy_process_settle(covey_process *p, bool kill);
 
-/* True when a close is to kill the tree. Loop's lock held. */
-bool cvy_process_owns_tree(const covey_process *p);
+/* True when what the process leaves behind ends with the handle. One of the locks held. */
+bool cvy_process_kills_rest(const covey_process *p);
 
 /* The exit watch has spoken, or look_at has come: [token]. */
 void cvy_process_exited(void *arg);

@@ -195,7 +195,7 @@ static int run_on(covey_loop *loop, const covey_process_options *o, const char *
   r = wait_end(p, o->cancel);
   if (r == 0) {
     cvy_mutex_lock(p->os_lock);
-    cvy_process_settle(p, cvy_process_owns_tree(p) && !(o->flags & COVEY_PROCESS_LEAVE_TREE));
+    cvy_process_settle(p, cvy_process_kills_rest(p));
     cvy_mutex_unlock(p->os_lock);
     r = collect(p, name, ret);
   } else {
