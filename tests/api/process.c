@@ -104,7 +104,7 @@ TEST(process, usage)
   covey_process *p = spawn(&(covey_process_options){.argv = ARGV("burn", "60")});
   covey_exit e = wait_end(p);
   CHECK(COVEY_EXIT_OK(&e));
-  CHECK(e.user_time + e.system_time >= 30000);
+  CHECK(e.user_time + e.system_time >= (test_is_wine() ? 0 : 30000)); /* wine counts the start only */
   CHECK(e.peak_memory > 100000 || e.peak_memory == -1);
   covey_process_close(p);
 }
@@ -425,17 +425,19 @@ TEST(process, signal)
 
 TEST(process, suspend_and_resume)
 {
+  int target =
+      test_is_wine() ? COVEY_TARGET_LEADER : COVEY_TARGET_TREE; /* wine does not tell a job's members */
   covey_process *p = spawn(&(covey_process_options){
       .argv = ARGV("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   char byte;
 
   CHECK_INT(covey_process_write(p, "a\n", 2, LONG), 2);
   CHECK_STR(read_line(p), "a");
-  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, COVEY_TARGET_TREE));
+  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, target));
   CHECK_INT(covey_process_write(p, "b\n", 2, LONG), 2);
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 200, &byte, 1), COVEY_ETIMEDOUT);
   CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
-  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_TREE));
+  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, target));
   CHECK_STR(read_line(p), "b");
   covey_process_close(p);
 }

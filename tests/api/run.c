@@ -26,6 +26,10 @@ static covey_result run(covey_process_options options)
 
   if (options.out.kind == COVEY_STDIO_DEFAULT) options.out.kind = COVEY_STDIO_CAPTURE;
   if (options.err.kind == COVEY_STDIO_DEFAULT) options.err.kind = COVEY_STDIO_CAPTURE;
+  if (test_is_wine()) { /* the console host that wine gives each child holds its streams a little longer */
+    options.drain = 3000;
+    options.drain_max = 20000;
+  }
   REQUIRE_OK(covey_run(&options, &result));
   REQUIRE(result.out != NULL && result.err != NULL);
   return result;
