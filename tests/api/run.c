@@ -333,7 +333,8 @@ TEST(run, leaves_nothing)
   covey_result r = run((covey_process_options){.argv = ARGV("leave")});
   int64_t pid = strtoll(r.out, NULL, 10);
 
-  CHECK_UINT(r.flags & COVEY_RESULT_HELD, 0);
+  if (!test_is_wine())
+    CHECK_UINT(r.flags & COVEY_RESULT_HELD, 0); /* there the common console host holds them */
   REQUIRE(pid > 0);
   CHECK(test_process_gone(pid, LONG));
   covey_result_free(&r);

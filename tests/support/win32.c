@@ -139,7 +139,7 @@ static bool is_ours(DWORD pid, char *name, size_t capacity)
   name[0] = '\0';
   if (runs && QueryFullProcessImageNameW(process, 0, path, &size)) narrow(path, name, capacity);
   if (process) CloseHandle(process);
-  return runs && !strstr(name, "conhost.exe");
+  return runs && !strstr(name, "conhost.exe") && !strstr(name, "explorer.exe"); /* wine starts them unasked */
 }
 
 typedef struct members {
