@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -140,6 +141,27 @@ bool test_system_leaks(void)
 int64_t test_fork(void)
 {
   return fork();
+}
+
+static bool has_ended(void *pid);
+
+int test_fork_join(int64_t pid, int64_t ms)
+{
+  pid_t child = (pid_t)pid;
+  int status = 0;
+  if (!test_wait_until(has_ended, &child, ms)) kill(child, SIGKILL);
+  if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+bool test_handle_ready(covey_native handle, int64_t ms)
+{
+  struct pollfd p = {.fd = handle, .events = POLLIN};
+  int64_t end = test_now() + ms;
+  int n;
+  do n = poll(&p, 1, (int)(end > test_now() ? end - test_now() : 0));
+  while (n < 0 && errno == EINTR);
+  return n == 1 && (p.revents & POLLIN);
 }
 
 void test_system_begin(void)

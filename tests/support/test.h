@@ -159,6 +159,12 @@ void test_process_kill(int64_t pid);
 /* fork(); -1 on Windows. */
 int64_t test_fork(void);
 
+/* Waits at most ms for a child of test_fork and gives its exit code; -1 when a signal ended it or it had to be killed. */
+int test_fork_join(int64_t pid, int64_t ms);
+
+/* Waits at most ms until handle is readable (POSIX: poll) or signalled (Windows: an event); 0 looks once. */
+bool test_handle_ready(covey_native handle, int64_t ms);
+
 /* Ends this process at once, without handlers. */
 void test_system_exit(int code);
 

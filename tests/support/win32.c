@@ -187,6 +187,18 @@ int64_t test_fork(void)
   return -1;
 }
 
+int test_fork_join(int64_t pid, int64_t ms)
+{
+  (void)pid;
+  (void)ms;
+  return -1;
+}
+
+bool test_handle_ready(covey_native handle, int64_t ms)
+{
+  return WaitForSingleObject(handle, (DWORD)ms) == WAIT_OBJECT_0;
+}
+
 /* The job has ended them already. */
 int test_system_sweep(const char *mark, int64_t ms, char *text, size_t capacity)
 {

@@ -1,0 +1,612 @@
+/* The loop as a user sees it: own loops, foreign loops, lent loops. What hangs on them are tasks, notes, timers and connections of
+ * the inside, since the objects of the public interface have tests of their own. */
+#include "support/test.h"
+
+#include <covey/loop.h>
+#include <uv.h>
+
+#include "loop/loop.h"
+
+#define LONG 20000 /* a deadline that is only met in failure */
+
+typedef struct box {
+  covey_loop *loop;
+  int64_t count, wanted, timeout;
+  covey_cancel *cancel;
+  int result;
+  cvy_task task;
+  cvy_note note;
+  cvy_timer *timer;
+  void *thread; /* what ran the last callback */
+  bool in_wait;
+} box;
+
+static bool box_full(void *arg)
+{
+  box *b = arg;
+  return b->count >= b->wanted;
+}
+
+static void box_add(void *arg)
+{
+  box *b = arg;
+  cvy_loop_lock(b->loop);
+  b->count++;
+  cvy_loop_changed(b->loop);
+  cvy_loop_unlock(b->loop);
+}
+
+static int box_wait(box *b, int64_t timeout)
+{
+  cvy_loop_lock(b->loop);
+  b->in_wait = true;
+  int r = cvy_loop_wait(b->loop, box_full, b, cvy_deadline_in(timeout), b->cancel);
+  cvy_loop_unlock(b->loop);
+  return r;
+}
+
+static int64_t box_count(box *b)
+{
+  cvy_loop_lock(b->loop);
+  int64_t n = b->count;
+  cvy_loop_unlock(b->loop);
+  return n;
+}
+
+static void box_post(box *b)
+{
+  b->task.run = box_add;
+  b->task.arg = b;
+  cvy_loop_lock(b->loop);
+  cvy_loop_post(b->loop, &b->task);
+  cvy_loop_unlock(b->loop);
+}
+
+static void box_note(box *b)
+{
+  b->note.run = box_add;
+  b->note.arg = b;
+  cvy_loop_lock(b->loop);
+  cvy_loop_note(b->loop, &b->note);
+  cvy_loop_unlock(b->loop);
+}
+
+static int timer_open(void *arg)
+{
+  box *b = arg;
+  int r = cvy_timer_open(b->loop, box_add, b, &b->timer);
+  if (!r) cvy_timer_set(b->timer, cvy_deadline_in(b->timeout));
+  return r;
+}
+
+static int timer_set(void *arg)
+{
+  box *b = arg;
+  cvy_timer_set(b->timer, cvy_deadline_in(b->timeout));
+  return 0;
+}
+
+static int timer_close(void *arg)
+{
+  cvy_timer_close(((box *)arg)->timer);
+  return 0;
+}
+
+static void wait_thread(void *arg)
+{
+  box *b = arg;
+  b->result = box_wait(b, b->timeout ? b->timeout : LONG);
+}
+
+static bool waits(void *arg)
+{
+  box *b = arg;
+  cvy_loop_lock(b->loop);
+  bool in = b->in_wait;
+  cvy_loop_unlock(b->loop);
+  return in;
+}
+
+static covey_loop *open_loop(uint32_t flags)
+{
+  covey_loop *loop = NULL;
+  covey_loop_options o = {.flags = flags};
+  REQUIRE_OK(covey_loop_open(&o, &loop));
+  return loop;
+}
+
+/* ---- arguments ---- */
+
+TEST(loop, refused_arguments)
+{
+  covey_loop *loop = (covey_loop *)1;
+  covey_native handle;
+  uv_loop_t uv;
+  CHECK_ERR(covey_loop_open(NULL, NULL), COVEY_EINVAL);
+  covey_loop_options o = {.flags = 1u << 31};
+  CHECK_ERR(covey_loop_open(&o, &loop), COVEY_EINVAL);
+  o = (covey_loop_options){.reserved = {0, 0, 0, 1}};
+  CHECK_ERR(covey_loop_open(&o, &loop), COVEY_EINVAL);
+  o = (covey_loop_options){.reserved0 = 1};
+  CHECK_ERR(covey_loop_open(&o, &loop), COVEY_EINVAL);
+  CHECK(loop == (covey_loop *)1); /* untouched on failure */
+  CHECK_ERR(covey_loop_handle(NULL, NULL), COVEY_EINVAL);
+  covey_loop_close(NULL);
+  CHECK_ERR(covey_loop_attach(NULL, uv_version(), &loop), COVEY_EINVAL);
+  REQUIRE(uv_loop_init(&uv) == 0);
+  CHECK_ERR(covey_loop_attach(&uv, uv_version(), NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_loop_attach(&uv, uv_version() + 256, &loop), COVEY_EVERSION);
+  CHECK_STR(covey_errname(covey_last_failure()->code), "COVEY_EVERSION");
+  CHECK(loop == (covey_loop *)1);
+  REQUIRE_OK(covey_loop_attach(&uv, uv_version(), &loop));
+  CHECK_ERR(covey_loop_handle(loop, &handle), COVEY_ENOTSUP);
+  CHECK_ERR(covey_loop_dispatch(loop), COVEY_ENOTSUP);
+  covey_loop_close(loop);
+  CHECK_INT(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  CHECK_INT(uv_loop_close(&uv), 0);
+}
+
+TEST(loop, open_and_close_leave_nothing)
+{
+  covey_loop_close(open_loop(0)); /* libuv opens some things of its own once */
+  test_no_handles_lost();
+  for (int i = 0; i < 30; i++) {
+    covey_native handle;
+    box b = {.loop = open_loop(i % 3 == 0 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 1, .timeout = 1};
+    REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+    if (i % 3 == 2) REQUIRE_OK(covey_loop_handle(b.loop, &handle));
+    CHECK_OK(box_wait(&b, LONG));
+    cvy_loop_call(b.loop, timer_close, &b);
+    covey_loop_close(b.loop);
+  }
+}
+
+TEST(loop, the_default_loop)
+{
+  covey_loop *a, *b;
+  REQUIRE_OK(cvy_loop_acquire(NULL, &a));
+  REQUIRE_OK(cvy_loop_acquire(NULL, &b));
+  CHECK(a == b);
+  cvy_loop_release(b);
+  covey_loop_close(a); /* does nothing to it */
+  box x = {.loop = a, .wanted = 1};
+  box_post(&x);
+  CHECK_OK(box_wait(&x, LONG));
+  CHECK_OK(covey_loop_dispatch(NULL));
+  cvy_loop_release(a);
+}
+
+/* ---- callbacks and dispatch ---- */
+
+TEST(loop, callbacks_run_in_dispatch_only)
+{
+  box b = {.loop = open_loop(0), .wanted = 1};
+  box_note(&b);
+  CHECK_ERR(box_wait(&b, 120), COVEY_ETIMEDOUT); /* neither a waiting thread nor the helper runs it */
+  CHECK_INT(covey_loop_dispatch(b.loop), 1);
+  CHECK_INT(b.count, 1);
+  CHECK_INT(covey_loop_dispatch(b.loop), 0);
+  box_note(&b);
+  cvy_loop_lock(b.loop);
+  cvy_loop_note(b.loop, &b.note); /* noted once */
+  CHECK(cvy_loop_unnote(b.loop, &b.note));
+  CHECK(!cvy_loop_unnote(b.loop, &b.note));
+  cvy_loop_unlock(b.loop);
+  CHECK_INT(covey_loop_dispatch(b.loop), 0);
+  CHECK_INT(b.count, 1);
+  covey_loop_close(b.loop);
+}
+
+static void note_again(void *arg)
+{
+  box *b = arg;
+  cvy_loop_lock(b->loop);
+  if (++b->count < 5) cvy_loop_note(b->loop, &b->note);
+  cvy_loop_unlock(b->loop);
+  if (b->count == 2) b->result = covey_loop_dispatch(b->loop); /* callbacks may dispatch */
+}
+
+TEST(loop, callbacks_that_note_more)
+{
+  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD)};
+  b.note.run = note_again;
+  b.note.arg = &b;
+  cvy_loop_lock(b.loop);
+  cvy_loop_note(b.loop, &b.note);
+  cvy_loop_unlock(b.loop);
+  CHECK_INT(covey_loop_dispatch(b.loop), 1); /* what comes meanwhile is the next dispatch's */
+  CHECK_INT(covey_loop_dispatch(b.loop), 1);
+  CHECK_INT(b.result, 1);
+  CHECK_INT(covey_loop_dispatch(b.loop), 1);
+  CHECK_INT(covey_loop_dispatch(b.loop), 1);
+  CHECK_INT(covey_loop_dispatch(b.loop), 0);
+  CHECK_INT(b.count, 5);
+  covey_loop_close(b.loop);
+}
+
+TEST(loop, no_thread_means_nothing_happens_between_dispatches)
+{
+  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD), .wanted = 1, .timeout = 1};
+  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+  box c = {.loop = b.loop};
+  box_post(&c);
+  test_pause(150);
+  CHECK_INT(box_count(&b), 0);
+  CHECK_INT(box_count(&c), 0);
+  CHECK_INT(covey_loop_dispatch(b.loop), 0);
+  CHECK_INT(box_count(&b), 1);
+  CHECK_INT(box_count(&c), 1);
+  cvy_loop_call(b.loop, timer_close, &b);
+  covey_loop_close(b.loop);
+}
+
+TEST(loop, dispatch_while_another_thread_waits)
+{
+  box b = {.loop = open_loop(0), .wanted = 1}, n = {.loop = b.loop};
+  test_thread *t = test_thread_start(wait_thread, &b);
+  REQUIRE(test_wait_until(waits, &b, LONG));
+  for (int i = 0; i < 50; i++) {
+    box_note(&n);
+    CHECK_INT(covey_loop_dispatch(b.loop), 1);
+  }
+  CHECK_INT(n.count, 50);
+  box_add(&b);
+  test_thread_join(t);
+  CHECK_OK(b.result);
+  covey_loop_close(b.loop);
+}
+
+static void dispatch_inside(void *arg)
+{
+  box *b = arg;
+  covey_native handle;
+  b->result = covey_loop_dispatch(b->loop);
+  CHECK_ERR(covey_loop_handle(b->loop, &handle), COVEY_EDEADLK);
+  box_add(b);
+}
+
+TEST(loop, dispatch_inside_the_loop_is_a_deadlock)
+{
+  box b = {.loop = open_loop(0), .wanted = 1};
+  b.task.run = dispatch_inside;
+  b.task.arg = &b;
+  cvy_loop_lock(b.loop);
+  cvy_loop_post(b.loop, &b.task);
+  cvy_loop_unlock(b.loop);
+  CHECK_OK(box_wait(&b, LONG));
+  CHECK_INT(b.result, COVEY_EDEADLK);
+  covey_loop_close(b.loop);
+}
+
+/* ---- the handle for foreign loops ---- */
+
+/* Dispatches until the handle stays quiet; a needless signal is allowed, but not without end. */
+static void settle(covey_loop *loop, covey_native handle)
+{
+  int n = 0;
+  while (test_handle_ready(handle, 20)) {
+    REQUIRE(++n < 50);
+    CHECK_OK(covey_loop_dispatch(loop));
+  }
+}
+
+/* A foreign loop: dispatches whenever the handle is ready, until the box is full. */
+static bool foreign(box *b, covey_native handle)
+{
+  int64_t start = test_now();
+  while (box_count(b) < b->wanted && test_now() - start < LONG)
+    if (test_handle_ready(handle, LONG)) CHECK_OK(covey_loop_dispatch(b->loop));
+  return box_count(b) >= b->wanted;
+}
+
+TEST(loop_handle, is_level_triggered_and_cleared_by_dispatch)
+{
+  box b = {.loop = open_loop(0), .wanted = 1};
+  covey_native handle, again;
+  REQUIRE_OK(covey_loop_handle(b.loop, &handle));
+  REQUIRE_OK(covey_loop_handle(b.loop, &again));
+  CHECK(handle == again);
+  settle(b.loop, handle);
+  CHECK(!test_handle_ready(handle, 0));
+  box_note(&b);
+  for (int i = 0; i < 5; i++) CHECK(test_handle_ready(handle, 0));
+  CHECK_INT(covey_loop_dispatch(b.loop), 1);
+  settle(b.loop, handle);
+  box_post(&b);
+  for (int i = 0; i < 5; i++) CHECK(test_handle_ready(handle, 0));
+  CHECK_INT(box_count(&b), 1); /* the helper is gone: only a dispatch runs it */
+  CHECK_OK(covey_loop_dispatch(b.loop));
+  CHECK_INT(box_count(&b), 2);
+  settle(b.loop, handle);
+  covey_loop_close(b.loop);
+}
+
+TEST(loop_handle, tells_timers)
+{
+  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD), .wanted = 1, .timeout = 60};
+  covey_native handle;
+  REQUIRE_OK(covey_loop_handle(b.loop, &handle));
+  int64_t start = test_now();
+  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+  CHECK(foreign(&b, handle));
+  CHECK(test_now() - start >= 59);
+  /* set by another thread to an earlier time than the one that is known */
+  settle(b.loop, handle);
+  b.wanted = 2;
+  b.timeout = 3600000;
+  cvy_loop_call(b.loop, timer_set, &b);
+  settle(b.loop, handle);
+  b.timeout = 50;
+  cvy_loop_call(b.loop, timer_set, &b);
+  CHECK(foreign(&b, handle));
+  cvy_loop_call(b.loop, timer_close, &b);
+  settle(b.loop, handle);
+  covey_loop_close(b.loop);
+}
+
+/* A timer that is started in a callback during dispatch, the case that libuv's own descriptor misses. */
+static void start_other(void *arg)
+{
+  box *b = arg;
+  box_add(b);
+  timer_set(b);
+}
+
+TEST(loop_handle, tells_what_a_callback_started)
+{
+  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD), .wanted = 8, .timeout = 5};
+  covey_native handle;
+  REQUIRE_OK(covey_loop_handle(b.loop, &handle));
+  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+  b.note = (cvy_note){.run = start_other, .arg = &b};
+  for (int i = 0; i < 3; i++) {
+    cvy_loop_lock(b.loop);
+    cvy_loop_note(b.loop, &b.note);
+    cvy_loop_unlock(b.loop);
+    b.task = (cvy_task){.run = start_other, .arg = &b};
+    cvy_loop_lock(b.loop);
+    cvy_loop_post(b.loop, &b.task);
+    cvy_loop_unlock(b.loop);
+    b.wanted = box_count(&b) + 3;
+    CHECK(foreign(&b, handle));
+  }
+  cvy_loop_call(b.loop, timer_close, &b);
+  covey_loop_close(b.loop);
+}
+
+static void post_thread(void *arg)
+{
+  box *b = arg;
+  for (int i = 0; i < 300; i++) {
+    box_note(b);
+    box mine = {.loop = b->loop, .wanted = 1};
+    box_post(&mine);
+    REQUIRE_OK(box_wait(&mine, LONG)); /* leads the loop itself meanwhile */
+  }
+  cvy_loop_lock(b->loop);
+  b->result = 1;
+  cvy_loop_unlock(b->loop);
+}
+
+TEST(loop_handle, misses_nothing_beside_threads_that_wait)
+{
+  box b = {.loop = open_loop(0), .wanted = 1};
+  covey_native handle;
+  REQUIRE_OK(covey_loop_handle(b.loop, &handle));
+  test_thread *t = test_thread_start(post_thread, &b);
+  int64_t start = test_now();
+  for (bool over = false; !over && test_now() - start < LONG;) {
+    if (test_handle_ready(handle, 50)) CHECK_OK(covey_loop_dispatch(b.loop));
+    cvy_loop_lock(b.loop);
+    over = b.result == 1;
+    cvy_loop_unlock(b.loop);
+  }
+  test_thread_join(t);
+  CHECK_INT(b.result, 1);
+  settle(b.loop, handle);
+  CHECK(b.count > 0);
+  covey_loop_close(b.loop);
+}
+
+/* ---- a lent loop ---- */
+
+typedef struct lent {
+  uv_loop_t uv;
+  covey_loop *loop;
+} lent;
+
+static void lent_open(lent *l)
+{
+  REQUIRE(uv_loop_init(&l->uv) == 0);
+  REQUIRE_OK(covey_loop_attach(&l->uv, uv_version(), &l->loop));
+}
+
+static void lent_close(lent *l)
+{
+  covey_loop_close(l->loop);
+  CHECK_INT(uv_run(&l->uv, UV_RUN_DEFAULT), 0);
+  CHECK_INT(uv_loop_close(&l->uv), 0);
+}
+
+TEST(loop_lent, does_not_keep_uv_run_going)
+{
+  lent l;
+  lent_open(&l);
+  CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
+  lent_close(&l);
+}
+
+TEST(loop_lent, the_owner_never_waits)
+{
+  lent l;
+  lent_open(&l);
+  box b = {.loop = l.loop, .wanted = 1};
+  CHECK_ERR(box_wait(&b, LONG), COVEY_EDEADLK);
+  CHECK_ERR(box_wait(&b, COVEY_FOREVER), COVEY_EDEADLK);
+  CHECK_ERR(box_wait(&b, 0), COVEY_ETIMEDOUT); /* trying once is no waiting */
+  b.count = 1;
+  CHECK_OK(box_wait(&b, LONG));
+  CHECK(cvy_loop_has_token(l.loop));
+  lent_close(&l);
+}
+
+static void on_stop(uv_timer_t *timer)
+{
+  uv_stop(timer->loop);
+}
+static void on_timer_closed(uv_handle_t *timer)
+{
+  timer->data = NULL;
+}
+
+/* Turns the owner's loop for ms. */
+static void own(lent *l, int64_t ms)
+{
+  uv_timer_t timer;
+  uv_timer_init(&l->uv, &timer);
+  timer.data = &timer;
+  uv_update_time(&l->uv);
+  uv_timer_start(&timer, on_stop, (uint64_t)ms, 0);
+  uv_run(&l->uv, UV_RUN_DEFAULT);
+  uv_close((uv_handle_t *)&timer, on_timer_closed);
+  while (timer.data) uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
+static void lent_thread(void *arg)
+{
+  box *b = arg;
+  for (int i = 0; i < 200; i++) {
+    box mine = {.loop = b->loop, .wanted = 1};
+    box_post(&mine);
+    REQUIRE_OK(box_wait(&mine, LONG));
+    REQUIRE(cvy_loop_call(b->loop, timer_set, b) == 0);
+  }
+  cvy_loop_lock(b->loop);
+  b->result++;
+  cvy_loop_unlock(b->loop);
+}
+
+TEST(loop_lent, other_threads_wait_and_the_owner_turns)
+{
+  lent l;
+  lent_open(&l);
+  box b = {.loop = l.loop, .timeout = 3600000};
+  REQUIRE_OK(cvy_loop_call(l.loop, timer_open, &b));
+  test_thread *threads[4];
+  for (int i = 0; i < 4; i++) threads[i] = test_thread_start(lent_thread, &b);
+  int64_t start = test_now();
+  for (int done = 0; done < 4 && test_now() - start < LONG;) {
+    own(&l, 5);
+    cvy_loop_lock(l.loop);
+    done = b.result;
+    cvy_loop_unlock(l.loop);
+  }
+  for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
+  CHECK_INT(b.result, 4);
+  cvy_loop_call(l.loop, timer_close, &b);
+  lent_close(&l);
+}
+
+static void lent_callback(void *arg)
+{
+  box *b = arg;
+  b->result = cvy_loop_has_token(b->loop);
+  box_add(b); /* without locks: it may call covey */
+}
+
+TEST(loop_lent, callbacks_run_in_the_owners_uv_run)
+{
+  lent l;
+  lent_open(&l);
+  box b = {.loop = l.loop};
+  b.note = (cvy_note){.run = lent_callback, .arg = &b};
+  for (int i = 1; i <= 20; i++) {
+    cvy_loop_lock(l.loop);
+    cvy_loop_note(l.loop, &b.note);
+    cvy_loop_unlock(l.loop);
+    CHECK_INT(b.count, i - 1);
+    own(&l, 20);
+    CHECK_INT(b.count, i);
+    CHECK_INT(b.result, 1);
+  }
+  lent_close(&l);
+}
+
+TEST(loop_lent, waits_end_though_the_owner_does_not_turn)
+{
+  lent l;
+  lent_open(&l);
+  covey_cancel *c;
+  REQUIRE_OK(covey_cancel_new(&c));
+  box late = {.loop = l.loop, .wanted = 1, .timeout = 100},
+      cancelled = {.loop = l.loop, .wanted = 1, .cancel = c};
+  test_thread *a = test_thread_start(wait_thread, &late), *b = test_thread_start(wait_thread, &cancelled);
+  test_thread_join(a);
+  CHECK_INT(late.result, COVEY_ETIMEDOUT);
+  covey_cancel_fire(c);
+  test_thread_join(b);
+  CHECK_INT(cancelled.result, COVEY_ECANCELED);
+  covey_cancel_free(c);
+  lent_close(&l);
+}
+
+static void release_loop(void *arg)
+{
+  cvy_loop_release(arg);
+}
+
+TEST(loop_lent, outlives_its_closing_while_objects_hang_on_it)
+{
+  lent l;
+  for (int i = 0; i < 10; i++) {
+    lent_open(&l);
+    covey_loop *again;
+    REQUIRE_OK(cvy_loop_acquire(l.loop, &again));
+    covey_loop_close(l.loop);
+    uv_run(&l.uv, UV_RUN_NOWAIT);
+    if (i & 1) {
+      test_thread_join(
+          test_thread_start(release_loop, again)); /* the last reference goes on another thread */
+      own(&l, 5);
+    } else {
+      cvy_loop_release(again);
+    }
+    CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
+    CHECK_INT(uv_loop_close(&l.uv), 0);
+  }
+}
+
+/* ---- fork ---- */
+
+TEST(loop, inherited_by_fork_is_stale)
+{
+  if (test_is_windows()) TEST_SKIP("no fork there");
+  covey_loop *loop = open_loop(0), *def;
+  REQUIRE_OK(cvy_loop_acquire(NULL, &def));
+  box b = {.loop = loop, .wanted = 1};
+  box_post(&b);
+  CHECK_OK(box_wait(&b, LONG)); /* the helper runs, perhaps has the token */
+  int64_t pid = test_fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    covey_native handle;
+    covey_loop *got;
+    int bad = 0;
+    if (covey_loop_dispatch(loop) != COVEY_ESTALE) bad |= 1;
+    if (covey_loop_dispatch(NULL) != COVEY_ESTALE) bad |= 2;
+    if (covey_loop_handle(loop, &handle) != COVEY_ESTALE) bad |= 4;
+    if (cvy_loop_acquire(loop, &got) != COVEY_ESTALE) bad |= 8;
+    if (cvy_loop_check(loop) != COVEY_ESTALE) bad |= 16;
+    covey_loop_close(loop); /* does nothing */
+    covey_loop *own_loop;
+    if (covey_loop_open(NULL, &own_loop) != 0)
+      bad |= 32; /* the child may have loops of its own */
+    else
+      covey_loop_close(own_loop);
+    test_system_exit(bad);
+  }
+  CHECK_INT(test_fork_join(pid, LONG), 0);
+  CHECK_OK(cvy_loop_check(loop));
+  cvy_loop_release(def);
+  covey_loop_close(loop);
+}
