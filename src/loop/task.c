@@ -38,9 +38,10 @@ void cvy_token_run_tasks(covey_loop *loop)
     if (!loop->tasks) loop->tasks_last = NULL;
     t->queued = false;
     bool done = t == last;
+    cvy_task copy = *t; /* it may be posted again, or be gone, as soon as the lock is free */
     loop->activity++;
     uv_mutex_unlock(&loop->lock);
-    t->run(t->arg);
+    copy.run(copy.arg);
     uv_mutex_lock(&loop->lock);
     if (done) return; /* what was posted meanwhile is the next call's */
   }
@@ -197,8 +198,9 @@ int cvy_notes_run(covey_loop *loop)
     loop->notes = n->next;
     if (!loop->notes) loop->notes_last = NULL;
     n->queued = false;
+    cvy_note copy = *n;
     uv_mutex_unlock(&loop->lock);
-    n->run(n->arg);
+    copy.run(copy.arg);
     uv_mutex_lock(&loop->lock);
   }
   if (loop->notes) {

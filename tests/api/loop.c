@@ -64,9 +64,9 @@ static void box_post(box *b)
 
 static void box_note(box *b)
 {
+  cvy_loop_lock(b->loop);
   b->note.run = box_add;
   b->note.arg = b;
-  cvy_loop_lock(b->loop);
   cvy_loop_note(b->loop, &b->note);
   cvy_loop_unlock(b->loop);
 }

@@ -460,15 +460,15 @@ static void release_loop(void *arg)
 
 TEST(loop_end, the_last_reference_goes_in_a_callback)
 {
+  static cvy_task tasks[50]; /* they may run after the loop of this test has gone on */
   for (int i = 0; i < 50; i++) {
     covey_loop *loop = open_loop(0), *again;
     REQUIRE_OK(cvy_loop_acquire(loop, &again));
     CHECK(again == loop);
-    static cvy_task task;
-    task = (cvy_task){.run = release_loop, .arg = loop};
+    tasks[i] = (cvy_task){.run = release_loop, .arg = loop};
     if (i & 1) covey_loop_close(loop); /* the object keeps it alive */
     cvy_loop_lock(again);
-    cvy_loop_post(again, &task);
+    cvy_loop_post(again, &tasks[i]);
     cvy_loop_unlock(again);
     if (!(i & 1)) covey_loop_close(loop);
   }
