@@ -28,8 +28,8 @@ typedef struct covey_node covey_node;
 /* The node of one other process, as we are connected with it. */
 typedef struct covey_peer covey_peer;
 
-/* Longest name of a node, of a namespace and of a group, in bytes. Names of nodes and namespaces hold letters, digits, '_' and '-', names of
- * nodes '.' too; case counts (not on Windows). */
+/* Longest name of a node, of a namespace and of a group, in bytes. Names of nodes and namespaces hold letters, digits, '_' and
+ * '-', names of nodes '.' too; case counts (not on Windows). */
 #define COVEY_NAME_MAX 60
 
 enum {

@@ -1,0 +1,255 @@
+#include "msg/group.h"
+
+#include "core/atomics.h"
+#include "core/error.h"
+#include "core/mem.h"
+
+#include <string.h>
+
+static const char standard_name[] = "default";
+
+int cvy_group_name(const char *name, bool any, const char **ret_name)
+{
+  if (!name) name = standard_name;
+  size_t size = strlen(name);
+  if (size == 0 || size > COVEY_NAME_MAX) {
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group \"%.64s\" has %s", name,
+                    size ? "more than 60 bytes" : "no name");
+  }
+  if (!any && strcmp(name, COVEY_ANY_GROUP) == 0) {
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "COVEY_ANY_GROUP is for receiving");
+  }
+  *ret_name = name;
+  return 0;
+}
+
+cvy_group *cvy_group_find(const covey_node *node, const char *name)
+{
+  size_t size = strlen(name);
+  uint64_t key = cvy_map_hash(node->groups.seed, name, size);
+  for (cvy_map_node *n = cvy_map_find(&node->groups, key); n; n = cvy_map_again(n)) {
+    cvy_group *g = CVY_MAP_OF(n, cvy_group, by_name);
+    if (g->name_size == size && memcmp(g->name, name, size) == 0) return g;
+  }
+  return NULL;
+}
+
+void cvy_group_ref(cvy_group *group)
+{
+  cvy_add_u32(&group->refs, 1);
+}
+
+void cvy_group_unref(cvy_group *group)
+{
+  if (group && cvy_add_u32(&group->refs, UINT32_MAX) == 1) cvy_free(group);
+}
+
+/* ---- numbers: the smallest ones, so that tables stay dense; used again once every peer has answered the close ---- */
+
+static int take_number(covey_node *node, cvy_group *group)
+{
+  uint32_t i = node->number_hint;
+  while (i < node->number_count && node->numbers[i]) i++;
+  if (i > CVY_GROUPS_MAX) return COVEY_ELIMIT;
+  if (i >= node->number_count) {
+    uint32_t count = node->number_count ? node->number_count * 2 : 8;
+    cvy_group **numbers = cvy_realloc_array(node->numbers, count, sizeof(cvy_group *));
+    if (!numbers) return COVEY_ENOMEM;
+    memset(numbers + node->number_count, 0, (count - node->number_count) * sizeof(cvy_group *));
+    node->numbers = numbers;
+    node->number_count = count;
+  }
+  node->numbers[i] = group;
+  node->number_hint = i + 1;
+  group->number = (uint16_t)i;
+  return 0;
+}
+
+static void free_number(covey_node *node, cvy_group *group)
+{
+  node->numbers[group->number] = NULL;
+  if (group->number < node->number_hint) node->number_hint = group->number;
+}
+
+void cvy_group_answered(covey_node *node, cvy_group *group)
+{
+  if (!group->closed) return;
+  free_number(node, group);
+  cvy_group_unref(group);
+}
+
+/* ---- open and close ---- */
+
+static void limits(const covey_node *node, const covey_group_options *options, cvy_group *g)
+{
+  uint64_t bytes = options && options->max_bytes ? options->max_bytes : node->window;
+  if (bytes < CVY_WINDOW_LEAST) bytes = CVY_WINDOW_LEAST;
+  g->window = bytes;
+  g->max_count = options ? options->max_count : 0;
+  g->full = options ? options->full : COVEY_FULL_BLOCK;
+  g->priorities = options && options->priorities;
+  if (g->full == COVEY_FULL_DROP_OLD) { /* bounded here; its window only keeps a flood in bounds */
+    cvy_queue_init(&g->queue, bytes, g->max_count, g->priorities);
+    g->max_count = 0;
+  } else {
+    cvy_queue_init(&g->queue, 0, 0, g->priorities);
+  }
+}
+
+static uint64_t reserved(const cvy_group *g)
+{
+  return g->full == COVEY_FULL_DROP_OLD ? g->queue.max_bytes : 0;
+}
+
+int cvy_group_make(covey_node *node, const char *name, const covey_group_options *options, cvy_group **ret)
+{
+  cvy_group *g = cvy_alloc_zero(1, sizeof *g);
+  int r = g ? 0 : COVEY_ENOMEM;
+  if (r < 0) return cvy_fail(r, COVEY_STAGE_GROUP, "%s", name);
+  g->refs = 1;
+  g->node = node;
+  g->name_size = (uint8_t)strlen(name);
+  memcpy(g->name, name, g->name_size);
+  limits(node, options, g);
+  if (g->window > node->max_memory / 2 || g->window > UINT32_MAX ||
+      node->lent + reserved(g) > node->max_memory / 2) {
+    r = COVEY_EQUOTA;
+  } else {
+    r = node->group_count >= CVY_GROUPS_MAX ? COVEY_ELIMIT : take_number(node, g);
+  }
+  if (r < 0) {
+    cvy_free(g);
+    return cvy_fail(r, COVEY_STAGE_GROUP, "%s", name);
+  }
+  node->lent += reserved(g);
+  node->group_count++;
+  cvy_map_add(&node->groups, &g->by_name, cvy_map_hash(node->groups.seed, g->name, g->name_size));
+  for (covey_peer *p = node->peers; p; p = p->next) {
+    if (p->state == CVY_PEER_OPEN && cvy_inlet_open(p, g) < 0) p->tx.doom = COVEY_ENOMEM;
+    if (p->tx.doom) cvy_peer_dirty(p);
+  }
+  *ret = g;
+  return 0;
+}
+
+static void close_group(covey_node *node, cvy_group *g)
+{
+  g->closed = true;
+  node->group_count--;
+  node->lent -= reserved(g);
+  cvy_map_remove(&node->groups, &g->by_name);
+  for (covey_peer *p = node->peers; p; p = p->next) cvy_inlet_closed(p, g);
+  cvy_item *item;
+  while ((item = cvy_queue_take(&g->queue)) != NULL) {
+    node->items--;
+    if (g->full != COVEY_FULL_DROP_OLD) cvy_credit_return(g, item);
+    cvy_peer_unref(item->owner);
+    cvy_item_free(item);
+  }
+  cvy_credit_serve(node);
+  if (g->unanswered == 0) cvy_group_answered(node, g);
+  cvy_loop_changed(node->loop);
+}
+
+int cvy_groups_init(covey_node *node)
+{
+  uint64_t seed;
+  int r = cvos_random(&seed, sizeof seed);
+  if (r == 0) r = cvy_map_init(&node->groups, seed);
+  if (r < 0) return cvy_fail(r, COVEY_STAGE_OPEN, "groups");
+  node->number_hint = 1;
+  return cvy_group_make(node, standard_name, NULL, &node->standard);
+}
+
+void cvy_groups_fini(covey_node *node)
+{
+  cvy_map_node *n;
+  while (node->groups.buckets && (n = cvy_map_next(&node->groups, NULL)) != NULL) {
+    close_group(node, CVY_MAP_OF(n, cvy_group, by_name));
+  }
+  cvy_map_fini(&node->groups);
+  node->standard = NULL;
+}
+
+/* ---- messages ---- */
+
+void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
+{
+  covey_node *node = peer->node;
+  cvy_group *g = number < node->number_count ? node->numbers[number] : NULL;
+  if (!item) return;
+  cvy_inlet_whole(peer, item);
+  if (!g || g->closed) {
+    cvy_item_free(item);
+    return;
+  }
+  item->owner = peer;
+  item->place = g;
+  item->arrival = ++node->arrivals;
+  if (g->full == COVEY_FULL_DROP_OLD) {
+    cvy_credit_return(g, item);
+    for (cvy_item *old = cvy_queue_evict(&g->queue, item->size), *next; old; old = next) {
+      next = old->next;
+      node->items--;
+      cvy_peer_unref(old->owner);
+      cvy_item_free(old);
+    }
+  }
+  cvy_peer_ref(peer);
+  cvy_queue_push(&g->queue, item);
+  node->items++;
+  cvy_loop_changed(node->loop);
+}
+
+cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group)
+{
+  cvy_group *found = NULL;
+  uint64_t arrival = UINT64_MAX;
+  if (group) return group->queue.count ? group : NULL;
+  if (!node->items) return NULL;
+  for (uint32_t i = 1; i < node->number_count; i++) {
+    cvy_group *g = node->numbers[i];
+    if (!g || g->closed || !g->queue.count) continue;
+    const cvy_item *first = cvy_queue_peek(&g->queue);
+    if (first->arrival >= arrival) continue;
+    arrival = first->arrival;
+    found = g;
+  }
+  return found;
+}
+
+int covey_group_open(covey_node *node, const char *name, const covey_group_options *options)
+{
+  cvy_group *group;
+  if (options && (options->full < COVEY_FULL_BLOCK || options->full > COVEY_FULL_DROP_OLD ||
+                  (options->priorities & ~1) || options->reserved0 || options->reserved[0] ||
+                  options->reserved[1] || options->reserved[2] || options->reserved[3])) {
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group options");
+  }
+  int r = cvy_group_name(name, false, &name);
+  if (r == 0) r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  if (cvy_group_find(node, name))
+    r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "%s", name);
+  else
+    r = cvy_group_make(node, name, options, &group);
+  cvy_node_leave(node);
+  return r;
+}
+
+int covey_group_close(covey_node *node, const char *name)
+{
+  int r = cvy_group_name(name, false, &name);
+  if (r == 0 && strcmp(name, standard_name) == 0) {
+    r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group \"default\" is always open");
+  }
+  if (r == 0) r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  cvy_group *group = cvy_group_find(node, name);
+  if (group)
+    close_group(node, group);
+  else
+    r = cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_GROUP, "%s", name);
+  cvy_node_leave(node);
+  return r;
+}

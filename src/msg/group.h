@@ -1,0 +1,48 @@
+/* msg/group.h: the groups of a node, their queues, and who waits for them. Guarded by the loop's lock; memory counted atomically.
+ * */
+#ifndef COVEY_MSG_GROUP_H
+#define COVEY_MSG_GROUP_H
+
+#include "core/queue.h"
+#include "msg/peer.h"
+
+struct cvy_group {
+  uint32_t refs; /* atomic: the node while it is open, messages that were handed out, calls */
+  cvy_map_node by_name;
+  covey_node *node;
+  bool closed;
+  uint16_t number;     /* on every connection */
+  uint32_t unanswered; /* peers that may still send to this number after the close */
+  cvy_queue queue;
+  int full;           /* COVEY_FULL_... */
+  uint64_t window;    /* lent to each peer */
+  uint32_t max_count; /* messages lent to each peer; 0: no limit */
+  bool priorities;
+  uint8_t name_size;
+  char name[COVEY_NAME_MAX + 1];
+};
+
+/* Checks and normalises a name: NULL is "default". COVEY_EINVAL, recorded. */
+int cvy_group_name(const char *name, bool any, const char **ret_name);
+
+int cvy_groups_init(covey_node *node);  /* makes "default" */
+void cvy_groups_fini(covey_node *node); /* closes all */
+
+cvy_group *cvy_group_find(const covey_node *node, const char *name);
+
+/* Opens and announces. Failures are recorded. */
+int cvy_group_make(covey_node *node, const char *name, const covey_group_options *options, cvy_group **ret);
+
+void cvy_group_ref(cvy_group *group);
+void cvy_group_unref(cvy_group *group);
+
+/* A whole message has arrived: item is moved; NULL: it was thrown away. */
+void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item);
+
+/* All peers have answered a close, one of them just now: the number may be used again. */
+void cvy_group_answered(covey_node *node, cvy_group *group);
+
+/* The group that has the next message: group, or the one whose message came first (NULL: any); NULL: none. */
+cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group);
+
+#endif

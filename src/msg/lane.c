@@ -1,0 +1,404 @@
+#include "core/mem.h"
+#include "msg/lane.h"
+
+#include <string.h>
+
+enum {
+  LEAST_LENT =
+      1024, /* a large message begins with at least this much of the window; a window is never less than 4 of it */
+  GAP_SIZE = 8
+};
+
+/* ---- outlets ---- */
+
+cvy_outlet *cvy_outlet_find(const covey_peer *peer, const char *name, size_t size)
+{
+  uint64_t key = cvy_map_hash(peer->outlet_names.seed, name, size);
+  for (cvy_map_node *n = cvy_map_find(&peer->outlet_names, key); n; n = cvy_map_again(n)) {
+    cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_name);
+    if (o->name_size == size && memcmp(o->name, name, size) == 0) return o;
+  }
+  return NULL;
+}
+
+static cvy_outlet *outlet_by_number(const covey_peer *peer, uint16_t number)
+{
+  cvy_map_node *n = cvy_map_find(&peer->outlets, number);
+  return n ? CVY_MAP_OF(n, cvy_outlet, by_number) : NULL;
+}
+
+void cvy_outlet_ready(cvy_outlet *o)
+{
+  cvy_tx *tx = &o->peer->tx;
+  if (o->ready || !o->framing) return;
+  o->ready = true;
+  o->next_ready = NULL;
+  if (tx->ready_last)
+    tx->ready_last->next_ready = o;
+  else
+    tx->ready = o;
+  tx->ready_last = o;
+  cvy_peer_dirty(o->peer);
+}
+
+void cvy_outlet_rest(cvy_outlet *o)
+{
+  cvy_tx *tx = &o->peer->tx;
+  cvy_outlet *before = NULL;
+  if (!o->ready) return;
+  for (cvy_outlet *i = tx->ready; i != o; i = i->next_ready) before = i;
+  if (before)
+    before->next_ready = o->next_ready;
+  else
+    tx->ready = o->next_ready;
+  if (tx->ready_last == o) tx->ready_last = before;
+  o->ready = false;
+}
+
+static void drop_grant(cvy_outlet *o, uint64_t id)
+{
+  for (cvy_large **p = &o->large; *p; p = &(*p)->next) {
+    if ((*p)->id != id) continue;
+    cvy_large *gone = *p;
+    *p = gone->next;
+    o->large_bytes -= gone->extra;
+    cvy_free(gone);
+    return;
+  }
+}
+
+static void free_outlet(cvy_outlet *o)
+{
+  cvy_outlet_rest(o);
+  cvy_map_remove(&o->peer->outlets, &o->by_number);
+  if (!o->closed) cvy_map_remove(&o->peer->outlet_names, &o->by_name);
+  while (o->large) drop_grant(o, o->large->id);
+  cvy_free(o);
+}
+
+int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *open)
+{
+  cvy_outlet *o = outlet_by_number(peer, number);
+  if (open->name_size > COVEY_NAME_MAX || open->window < CVY_WINDOW_LEAST) return COVEY_EPROTO;
+  if (o) { /* the same again: its window has grown, the bytes come as credit */
+    if (o->closed || o->name_size != open->name_size || memcmp(o->name, open->name, open->name_size)) {
+      return COVEY_EPROTO;
+    }
+    if (open->window > o->window) o->window = open->window;
+    return 0;
+  }
+  if (peer->outlets.count >= CVY_GROUPS_MAX || cvy_outlet_find(peer, open->name, open->name_size)) {
+    return COVEY_EPROTO;
+  }
+  o = cvy_alloc_zero(1, sizeof *o);
+  if (!o) return COVEY_ENOMEM;
+  o->peer = peer;
+  o->number = number;
+  o->window = o->credit = open->window;
+  o->max_count = o->messages = open->max_count;
+  if (open->flags & CVY_GROUP_DROP_NEW)
+    o->full = COVEY_FULL_DROP_NEW;
+  else if (open->flags & CVY_GROUP_DROP_OLD)
+    o->full = COVEY_FULL_DROP_OLD;
+  o->name_size = open->name_size;
+  memcpy(o->name, open->name, open->name_size);
+  cvy_map_add(&peer->outlets, &o->by_number, number);
+  cvy_map_add(&peer->outlet_names, &o->by_name, cvy_map_hash(peer->outlet_names.seed, o->name, o->name_size));
+  return 0;
+}
+
+/* Frames of a closed group are thrown away over there; what was begun must still be ended, so that the peer's assembly ends. */
+static void answer_closed(cvy_outlet *o)
+{
+  if (o->first) return;
+  cvy_peer_control(o->peer, CVY_FRAME_ACK, 0, o->number, UINT64_MAX, NULL, 0);
+  free_outlet(o);
+}
+
+static void unlink_parcel(cvy_outlet *o, cvy_parcel *parcel)
+{
+  cvy_parcel *before = NULL;
+  for (cvy_parcel *p = o->first; p != parcel; p = p->next) before = p;
+  if (before)
+    before->next = parcel->next;
+  else
+    o->first = parcel->next;
+  if (o->last == parcel) o->last = before;
+  if (o->framing == parcel) o->framing = parcel->next;
+  parcel->outlet = NULL;
+  parcel->next = NULL;
+  o->peer->tx.parcels--;
+}
+
+int cvy_outlet_closed(covey_peer *peer, uint16_t number)
+{
+  cvy_outlet *o = outlet_by_number(peer, number);
+  if (!o || o->closed) return COVEY_EPROTO;
+  o->closed = true;
+  cvy_map_remove(&peer->outlet_names, &o->by_name);
+  for (cvy_parcel *p = o->first, *next; p; p = next) {
+    next = p->next;
+    if (p->started || p->planned) {
+      p->granted = true;
+      continue;
+    }
+    unlink_parcel(o, p);
+    p->result = COVEY_ENOGROUP;
+  }
+  cvy_outlet_ready(o);
+  answer_closed(o);
+  return 0;
+}
+
+int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_credit *credit)
+{
+  cvy_outlet *o = outlet_by_number(peer, number);
+  if (!o) return 0; /* closed meanwhile, and answered */
+  if (id) {
+    for (cvy_parcel *p = o->first; p; p = p->next) {
+      if (p->id != id) continue;
+      if (p->granted || credit->bytes != p->extra) return COVEY_EPROTO;
+      p->granted = true;
+      break;
+    }
+  } else {
+    if (credit->bytes > ((uint64_t)1 << 40) || o->credit > ((uint64_t)1 << 40)) return COVEY_EPROTO;
+    o->credit += credit->bytes;
+    if (o->max_count) o->messages += credit->count;
+    peer->consumed += credit->count;
+  }
+  cvy_outlet_ready(o);
+  return 0;
+}
+
+int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id)
+{
+  cvy_outlet *o = outlet_by_number(peer, number);
+  if (o) {
+    drop_grant(o, id);
+    cvy_outlet_ready(o);
+  }
+  for (cvy_parcel **p = &peer->acks; *p; p = &(*p)->next) {
+    if ((*p)->id != id) continue;
+    cvy_parcel *acked = *p;
+    *p = acked->next;
+    acked->acked = true;
+    break;
+  }
+  return 0;
+}
+
+/* ---- credit for a parcel ---- */
+
+/* Takes the charge of parcel from what the outlet has. A message that could wait for ever for half a window takes what is there and asks for
+ * the rest, once earlier grants have been used up. */
+bool cvy_lane_charge(cvy_outlet *o, cvy_parcel *parcel)
+{
+  uint64_t need = parcel->size + CVY_CHARGE_FIXED, lent = need;
+  if (parcel->charged) return true;
+  if (o->max_count && o->messages == 0) return false;
+  if (need > o->credit) {
+    if (need <= o->window / 2 || o->credit < LEAST_LENT) return false;
+    lent = o->credit;
+    if (o->large_bytes && o->large_bytes + (need - lent) > CVY_LARGE_SHARE) return false;
+    parcel->grant = cvy_alloc_zero(1, sizeof *parcel->grant);
+    if (!parcel->grant) {
+      parcel->result = COVEY_ENOMEM;
+      return false;
+    }
+    parcel->grant->extra = need - lent;
+    parcel->grant->next = o->large;
+    o->large = parcel->grant;
+    o->large_bytes += need - lent;
+    parcel->large = true;
+  }
+  o->credit -= lent;
+  if (o->max_count) o->messages--;
+  parcel->lent = lent;
+  parcel->extra = need - lent;
+  parcel->free = (size_t)(lent - CVY_CHARGE_FIXED);
+  parcel->granted = parcel->extra == 0;
+  parcel->charged = true;
+  return true;
+}
+
+static void refund(cvy_outlet *o, cvy_parcel *parcel)
+{
+  if (!parcel->charged) return;
+  o->credit += parcel->lent;
+  if (o->max_count) o->messages++;
+  if (parcel->grant) {
+    parcel->grant->id = 0;
+    drop_grant(o, 0);
+    parcel->grant = NULL;
+  }
+  parcel->charged = false;
+}
+
+int cvy_lane_add(cvy_outlet *o, cvy_parcel *parcel)
+{
+  parcel->left = parcel->size;
+  parcel->large = parcel->size > CVY_FRAGMENT;
+  if (o->full == COVEY_FULL_DROP_NEW) {
+    if (!cvy_lane_charge(o, parcel)) {
+      if (parcel->result) return 0;
+      o->dropped++;
+      return 1;
+    }
+    if (o->dropped) {
+      uint8_t body[GAP_SIZE];
+      cvy_gap_encode(o->dropped, body);
+      cvy_peer_control(o->peer, CVY_FRAME_GAP, 0, o->number, 0, body, sizeof body);
+      o->dropped = 0;
+    }
+  }
+  parcel->outlet = o;
+  parcel->next = NULL;
+  if (o->last)
+    o->last->next = parcel;
+  else
+    o->first = parcel;
+  o->last = parcel;
+  if (!o->framing) o->framing = parcel;
+  o->peer->tx.parcels++;
+  cvy_outlet_ready(o);
+  return 0;
+}
+
+/* ---- the sender's side ---- */
+
+static void wake_fragments(covey_peer *peer)
+{
+  for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->outlets, n)) != NULL;) {
+    cvy_outlet_ready(CVY_MAP_OF(n, cvy_outlet, by_number));
+  }
+}
+
+void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
+{
+  cvy_outlet *o = p->outlet;
+  p->emitted = true;
+  p->end = end;
+  peer->sent++;
+  if (p->large && peer->tx.fragmented-- == CVY_ASSEMBLIES) wake_fragments(peer);
+  if (o) {
+    unlink_parcel(o, p);
+    if (o->closed && !p->abandoned) p->result = COVEY_ENOGROUP;
+    if (o->closed) answer_closed(o);
+  }
+  if (p->abandoned) {
+    cvy_free(p);
+  } else if (p->want_ack && !p->result) {
+    p->next = peer->acks;
+    peer->acks = p;
+  }
+}
+
+bool cvy_lane_done(const cvy_parcel *p, const covey_peer *peer)
+{
+  if (p->planned) return false;
+  return p->result || (p->emitted && peer->tx.flushed >= p->end && (!p->want_ack || p->acked));
+}
+
+/* A copy of what is left, in the parcel's place. NULL: out of memory. */
+static cvy_parcel *copy_rest(const cvy_parcel *p)
+{
+  size_t rest = p->buffers[p->buffer].size - p->offset;
+  for (size_t i = p->buffer + 1; i < p->count; i++) rest += p->buffers[i].size;
+  struct owned {
+    cvy_parcel parcel;
+    covey_buffer buffer;
+  } *copy = cvy_alloc(sizeof *copy + rest);
+  if (!copy) return NULL;
+  uint8_t *data = (uint8_t *)(copy + 1);
+  size_t done = 0;
+  for (size_t i = p->buffer; i < p->count; i++) {
+    size_t skip = i == p->buffer ? p->offset : 0;
+    if (p->buffers[i].size > skip) {
+      memcpy(data + done, (const uint8_t *)p->buffers[i].data + skip, p->buffers[i].size - skip);
+    }
+    done += p->buffers[i].size - skip;
+  }
+  copy->parcel = *p;
+  copy->buffer = (covey_buffer){data, rest};
+  copy->parcel.buffers = &copy->buffer;
+  copy->parcel.count = 1;
+  copy->parcel.buffer = copy->parcel.offset = 0;
+  copy->parcel.abandoned = true;
+  copy->parcel.want_ack = false;
+  return &copy->parcel;
+}
+
+int cvy_lane_abandon(cvy_parcel *p, covey_peer *peer)
+{
+  cvy_outlet *o = p->outlet;
+  if (p->emitted) {
+    for (cvy_parcel **i = &peer->acks; *i; i = &(*i)->next) {
+      if (*i != p) continue;
+      *i = p->next;
+      break;
+    }
+    return peer->tx.flushed >= p->end ? COVEY_FAR_SENT : COVEY_FAR_MAYBE;
+  }
+  if (!o) return p->started ? COVEY_FAR_MAYBE : COVEY_FAR_NOTHING;
+  if (!p->started) {
+    refund(o, p);
+    unlink_parcel(o, p);
+    cvy_outlet_ready(o);
+    if (o->closed) answer_closed(o);
+    return COVEY_FAR_NOTHING;
+  }
+  cvy_parcel *rest = copy_rest(p);
+  if (!rest) {
+    cvy_peer_end(peer, COVEY_ENOMEM);
+    return COVEY_FAR_MAYBE;
+  }
+  for (cvy_parcel **i = &o->first; *i; i = &(*i)->next) {
+    if (*i != p) continue;
+    *i = rest;
+    break;
+  }
+  if (o->last == p) o->last = rest;
+  if (o->framing == p) o->framing = rest;
+  if (peer->tx.cut.parcel == p) peer->tx.cut.parcel = rest;
+  p->outlet = NULL;
+  return COVEY_FAR_MAYBE;
+}
+
+void cvy_lane_hush(covey_peer *peer, int code)
+{
+  for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->outlets, n)) != NULL;) {
+    cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_number);
+    for (cvy_parcel *p = o->first, *next; p; p = next) {
+      next = p->next;
+      p->granted = true;
+      if (p->started || p->planned) continue;
+      unlink_parcel(o, p);
+      p->result = code;
+    }
+    cvy_outlet_ready(o);
+  }
+}
+
+void cvy_lane_fini(covey_peer *peer, int code)
+{
+  cvy_map_node *n;
+  while ((n = cvy_map_next(&peer->outlets, NULL)) != NULL) {
+    cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_number);
+    while (o->first) {
+      cvy_parcel *p = o->first;
+      unlink_parcel(o, p);
+      p->result = code;
+      if (p->abandoned) peer->node->unknown++;
+      if (p->abandoned && !p->planned) cvy_free(p);
+    }
+    free_outlet(o);
+  }
+  while (peer->acks) {
+    cvy_parcel *p = peer->acks;
+    peer->acks = p->next;
+    p->next = NULL;
+    p->result = code;
+  }
+  if (!peer->tx.writing) peer->tx.cut.parcel = NULL;
+}

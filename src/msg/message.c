@@ -1,0 +1,318 @@
+#include <covey/message.h>
+
+#include "core/error.h"
+#include "msg/address.h"
+#include "msg/group.h"
+#include "msg/lane.h"
+
+#include <string.h>
+
+/* ---- sending ---- */
+
+/* One send on its way. */
+struct send {
+  cvy_goal goal;
+  const char *group;
+  cvy_deadline deadline;
+  covey_cancel *cancel;
+  cvy_parcel parcel;
+  covey_peer *peer; /* counted */
+  uint64_t id;
+};
+
+enum { RETRY = 1 }; /* nothing was sent, and its way may open again: from the start */
+
+static int fail(const struct send *s, int code, int stage, int far, const char *why)
+{
+  char text[128];
+  cvy_goal_text(&s->goal, text, sizeof text);
+  cvy_fail(code, stage, "%s, group %s: %s", text, s->group, why);
+  return cvy_fail_far(code, far);
+}
+
+static bool usable(const covey_peer *peer)
+{
+  return peer->state == CVY_PEER_OPEN && !peer->tx.broken;
+}
+
+static bool has_group(void *arg)
+{
+  const struct send *s = arg;
+  return !usable(s->peer) || s->peer->node->state != CVY_NODE_OPEN ||
+         cvy_outlet_find(s->peer, s->group, strlen(s->group)) != NULL;
+}
+
+/* Nothing was sent, and the peer cannot be used any more. */
+static int peer_lost(const struct send *s)
+{
+  if (s->peer->node->state != CVY_NODE_OPEN) {
+    return fail(s, COVEY_ECLOSED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "our node was closed");
+  }
+  if (!s->goal.peer) return RETRY;
+  return fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "it has ended");
+}
+
+static int await_group(struct send *s, covey_node *node, cvy_outlet **ret)
+{
+  int r = has_group(s) ? 0 : cvy_loop_wait(node->loop, has_group, s, s->deadline, s->cancel);
+  if (r == COVEY_ETIMEDOUT) r = COVEY_ENOGROUP;
+  if (r < 0) return fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING, "it has not opened this group");
+  if (!usable(s->peer) || node->state != CVY_NODE_OPEN) return peer_lost(s);
+  *ret = cvy_outlet_find(s->peer, s->group, strlen(s->group));
+  return 0;
+}
+
+static bool is_done(void *arg)
+{
+  const struct send *s = arg;
+  return cvy_lane_done(&s->parcel, s->peer);
+}
+
+static bool is_still(void *arg)
+{
+  const struct send *s = arg;
+  return !s->parcel.planned;
+}
+
+/* The wait has ended with r before the parcel was done: takes it back, or leaves its rest to the library. */
+static int give_up(struct send *s, covey_node *node, int r)
+{
+  while (s->parcel.planned && cvy_loop_wait(node->loop, is_still, s, CVY_NEVER, NULL) < 0) {
+    cvy_loop_unlock(
+        node->loop); /* on the thread of a lent loop: another thread is inside a call that does not wait */
+    cvy_loop_lock(node->loop);
+  }
+  if (is_done(s)) return 0;
+  int far = cvy_lane_abandon(&s->parcel, s->peer);
+  if (r == COVEY_ETIMEDOUT && s->goal.once && far == COVEY_FAR_NOTHING) r = COVEY_EAGAIN;
+  int stage = far == COVEY_FAR_NOTHING ? COVEY_STAGE_ROOM
+              : far == COVEY_FAR_SENT  ? COVEY_STAGE_RECEIPT
+                                       : COVEY_STAGE_WRITE;
+  return fail(s, r, stage, far,
+              far == COVEY_FAR_NOTHING ? "no room"
+              : far == COVEY_FAR_SENT  ? "not handed out"
+                                       : "partly sent");
+}
+
+/* What has become of a parcel that is done. */
+static int outcome(struct send *s)
+{
+  cvy_parcel *p = &s->parcel;
+  int code = p->result;
+  if (code == 0) return 0;
+  int far = cvy_lane_abandon(p, s->peer);
+  if (code == COVEY_ENOMEM || code == COVEY_ECLOSED) return fail(s, code, COVEY_STAGE_WRITE, far, "sending");
+  if (code == COVEY_ENOGROUP) {
+    if (far == COVEY_FAR_NOTHING) return RETRY;
+    return fail(s, code, COVEY_STAGE_GROUP, far, "the group was closed");
+  }
+  if (far == COVEY_FAR_NOTHING) return peer_lost(s);
+  return fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, far, "it has ended");
+}
+
+static int deliver(struct send *s, covey_node *node, cvy_outlet *outlet)
+{
+  if (s->parcel.want_ack && outlet->full == COVEY_FULL_DROP_OLD) {
+    return fail(s, COVEY_ENOTSUP, COVEY_STAGE_RECEIPT, COVEY_FAR_NOTHING,
+                "it drops its oldest messages: no receipts");
+  }
+  int r = cvy_lane_add(outlet, &s->parcel);
+  if (r > 0 && s->parcel.want_ack)
+    return fail(s, COVEY_EAGAIN, COVEY_STAGE_ROOM, COVEY_FAR_NOTHING, "dropped for want of room");
+  if (r > 0) return 0;
+  cvy_peer_flush(s->peer);
+  if (!is_done(s)) r = cvy_loop_wait(node->loop, is_done, s, s->deadline, s->cancel);
+  if (r < 0) r = give_up(s, node, r);
+  if (r == 0) r = outcome(s);
+  s->id = s->parcel.id;
+  return r;
+}
+
+static int send_once(struct send *s, covey_node *node)
+{
+  cvy_outlet *outlet;
+  const cvy_parcel fresh = s->parcel;
+  int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
+  if (r < 0) return r;
+  if (s->parcel.size > s->peer->max_message) {
+    r = fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "longer than it takes");
+  }
+  if (r == 0) r = await_group(s, node, &outlet);
+  if (r == 0) r = deliver(s, node, outlet);
+  if (r == RETRY) s->parcel = fresh;
+  cvy_peer_unref(s->peer);
+  s->peer = NULL;
+  return r;
+}
+
+static int run_send(covey_node *node, struct send *s, const covey_buffer *buffers, size_t count)
+{
+  static const covey_buffer nothing = {NULL, 0};
+  s->parcel.buffers = count ? buffers : &nothing;
+  s->parcel.count = count ? count : 1;
+  s->parcel.kind = CVY_FRAME_DATA;
+  for (size_t i = 0; i < count; i++) {
+    if (!buffers[i].data && buffers[i].size) {
+      return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, (int64_t)i, -1, "data is NULL");
+    }
+    if (buffers[i].size > SIZE_MAX / 2 - s->parcel.size)
+      return fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "size");
+    s->parcel.size += buffers[i].size;
+  }
+  int r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  if (s->goal.peer && s->goal.peer->node != node) {
+    r = fail(s, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "a peer of another node");
+  }
+  if (r == 0) {
+    do r = send_once(s, node);
+    while (r == RETRY);
+  }
+  cvy_node_leave(node);
+  return r;
+}
+
+int covey_send(covey_node *node, int64_t pid, const char *group, const void *data, size_t size,
+               int64_t timeout)
+{
+  covey_buffer buffer = {data, size};
+  struct send s = {.goal = {.pid = pid, .once = timeout == 0}};
+  int r = cvy_timeout_check(timeout);
+  if (r == 0) r = cvy_group_name(group, false, &s.group);
+  if (r == 0 && pid <= 0) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid %lld", (long long)pid);
+  if (r < 0) return r;
+  s.deadline = cvy_deadline_in(timeout);
+  return run_send(node, &s, &buffer, 1);
+}
+
+static int check_options(const covey_send_options *o, struct send *s)
+{
+  if (!o) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
+  int targets = (o->pid != 0) + (o->name != NULL) + (o->peer != NULL) + (o->reply_to != NULL);
+  if (targets != 1)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "exactly one of pid, name, peer and reply_to");
+  if (o->pid < 0) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid %lld", (long long)o->pid);
+  if (o->priority < 0 || o->priority > 7)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "priority %d", (int)o->priority);
+  if (o->level != COVEY_LEVEL_SENT && o->level != COVEY_LEVEL_CONSUMED) {
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "level %d", (int)o->level);
+  }
+  if (o->flags & ~(uint32_t)COVEY_SEND_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
+  if (o->reply_to && !o->reply_to->peer)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reply_to is no received message");
+  int64_t timeout = o->flags & COVEY_SEND_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
+  int r = cvy_timeout_check(timeout);
+  if (r == 0 && o->name) r = cvy_name_check(o->name, true, "name");
+  if (r == 0) r = cvy_group_name(o->group, false, &s->group);
+  if (r < 0) return r;
+  s->goal = (cvy_goal){.pid = o->pid, .name = o->name, .peer = o->reply_to ? o->reply_to->peer : o->peer};
+  s->goal.once = timeout == 0;
+  s->deadline = cvy_deadline_in(timeout);
+  s->cancel = o->cancel;
+  s->parcel.priority = (uint8_t)o->priority;
+  s->parcel.want_ack = o->level == COVEY_LEVEL_CONSUMED;
+  return 0;
+}
+
+int covey_message_send(covey_node *node, const covey_send_options *options, const covey_buffer *buffers,
+                       size_t count, uint64_t *ret_id)
+{
+  struct send s = {.id = 0};
+  int r = check_options(options, &s);
+  if (r == 0 && count && !buffers) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
+  if (r == 0) r = run_send(node, &s, buffers, count);
+  if (r == 0 && ret_id) *ret_id = s.id;
+  return r;
+}
+
+/* ---- receiving ---- */
+
+struct receive {
+  covey_node *node;
+  cvy_group *group; /* NULL: any */
+};
+
+static bool has_message(void *arg)
+{
+  const struct receive *w = arg;
+  if (w->node->state != CVY_NODE_OPEN || (w->group && w->group->closed)) return true;
+  return cvy_group_filled(w->node, w->group) != NULL;
+}
+
+static void hand_out(cvy_group *group, covey_message *ret)
+{
+  cvy_item *item = cvy_queue_take(&group->queue);
+  covey_peer *peer = item->owner; /* the item's reference becomes the message's */
+  group->node->items--;
+  if (group->full != COVEY_FULL_DROP_OLD) cvy_credit_return(group, item);
+  cvy_credit_serve(group->node);
+  cvy_group_ref(group);
+  item->place = group;
+  *ret = (covey_message){.data = cvy_item_data(item), .size = (size_t)item->size, .group = group->name};
+  ret->kind = COVEY_KIND_DATA;
+  ret->priority = cvy_item_priority(item);
+  ret->id = item->id;
+  ret->lost = item->lost;
+  ret->from = peer->identity;
+  ret->peer = peer;
+  ret->internal = item;
+}
+
+static int receive(covey_node *node, const char *name, cvy_deadline deadline, covey_cancel *cancel,
+                   covey_message *ret)
+{
+  struct receive w = {NULL, NULL};
+  bool any = name && strcmp(name, COVEY_ANY_GROUP) == 0;
+  int r = ret ? cvy_group_name(name, true, &name)
+              : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_message is NULL");
+  if (r == 0) r = cvy_node_enter(node, &w.node);
+  if (r < 0) return r;
+  if (!any) {
+    w.group = cvy_group_find(w.node, name);
+    if (!w.group) r = cvy_group_make(w.node, name, NULL, &w.group);
+    if (r == 0) cvy_group_ref(w.group);
+    cvy_node_flush(w.node);
+  }
+  if (r == 0) {
+    if (!has_message(&w)) r = cvy_loop_wait(w.node->loop, has_message, &w, deadline, cancel);
+    if (r < 0)
+      r = cvy_fail(r, COVEY_STAGE_NONE, "group %s", name);
+    else if (w.node->state != CVY_NODE_OPEN)
+      r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_NONE, "the node was closed");
+    else if (w.group && w.group->closed)
+      r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
+    else
+      hand_out(cvy_group_filled(w.node, w.group), ret);
+    cvy_group_unref(w.group);
+  }
+  cvy_node_leave(w.node);
+  return r;
+}
+
+int covey_receive(covey_node *node, const char *group, int64_t timeout, covey_message *ret_message)
+{
+  int r = cvy_timeout_check(timeout);
+  return r < 0 ? r : receive(node, group, cvy_deadline_in(timeout), NULL, ret_message);
+}
+
+int covey_message_receive(covey_node *node, const covey_receive_options *options, covey_message *ret_message)
+{
+  static const covey_receive_options all_default;
+  const covey_receive_options *o = options ? options : &all_default;
+  if (o->flags & ~(uint32_t)COVEY_RECEIVE_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
+  int64_t timeout = o->flags & COVEY_RECEIVE_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
+  int r = cvy_timeout_check(timeout);
+  return r < 0 ? r : receive(node, o->group, cvy_deadline_in(timeout), o->cancel, ret_message);
+}
+
+void covey_message_free(covey_message *message)
+{
+  if (!message) return;
+  cvy_item *item = message->internal;
+  if (item) {
+    cvy_peer_unref(item->owner);
+    cvy_group_unref(item->place);
+    cvy_item_free(item);
+  }
+  *message = (covey_message){0};
+}

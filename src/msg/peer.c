@@ -1,0 +1,368 @@
+#include "msg/peer.h"
+
+#include "core/atomics.h"
+#include "core/error.h"
+#include "core/mem.h"
+#include "msg/group.h"
+#include "msg/lane.h"
+#include "msg/self.h"
+
+#include <string.h>
+
+/* ---- memory ---- */
+
+covey_peer *cvy_peer_new(covey_node *node, enum cvy_peer_state state, const cvy_transport *transport)
+{
+  covey_peer *peer = cvy_alloc_zero(1, sizeof *peer);
+  if (!peer) return NULL;
+  peer->refs = 2;
+  peer->state = state;
+  peer->node = node;
+  peer->loop = node->loop;
+  peer->transport = transport;
+  peer->pin.handle = CVOS_NONE;
+  peer->sender = -1;
+  peer->limit = CVY_NEVER;
+  cvy_intake_init(&peer->intake, node->max_message);
+  if (cvy_map_init(&peer->inlets, node->by_pid.seed) < 0 ||
+      cvy_map_init(&peer->outlets, node->by_pid.seed) < 0 ||
+      cvy_map_init(&peer->outlet_names, node->by_pid.seed) < 0) {
+    cvy_map_fini(&peer->inlets);
+    cvy_map_fini(&peer->outlets);
+    cvy_free(peer);
+    return NULL;
+  }
+  peer->next = node->peers;
+  if (peer->next) peer->next->prev = peer;
+  node->peers = peer;
+  node->streams++;
+  node->refs++;
+  return peer;
+}
+
+void cvy_peer_ref(covey_peer *peer)
+{
+  cvy_add_u32(&peer->refs, 1);
+}
+
+void cvy_peer_unref(covey_peer *peer)
+{
+  if (peer && cvy_add_u32(&peer->refs, UINT32_MAX) == 1) cvy_free(peer);
+}
+
+/* ---- finding ---- */
+
+static void unindex(covey_peer *peer)
+{
+  if (peer->in_pid) cvy_map_remove(&peer->node->by_pid, &peer->by_pid);
+  if (peer->in_name) cvy_map_remove(&peer->node->by_name, &peer->by_name);
+  peer->in_pid = peer->in_name = false;
+}
+
+void cvy_peer_index(covey_peer *peer)
+{
+  covey_node *node = peer->node;
+  unindex(peer);
+  if (peer->identity.pid && (!peer->name[0] || peer->spawned || peer->to_parent)) {
+    cvy_map_add(&node->by_pid, &peer->by_pid, (uint64_t)peer->identity.pid);
+    peer->in_pid = true;
+  }
+  if (peer->name[0]) {
+    cvy_map_add(&node->by_name, &peer->by_name,
+                cvy_map_hash(node->by_name.seed, peer->name, strlen(peer->name)));
+    peer->in_name = true;
+  }
+}
+
+/* Of several that are found the one that is furthest in its life before the good-bye: an open one, else one that is being made. */
+static bool better(const covey_peer *a, const covey_peer *b)
+{
+  if (a->state > CVY_PEER_OPEN) return false;
+  return !b || a->state > b->state;
+}
+
+covey_peer *cvy_peer_by_pid(const covey_node *node, int64_t pid)
+{
+  covey_peer *best = NULL;
+  for (cvy_map_node *n = cvy_map_find(&node->by_pid, (uint64_t)pid); n; n = cvy_map_again(n)) {
+    covey_peer *p = CVY_MAP_OF(n, covey_peer, by_pid);
+    if (better(p, best)) best = p;
+  }
+  return best;
+}
+
+covey_peer *cvy_peer_by_name(const covey_node *node, const char *name)
+{
+  covey_peer *best = NULL;
+  uint64_t key = cvy_map_hash(node->by_name.seed, name, strlen(name));
+  for (cvy_map_node *n = cvy_map_find(&node->by_name, key); n; n = cvy_map_again(n)) {
+    covey_peer *p = CVY_MAP_OF(n, covey_peer, by_name);
+    if (strcmp(p->name, name) == 0 && better(p, best)) best = p;
+  }
+  return best;
+}
+
+/* ---- the end ---- */
+
+static void remember_gone(covey_peer *peer)
+{
+  covey_node *node = peer->node;
+  if (!peer->identity.pid || !peer->identity.start || peer->identity.pid == node->self.pid) return;
+  for (uint32_t i = 0; i < CVY_GONE; i++) {
+    if (node->gone[i].pid != peer->identity.pid) continue;
+    node->gone[i].start = peer->identity.start;
+    return;
+  }
+  node->gone[node->gone_next].pid = peer->identity.pid;
+  node->gone[node->gone_next].start = peer->identity.start;
+  node->gone_next = (node->gone_next + 1) % CVY_GONE;
+}
+
+static void break_off(covey_peer *peer, int code)
+{
+  if (peer->tx.broken) return;
+  cvy_lane_fini(peer, code);
+  peer->tx.broken = true;
+  unindex(peer);
+}
+
+void cvy_peer_end(covey_peer *peer, int code)
+{
+  covey_node *node = peer->node;
+  if (peer->state == CVY_PEER_DEAD) return;
+  bool open = peer->introduced, soft = peer->state == CVY_PEER_LEAVING;
+  if (open && !peer->all_there) node->unknown += peer->sent - peer->consumed;
+  peer->state = CVY_PEER_DEAD;
+  peer->failure = code;
+  break_off(peer, open ? COVEY_EPEERDIED : code);
+  cvy_credit_fini(peer);
+  cvy_intake_fini(&peer->intake);
+  if (peer->introduced) {
+    node->peer_count--;
+    if (!peer->name[0]) remember_gone(peer);
+  }
+  if (peer->shaking) node->handshakes--;
+  if (node->parent == peer) node->parent = NULL;
+  if (peer->prev)
+    peer->prev->next = peer->next;
+  else
+    node->peers = peer->next;
+  if (peer->next) peer->next->prev = peer->prev;
+  peer->next = peer->prev = NULL;
+  cvy_map_fini(&peer->inlets);
+  cvy_map_fini(&peer->outlets);
+  cvy_map_fini(&peer->outlet_names);
+  cvy_credit_serve(node);
+  if (!peer->tx.writing) peer->transport->close(peer, !soft);
+  cvy_loop_changed(node->loop);
+}
+
+void cvy_peer_leave(covey_peer *peer, int code)
+{
+  if (peer->state == CVY_PEER_DEAD) return;
+  cvy_lane_hush(peer, code);
+  peer->failure = code;
+  peer->state = CVY_PEER_LEAVING;
+  unindex(peer);
+  cvy_peer_dirty(peer);
+}
+
+void cvy_peer_closed(covey_peer *peer)
+{
+  covey_node *node = peer->node;
+  cvy_loop_lock(node->loop);
+  cvy_bytes_fini(&peer->tx.control);
+  cvy_bytes_fini(&peer->tx.flying);
+  cvos_process_close(&peer->pin);
+  peer->io = NULL;
+  node->streams--;
+  cvy_loop_changed(node->loop);
+  cvy_peer_unref(peer);
+  cvy_node_release(node);
+}
+
+/* ---- writing ---- */
+
+void cvy_peer_control(covey_peer *peer, int kind, int flags, uint16_t group, uint64_t id, const void *body,
+                      size_t size)
+{
+  cvy_tx *tx = &peer->tx;
+  uint8_t header[CVY_HEADER];
+  cvy_header h = {
+      .kind = (uint8_t)kind, .flags = (uint8_t)flags, .group = group, .size = (uint32_t)size, .id = id};
+  if (peer->state == CVY_PEER_DEAD || tx->doom || tx->broken) return;
+  cvy_header_encode(&h, header);
+  if (cvy_bytes_size(&tx->control) > CVY_CONTROL_MOST)
+    tx->doom = COVEY_EPROTO;
+  else if (cvy_bytes_append(&tx->control, header, sizeof header) < 0)
+    tx->doom = COVEY_ENOMEM;
+  else if (size && cvy_bytes_append(&tx->control, body, size) < 0)
+    tx->doom = COVEY_ENOMEM;
+  cvy_peer_dirty(peer);
+}
+
+void cvy_peer_dirty(covey_peer *peer)
+{
+  covey_node *node = peer->node;
+  if (peer->is_dirty || peer->state == CVY_PEER_DEAD) return;
+  peer->is_dirty = true;
+  cvy_peer_ref(peer);
+  peer->next_dirty = node->dirty;
+  node->dirty = peer;
+}
+
+/* What is done when nothing is left to write. True: there is something again. */
+static bool written_all(covey_peer *peer)
+{
+  if (peer->state == CVY_PEER_LEAVING) {
+    cvy_peer_end(peer, peer->failure);
+  } else if (peer->tx.bye && peer->state == CVY_PEER_OPEN && peer->tx.parcels == 0) {
+    cvy_bye bye = {.count = peer->sent, .id = peer->tx.next_id};
+    uint8_t body[16];
+    size_t size = cvy_bye_encode(&bye, body);
+    cvy_peer_control(peer, CVY_FRAME_BYE, 0, 0, 0, body, size);
+    peer->state = CVY_PEER_BYE_SENT;
+    return true;
+  }
+  return false;
+}
+
+static void account(covey_peer *peer, cvy_plan *plan, int64_t n)
+{
+  cvy_tx *tx = &peer->tx;
+  if (n < 0) {
+    break_off(peer, COVEY_EPEERDIED);
+    n = 0;
+  }
+  cvy_lane_settle(peer, plan, (uint64_t)n);
+  tx->taken += (uint64_t)n;
+  bool pending = peer->state != CVY_PEER_DEAD && !tx->broken && peer->transport->pending(peer);
+  if (!pending) tx->flushed = tx->taken;
+  if ((uint64_t)n < plan->bytes && !tx->broken) tx->full = true;
+  if (peer->state != CVY_PEER_DEAD && (tx->full || pending)) peer->transport->want_room(peer);
+  cvy_loop_changed(peer->node->loop);
+}
+
+void cvy_peer_flush(covey_peer *peer)
+{
+  cvy_tx *tx = &peer->tx;
+  covey_loop *loop = peer->node->loop;
+  if (tx->writing || peer->state == CVY_PEER_DEAD || peer->state == CVY_PEER_DIALLING) return;
+  cvy_peer_ref(peer);
+  while (peer->state != CVY_PEER_DEAD && !tx->full && !tx->broken) {
+    cvy_plan plan;
+    if (tx->doom) {
+      cvy_peer_end(peer, tx->doom);
+      break;
+    }
+    cvy_lane_plan(peer, &plan);
+    if (!plan.piece_count) {
+      if (written_all(peer)) continue;
+      break;
+    }
+    tx->writing = true;
+    cvy_loop_unlock(loop);
+    int system;
+    int64_t n = peer->transport->write(peer, plan.pieces, plan.piece_count, &system);
+    cvy_loop_lock(loop);
+    tx->writing = false;
+    account(peer, &plan, n);
+    if (peer->state == CVY_PEER_DEAD) peer->transport->close(peer, true); /* it ended meanwhile */
+  }
+  cvy_peer_unref(peer);
+}
+
+void cvy_peer_room(covey_peer *peer)
+{
+  covey_node *node = peer->node;
+  cvy_loop_lock(node->loop);
+  if (peer->state != CVY_PEER_DEAD) {
+    peer->tx.full = false;
+    if (!peer->tx.writing && !peer->transport->pending(peer)) peer->tx.flushed = peer->tx.taken;
+    cvy_loop_changed(node->loop);
+    cvy_peer_dirty(peer);
+  }
+  cvy_node_unlock(node);
+}
+
+void cvy_peer_bye(covey_peer *peer)
+{
+  if (peer->transport == &cvy_transport_local || peer->state < CVY_PEER_OPEN) {
+    peer->all_there = true; /* what we sent to ourselves is discarded with our groups */
+    cvy_peer_end(peer, COVEY_ECLOSED);
+    return;
+  }
+  cvy_lane_hush(peer, COVEY_ECLOSED);
+  peer->tx.bye = true;
+  cvy_peer_dirty(peer);
+}
+
+void cvy_peer_open(covey_peer *peer)
+{
+  covey_node *node = peer->node;
+  peer->state = CVY_PEER_OPEN;
+  peer->introduced = true;
+  node->peer_count++;
+  if (peer->shaking) node->handshakes--;
+  peer->shaking = false;
+  peer->limit = CVY_NEVER;
+  cvy_peer_index(peer);
+  cvy_map_node *n = NULL;
+  while ((n = cvy_map_next(&node->groups, n)) != NULL) {
+    if (cvy_inlet_open(peer, CVY_MAP_OF(n, cvy_group, by_name)) < 0) peer->tx.doom = COVEY_ENOMEM;
+  }
+  cvy_peer_control(peer, CVY_FRAME_PONG, 0, 0, 0, NULL, 0); /* the end of the list */
+  cvy_loop_changed(node->loop);
+}
+
+/* ---- reading ---- */
+
+static void take_message(covey_peer *peer, const cvy_chunk *chunk)
+{
+  cvy_begin begin;
+  cvy_item *item = NULL;
+  uint16_t group = chunk->header.group;
+  int r = cvy_intake_begins(&peer->intake, chunk, &begin), keep = 0;
+  if (r > 0) keep = r = cvy_inlet_begin(peer, &begin);
+  if (r >= 0) r = cvy_intake_take(&peer->intake, chunk, keep > 0, &item);
+  if (r < 0) {
+    cvy_peer_end(peer, r);
+    return;
+  }
+  if (r == 0 && cvy_inlet_exceeds(peer, group)) cvy_peer_end(peer, COVEY_EPROTO);
+  if (r > 0) cvy_group_arrived(peer, group, item);
+}
+
+void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size)
+{
+  covey_node *node = peer->node;
+  const uint8_t *bytes = data;
+  int r = 1;
+  cvy_loop_lock(node->loop);
+  while (peer->state != CVY_PEER_DEAD && peer->state != CVY_PEER_LEAVING) {
+    cvy_chunk chunk;
+    r = cvy_decoder_next(&peer->decoder, &bytes, &size, &chunk);
+    if (r < 0) cvy_peer_end(peer, r);
+    if (r <= 0) break;
+    bool message = chunk.header.kind >= CVY_FRAME_DATA && chunk.header.kind <= CVY_FRAME_FRAG;
+    if (message && (peer->state == CVY_PEER_OPEN || peer->state == CVY_PEER_BYE_SENT))
+      take_message(peer, &chunk);
+    else
+      cvy_handshake_event(peer, &chunk);
+  }
+  cvy_node_unlock(node);
+}
+
+void cvy_peer_over(covey_peer *peer, int status)
+{
+  covey_node *node = peer->node;
+  cvy_loop_lock(node->loop);
+  bool parent = peer->to_parent && peer->state != CVY_PEER_DEAD;
+  bool clean = status == 0 && cvy_decoder_clean(&peer->decoder);
+  if (peer->state == CVY_PEER_BYE_GOT && clean)
+    cvy_peer_end(peer, COVEY_ENOPEER);
+  else
+    cvy_peer_end(peer, COVEY_EPEERDIED);
+  cvy_node_unlock(node);
+  if (parent) cvy_self_asked();
+}

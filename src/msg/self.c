@@ -1,0 +1,191 @@
+#include <covey/self.h>
+
+#include "core/error.h"
+#include "core/mem.h"
+#include "loop/host.h"
+#include "loop/loop.h"
+#include "loop/sync.h"
+#include "msg/child.h"
+#include "msg/self.h"
+#include "os/handle.h"
+#include "os/process.h"
+#include "os/stream.h"
+#include "os/thread.h"
+
+/* What this process was born with. Found once, under the global lock. */
+static struct birth {
+  bool known, child, taken;
+  uint32_t generation; /* cvos_fork_generation */
+  cvos_handle channel;
+  int64_t start;  /* ms since 1970; 0 unknown */
+  int64_t age;    /* ms at look_back, */
+  int64_t looked; /* when the monotonic clock said this */
+} birth;
+
+/* Being asked to end. asked is set once, under the loop's lock. */
+static struct asked {
+  covey_loop *loop; /* the default loop, where calls wait, counted for ever; NULL: nobody has waited yet */
+  bool asked;
+} self;
+
+/* Looks at what was inherited: global lock held. */
+static void look_back(void)
+{
+  char token[CVOS_TOKEN_MAX];
+  covey_identity us, other;
+  cvos_process pin = {.handle = CVOS_NONE};
+  int64_t parent = 0;
+  birth.known = true;
+  birth.generation = cvos_fork_generation();
+  birth.channel = CVOS_NONE;
+  if (cvos_identity(0, &us, &parent) == 0) birth.start = cvos_start_time(us.start);
+  if (birth.start < 0) birth.start = 0;
+  birth.age = cvy_host_real_time() - birth.start;
+  if (birth.age < 0 || !birth.start) birth.age = 0;
+  birth.looked = cvy_now();
+  if (!cvy_host_take_variable(CVY_CHANNEL, token, sizeof token)) return;
+  if (cvos_stream_inherit(token, &birth.channel) < 0) {
+    birth.channel = CVOS_NONE;
+    return;
+  }
+  if (cvos_stream_peer(birth.channel, &other, &pin) == 0) {
+    birth.child = other.pid == parent && parent != 0;
+    cvos_process_close(&pin);
+  }
+  if (birth.child) return;
+  cvos_handle_close(birth.channel); /* our parent's own, or a stranger's */
+  birth.channel = CVOS_NONE;
+}
+
+static void know(void)
+{
+  if (!birth.known) look_back();
+}
+
+bool cvy_self_channel(cvos_handle *ret)
+{
+  cvy_global_lock();
+  know();
+  bool ours = birth.child && !birth.taken && birth.generation == cvos_fork_generation();
+  if (ours) *ret = birth.channel;
+  if (ours) birth.taken = true;
+  cvy_global_unlock();
+  return ours;
+}
+
+int64_t covey_self_pid(void)
+{
+  covey_identity us;
+  return cvos_identity(0, &us, NULL) == 0 ? us.pid : 0;
+}
+
+int64_t covey_self_parent(void)
+{
+  covey_identity us, parent;
+  int64_t pid = 0;
+  if (cvos_identity(0, &us, &pid) < 0 || pid == 0) return 0;
+  if (cvos_identity(pid, &parent, NULL) < 0) return 0;
+  return parent.start <= us.start ? pid : 0; /* younger than we are: the number is another's by now */
+}
+
+int covey_self_is_child(void)
+{
+  cvy_global_lock();
+  know();
+  int r = birth.child && birth.generation == cvos_fork_generation();
+  cvy_global_unlock();
+  return r;
+}
+
+int64_t covey_self_start_time(void)
+{
+  cvy_global_lock();
+  know();
+  int64_t r = birth.start;
+  cvy_global_unlock();
+  return r;
+}
+
+int64_t covey_self_uptime(void)
+{
+  cvy_global_lock();
+  know();
+  int64_t r = birth.age + (cvy_now() - birth.looked);
+  cvy_global_unlock();
+  return r;
+}
+
+/* ---- being asked to end ---- */
+
+static void set_asked(void)
+{
+  cvy_global_lock();
+  covey_loop *loop = self.loop;
+  if (!loop) self.asked = true;
+  cvy_global_unlock();
+  if (!loop) return;
+  cvy_loop_lock(loop);
+  self.asked = true;
+  cvy_loop_changed(loop);
+  cvy_loop_unlock(loop);
+}
+
+void cvy_self_asked(void)
+{
+  set_asked();
+}
+
+static void on_shutdown(void *arg)
+{
+  (void)arg;
+  set_asked();
+}
+
+static bool is_asked(void *arg)
+{
+  (void)arg;
+  return self.asked;
+}
+
+/* Once: the default loop, its signals, and in a child the connection to the parent. */
+static int begin_waiting(void)
+{
+  covey_loop *loop = NULL;
+  covey_identity us;
+  int r = 0;
+  if (covey_self_is_child()) r = covey_node_identity(NULL, &us);
+  if (r == 0) r = cvy_loop_acquire(NULL, &loop);
+  if (r < 0) return r;
+  cvy_global_lock();
+  bool first = !self.loop;
+  if (first) self.loop = loop;
+  cvy_global_unlock();
+  if (!first) {
+    cvy_loop_release(loop);
+    return 0;
+  }
+  r = cvy_host_watch_shutdown(loop, on_shutdown, NULL);
+  return r < 0 ? cvy_fail(r, COVEY_STAGE_OPEN, "watching for signals") : 0;
+}
+
+int covey_self_wait_stop(int64_t timeout)
+{
+  int r = cvy_timeout_check(timeout);
+  if (r < 0) return r;
+  cvy_global_lock();
+  covey_loop *loop = self.loop;
+  cvy_global_unlock();
+  if (!loop) {
+    r = begin_waiting();
+    if (r < 0) return r;
+    cvy_global_lock();
+    loop = self.loop;
+    cvy_global_unlock();
+  }
+  r = cvy_loop_check(loop);
+  if (r < 0) return r;
+  cvy_loop_lock(loop);
+  if (!self.asked) r = cvy_loop_wait(loop, is_asked, NULL, cvy_deadline_in(timeout), NULL);
+  cvy_loop_unlock(loop);
+  return r < 0 ? cvy_fail(r, COVEY_STAGE_NONE, "nobody has asked us to end") : 0;
+}

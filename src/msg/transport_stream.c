@@ -1,0 +1,113 @@
+#include "msg/peer.h"
+#include "os/handle.h"
+
+static void on_bytes(void *arg, const void *data, size_t size, const cvos_handle *handles,
+                     size_t handle_count)
+{
+  covey_peer *peer = arg;
+  for (size_t i = 0; i < handle_count; i++) cvos_handle_close(handles[i]); /* nobody announced them */
+  if (peer->spawned && peer->sender < 0) peer->sender = cvos_io_sender(peer->io);
+  cvy_peer_bytes(peer, data, size);
+  cvy_loop_hot(peer->node->loop, peer->io);
+}
+
+static void on_end(void *arg, int status, int system)
+{
+  (void)system;
+  cvy_peer_over(arg, status);
+}
+
+static void on_room(void *arg)
+{
+  cvy_peer_room(arg);
+}
+
+static void on_closed(void *arg)
+{
+  cvy_peer_closed(arg);
+}
+
+static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed};
+
+struct attach {
+  covey_peer *peer;
+  cvos_handle handle;
+};
+
+/* With the token, as is the end of the stream (close_stream): one of them sees what the other has done. */
+static int attach(void *arg)
+{
+  struct attach *a = arg;
+  covey_peer *peer = a->peer;
+  covey_loop *loop = peer->node->loop;
+  cvos_io *io;
+  cvy_loop_lock(loop);
+  int r = peer->state == CVY_PEER_DEAD ? COVEY_ECLOSED : 0;
+  cvy_loop_unlock(loop);
+  if (r == 0)
+    r = cvos_io_open(cvy_loop_uv(loop), a->handle, CVOS_IO_READ | CVOS_IO_WRITE, &events, peer, &io);
+  if (r < 0) {
+    cvos_handle_close(a->handle);
+    return r;
+  }
+  cvy_loop_lock(loop);
+  peer->io = io;
+  cvy_loop_unlock(loop);
+  cvos_io_read(io, true);
+  return 0;
+}
+
+int cvy_peer_attach(covey_peer *peer, cvos_handle handle)
+{
+  struct attach a = {peer, handle};
+  return cvy_loop_call(peer->node->loop, attach, &a);
+}
+
+static int64_t stream_write(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
+{
+  return cvos_io_write(peer->io, pieces, count, NULL, 0, ret_system);
+}
+
+static bool stream_pending(const covey_peer *peer)
+{
+  return peer->io && cvos_io_pending(peer->io);
+}
+
+static void ask_room(void *arg)
+{
+  covey_peer *peer = arg;
+  covey_loop *loop = peer->node->loop;
+  cvy_loop_lock(loop);
+  bool alive = peer->state != CVY_PEER_DEAD;
+  cvy_loop_unlock(loop);
+  if (alive) cvos_io_want_room(peer->io);
+  cvy_peer_unref(peer);
+}
+
+static void stream_want_room(covey_peer *peer)
+{
+  if (peer->room_task.queued) return;
+  peer->room_task = (cvy_task){.run = ask_room, .arg = peer};
+  cvy_peer_ref(peer);
+  cvy_loop_post(peer->node->loop, &peer->room_task);
+}
+
+static void close_stream(void *arg)
+{
+  covey_peer *peer = arg;
+  if (!peer->io) {
+    cvy_peer_closed(peer);
+    return;
+  }
+  cvy_loop_cold(peer->node->loop, peer->io);
+  cvos_io_close(peer->io, peer->close_now);
+}
+
+static void stream_close(covey_peer *peer, bool now)
+{
+  peer->close_now = now;
+  peer->close_task = (cvy_task){.run = close_stream, .arg = peer};
+  cvy_loop_post(peer->node->loop, &peer->close_task);
+}
+
+const cvy_transport cvy_transport_stream = {stream_write, stream_pending, stream_want_room, stream_close};
