@@ -15,12 +15,6 @@ bool cvy_host_take_variable(const char *name, char *ret_value, size_t capacity)
   return r == 0;
 }
 
-int64_t cvy_host_real_time(void)
-{
-  uv_timeval64_t now;
-  return uv_gettimeofday(&now) == 0 ? now.tv_sec * 1000 + now.tv_usec / 1000 : 0;
-}
-
 /* ---- being asked to end ---- */
 
 static const int asking[] = {SIGINT, SIGTERM,

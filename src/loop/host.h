@@ -8,9 +8,6 @@
  * holds it. A value that is longer is removed too. Nobody may use the environment meanwhile (POSIX). */
 bool cvy_host_take_variable(const char *name, char *ret_value, size_t capacity);
 
-/* Milliseconds since 1970 UTC by the wall clock; 0 when the system does not tell. */
-int64_t cvy_host_real_time(void);
-
 /* From now on and for the rest of the process's life run(arg) is called on the token's thread of loop, without locks, whenever
  * the system or its user asks us to end: SIGINT, SIGTERM, SIGHUP; CTRL_C, CTRL_BREAK and the closing of the console. A signal
  * that the program handles itself,

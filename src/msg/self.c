@@ -40,7 +40,7 @@ static void look_back(void)
   birth.channel = CVOS_NONE;
   if (cvos_identity(0, &us, &parent) == 0) birth.start = cvos_start_time(us.start);
   if (birth.start < 0) birth.start = 0;
-  birth.age = cvy_host_real_time() - birth.start;
+  birth.age = cvy_wall() - birth.start;
   if (birth.age < 0 || !birth.start) birth.age = 0;
   birth.looked = cvy_now();
   if (!cvy_host_take_variable(CVY_CHANNEL, token, sizeof token)) return;
