@@ -19,6 +19,8 @@ typedef struct helper_behaviour {
   const char *usage;
 } helper_behaviour;
 
+extern const helper_behaviour helper_stream[]; /* stream.c */
+
 /* Exit codes of the helper's own. */
 enum {
   HELPER_STOPPED = 7,    /* asked to stop, and did */

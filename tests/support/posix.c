@@ -97,6 +97,11 @@ void test_process_kill(int64_t pid)
   if (pid > 1) kill((pid_t)pid, SIGKILL);
 }
 
+void test_process_reap(int64_t pid)
+{
+  while (waitpid((pid_t)pid, NULL, 0) == -1 && errno == EINTR) continue;
+}
+
 int test_handle_count(void)
 {
   int n = 0;

@@ -171,6 +171,9 @@ void test_system_exit(int code);
 /* Whether this program was built with a checker for leaked memory. */
 bool test_has_leak_checker(void);
 
+/* Takes away what a program of test_start leaves when it has ended (a zombie on POSIX); waits for its end. */
+void test_process_reap(int64_t pid);
+
 /* Open descriptors or handles of this process; -1 where the system cannot tell. */
 int test_handle_count(void);
 

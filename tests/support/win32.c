@@ -65,6 +65,14 @@ void test_process_kill(int64_t pid)
   CloseHandle(process);
 }
 
+void test_process_reap(int64_t pid)
+{
+  HANDLE process = OpenProcess(SYNCHRONIZE, FALSE, (DWORD)pid);
+  if (!process) return;
+  WaitForSingleObject(process, INFINITE);
+  CloseHandle(process);
+}
+
 /* Wine answers 0 to GetProcessHandleCount, so its handles are tried one by one. */
 enum { HANDLES = 4096 };
 
