@@ -201,7 +201,9 @@ TEST_LIMIT(listener, race_after_a_kill, 120)
       CHECK(won <= 1);
     else
       CHECK_INT(won, 1);
-    if (won) CHECK_OK(dial_at(&a));
+    int r = dial_at(&a);
+    /* Windows: the losers have looked who is there, and nobody accepts. */
+    if (won) CHECK(r == 0 || (test_is_windows() && r == COVEY_EAGAIN));
     for (int i = 0; i < STARTERS; i++) end(pid[i]);
   }
   CHECK_ERR(dial_at(&a), COVEY_ENOPEER);
@@ -238,9 +240,11 @@ TEST(listener, one_owner_at_a_time)
 {
   contest c = {.address = at(folder("d"), "one")};
   test_thread *threads[4];
-  test_no_handles_lost();
-  for (int i = 0; i < 4; i++) threads[i] = test_thread_start(own_in_turns, &c);
-  for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
+  for (int round = 0; round < 2; round++) { /* what the system opens once and keeps, it opens in the first */
+    if (round == 1) test_no_handles_lost();
+    for (int i = 0; i < 4; i++) threads[i] = test_thread_start(own_in_turns, &c);
+    for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
+  }
   CHECK(test_add(&c.turns, 0) > 0);
   CHECK_ERR(dial_at(&c.address), COVEY_ENOPEER);
   CHECK_INT(entries(c.address.directory), 0);
@@ -377,7 +381,7 @@ TEST(listener, hostile_directories)
   CHECK_OK(dial_at(&a));
   cvos_listener_close(l);
   a.directory = folder("anothers");
-  if (uv_fs_chown(NULL, &fs, a.directory, 54321, 54321, NULL) == 0)
+  if (uv_fs_chown(NULL, &fs, a.directory, 123, 123, NULL) == 0)
     expect_refused(&a, COVEY_EUNSAFE, COVEY_EUNSAFE);
 }
 
@@ -409,7 +413,7 @@ TEST(listener, hostile_runtime_directory)
   expect_refused(&a, COVEY_EUNSAFE, COVEY_EUNSAFE);
   REQUIRE(uv_fs_unlink(NULL, &fs, own, NULL) == 0);
   REQUIRE(uv_fs_mkdir(NULL, &fs, own, 0700, NULL) == 0);
-  if (uv_fs_chown(NULL, &fs, own, 54321, 54321, NULL) == 0) expect_refused(&a, COVEY_EUNSAFE, COVEY_EUNSAFE);
+  if (uv_fs_chown(NULL, &fs, own, 123, 123, NULL) == 0) expect_refused(&a, COVEY_EUNSAFE, COVEY_EUNSAFE);
 
   /* A runtime directory that others may write to is none. */
   REQUIRE(uv_fs_chmod(NULL, &fs, runtime, 0777, NULL) == 0);
