@@ -1,0 +1,55 @@
+/* cli/cli.h: what the subcommands of the tool share. A subcommand is one file and one row of the table in main.c. */
+#ifndef COVEY_CLI_CLI_H
+#define COVEY_CLI_CLI_H
+
+#include <covey.h>
+#include <stdbool.h>
+
+/* Exit codes of the tool itself; covey run returns the program's own code. The numbers above 123 are those of env(1) and timeout(1). */
+enum {
+  CLI_OK = 0,
+  CLI_FAILED = 1,       /* it was tried and failed */
+  CLI_USAGE = 2,        /* the call's words are off */
+  CLI_TIMEOUT = 124,    /* a deadline passed */
+  CLI_COVEY = 125,      /* covey run: covey itself failed */
+  CLI_REFUSED = 126,    /* covey run: the program is there, and cannot be started */
+  CLI_NOT_FOUND = 127,  /* covey run: there is no such program */
+  CLI_SIGNALLED = 128   /* covey run: plus the signal that ended it */
+};
+
+typedef struct cli_command {
+  const char *name;
+  int (*run)(int argc, char **argv); /* argv[0] is the name of the subcommand */
+  const char *usage;                 /* behind the name */
+  const char *about;                 /* one line */
+  const char *options;               /* lines of the help */
+} cli_command;
+
+int cli_run(int argc, char **argv);
+int cli_send(int argc, char **argv);
+int cli_receive(int argc, char **argv);
+int cli_quote(int argc, char **argv);
+
+/* Walks over the options of a subcommand: returns the next option ("--x"), NULL when the words begin ("--" is skipped); *ret_at is the index of what
+ * comes next. "--x=value" and "--x value" are the same: cli_value takes the value. */
+typedef struct cli_options {
+  int argc;
+  char **argv;
+  int at;
+  const char *inlined; /* the part behind "=", until it is taken */
+  char name[64];       /* the option without that part */
+} cli_options;
+
+const char *cli_next(cli_options *o);
+const char *cli_value(cli_options *o);                                           /* NULL, said on stderr, when it is missing */
+bool cli_number(const cli_options *o, const char *text, int64_t least, int64_t *ret); /* false, said on stderr, when it is none */
+int cli_unknown(const cli_options *o);                                           /* says so; CLI_USAGE */
+int cli_missing(const char *command, const char *what);                          /* says so; CLI_USAGE */
+
+/* Says on stderr what failed (the thread's last failure); returns code for chaining: CLI_TIMEOUT for COVEY_ETIMEDOUT, else CLI_FAILED. */
+int cli_failed(const char *command);
+
+/* Reads standard input to its end. ret_data: owned, free with free(). false, said on stderr, when it fails. */
+bool cli_read_input(char **ret_data, size_t *ret_size);
+
+#endif

@@ -1,0 +1,99 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(_O_BINARY) /* a C runtime that knows text and binary streams: what we pass on is bytes */
+#include <io.h>
+static void binary_streams(void)
+{
+  _setmode(_fileno(stdin), _O_BINARY);
+  _setmode(_fileno(stdout), _O_BINARY);
+}
+#else
+static void binary_streams(void) {}
+#endif
+
+static const cli_command commands[] = {
+    {"run", cli_run, "[OPTIONS] [--] PROGRAM [ARGUMENT...]",
+     "start a program, wait for it, end what it leaves behind",
+     "  --timeout MS      stop it after MS milliseconds (exit code 124)\n"
+     "  --grace MS        between asking it to stop and killing it; default 5000\n"
+     "  --cwd DIR         working directory\n"
+     "  --env NAME=VALUE  set a variable; NAME alone removes it; may be repeated\n"
+     "  --clear-env       start from an empty environment\n"
+     "  --stdin           pass our standard input on (else it is empty)\n"
+     "  --shell           PROGRAM is a command line for the system's shell\n"
+     "  --quiet           no output of the program\n"
+     "exit code: the program's; 124 timeout, 125 covey failed, 126 cannot be started, 127 not found, 128 + "
+     "signal\n"},
+    {"send", cli_send, "[OPTIONS] PID|NAME [TEXT...]",
+     "send a message to a process; without TEXT: standard input",
+     "  --group NAME      group, else the default one\n"
+     "  --timeout MS      for the process, its group and room; default 5000\n"
+     "  --consumed        wait until the receiver has taken it\n"
+     "exit code: 0 sent, 1 failed, 2 usage, 124 no room in time\n"},
+    {"receive", cli_receive, "[OPTIONS]", "print messages that are sent to us; our pid goes to stderr first",
+     "  --group NAME      group, else the default one; '*': all that are open\n"
+     "  --name NAME       be reached by this name, not by our pid\n"
+     "  --count N         end after N messages; default: go on until asked to stop\n"
+     "  --timeout MS      end when none came for so long (exit code 124)\n"
+     "  --from            put the sender's pid and a blank before each message\n"
+     "  --raw             no line end behind a message\n"
+     "exit code: 0, 1 failed, 2 usage, 124 timeout\n"},
+    {"quote", cli_quote, "DIALECT [--split] WORD...", "quote words for a parser, or split a line as it does",
+     "  DIALECT           sh, argv (Windows programs), cmd (cmd.exe), powershell\n"
+     "  --split           the one WORD is a line: print its words, one a line (sh and argv)\n"
+     "exit code: 0, 1 cannot be quoted safely (the offset is told), 2 usage\n"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int help(FILE *to)
+{
+  fprintf(to, "usage: covey COMMAND [...]\n\n");
+  for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].about);
+  fprintf(to, "\ncovey COMMAND --help tells more; covey --version the version\n");
+  return to == stderr ? CLI_USAGE : CLI_OK;
+}
+
+static int help_command(const cli_command *c)
+{
+  printf("usage: covey %s %s\n%s\n\n%s", c->name, c->usage, c->about, c->options);
+  return CLI_OK;
+}
+
+static int dispatch(int argc, char **argv)
+{
+  if (argc < 2) return help(stderr);
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) return help(stdout);
+  if (!strcmp(argv[1], "--version")) {
+    int v = covey_version();
+    printf("covey %d.%d.%d\n", v / 10000, v / 100 % 100, v % 100);
+    return CLI_OK;
+  }
+  for (size_t i = 0; i < COMMANDS; i++) {
+    if (strcmp(argv[1], commands[i].name)) continue;
+    if (argc > 2 && !strcmp(argv[2], "--help")) return help_command(&commands[i]);
+    return commands[i].run(argc - 1, argv + 1);
+  }
+  fprintf(stderr, "covey: no command \"%s\"; covey --help lists them\n", argv[1]);
+  return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+  char **words;
+  size_t count;
+  binary_streams();
+  if (covey_self_arguments(argc, argv, &words, &count) < 0) return cli_failed("covey");
+  int code = dispatch((int)count, words);
+  covey_free(words);
+  if (fflush(stdout) || ferror(stdout)) {
+    fprintf(stderr, "covey: standard output: %s\n", strerror(errno));
+    if (code == CLI_OK) code = CLI_FAILED;
+  }
+  return code;
+}

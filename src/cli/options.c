@@ -1,0 +1,98 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *cli_next(cli_options *o)
+{
+  o->inlined = NULL;
+  if (o->at >= o->argc) return NULL;
+  const char *word = o->argv[o->at];
+  if (strncmp(word, "--", 2)) return NULL;
+  o->at++;
+  if (!word[2]) return NULL;
+  const char *equals = strchr(word, '=');
+  size_t size = equals ? (size_t)(equals - word) : strlen(word);
+  if (size >= sizeof o->name) size = sizeof o->name - 1;
+  memcpy(o->name, word, size);
+  o->name[size] = '\0';
+  o->inlined = equals ? equals + 1 : NULL;
+  return o->name;
+}
+
+const char *cli_value(cli_options *o)
+{
+  const char *value = o->inlined;
+  o->inlined = NULL;
+  if (value) return value;
+  if (o->at < o->argc) return o->argv[o->at++];
+  fprintf(stderr, "covey %s: %s needs a value\n", o->argv[0], o->name);
+  return NULL;
+}
+
+bool cli_number(const cli_options *o, const char *text, int64_t least, int64_t *ret)
+{
+  if (!text) return false;
+  char *end;
+  errno = 0;
+  int64_t n = strtoll(text, &end, 10);
+  if (errno || !*text || *end || n < least) {
+    fprintf(stderr, "covey %s: %s takes a whole number from %" PRId64 " on, not \"%s\"\n", o->argv[0],
+            o->name, least, text);
+    return false;
+  }
+  *ret = n;
+  return true;
+}
+
+int cli_unknown(const cli_options *o)
+{
+  fprintf(stderr, "covey %s: no option %s; covey %s --help lists them\n", o->argv[0], o->name, o->argv[0]);
+  return CLI_USAGE;
+}
+
+int cli_missing(const char *command, const char *what)
+{
+  fprintf(stderr, "covey %s: %s is missing; covey %s --help tells more\n", command, what, command);
+  return CLI_USAGE;
+}
+
+int cli_failed(const char *command)
+{
+  const covey_failure *f = covey_last_failure();
+  fprintf(stderr, "covey %s: %s", command, covey_strerror(f->code));
+  if (f->what[0]) fprintf(stderr, ": %s", f->what);
+  if (f->offset >= 0) fprintf(stderr, " (offset %" PRId64 ")", f->offset);
+  if (f->system) fprintf(stderr, " (system error %d)", f->system);
+  fprintf(stderr, "\n");
+  return f->code == COVEY_ETIMEDOUT ? CLI_TIMEOUT : CLI_FAILED;
+}
+
+bool cli_read_input(char **ret_data, size_t *ret_size)
+{
+  size_t size = 0, capacity = 64 * 1024;
+  char *data = malloc(capacity);
+  while (data) {
+    size += fread(data + size, 1, capacity - size, stdin);
+    if (size < capacity) break;
+    char *more = capacity > SIZE_MAX / 2 ? NULL : realloc(data, capacity * 2);
+    if (!more) {
+      free(data);
+      data = NULL;
+      break;
+    }
+    data = more;
+    capacity *= 2;
+  }
+  if (!data || ferror(stdin)) {
+    fprintf(stderr, "covey: standard input: %s\n", data ? strerror(errno) : "out of memory");
+    free(data);
+    return false;
+  }
+  *ret_data = data;
+  *ret_size = size;
+  return true;
+}
