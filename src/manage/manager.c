@@ -1,4 +1,5 @@
 #include <covey/manager.h>
+#include <covey/message.h>
 
 #include "core/error.h"
 #include "core/mem.h"
