@@ -37,6 +37,13 @@ COVEY_API int64_t covey_self_start_time(void);
  * counts where the system's record of the start counts it (Linux, Windows). Any thread. */
 COVEY_API int64_t covey_self_uptime(void);
 
+/* covey_self_arguments returns the words that this program was started with, as UTF-8 (WTF-8) on every system: on Windows main() gets
+ * them in the code page of the user, in which much cannot be said, so there they are read from the command line and what main() got
+ * is ignored; elsewhere they are copies of it.
+ * argc, argv: borrowed, those of main(). ret_argv: owned, one block: one covey_free releases all; a NULL stands behind the last
+ * word. ret_count: number of words, may be NULL. Errors: COVEY_EINVAL, COVEY_ENOMEM. Any thread. */
+COVEY_API int covey_self_arguments(int argc, char **argv, char ***ret_argv, size_t *ret_count);
+
 /* covey_self_wait_stop waits until this process is asked to end: by STOP from its parent (covey_process_stop of a child of
  * covey_node_spawn), by the end of that parent, or by the system and its user: SIGINT, SIGTERM, SIGHUP; on Windows CTRL_C,
  * CTRL_BREAK and the closing of the console. Being asked is sticky: later calls return 0 at once.

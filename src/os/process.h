@@ -146,6 +146,10 @@ int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret);
  * Nobody may change the environment meanwhile (POSIX). ret_count may be NULL. Errors: COVEY_ENOMEM. */
 int cvos_environment(char ***ret, size_t *ret_count);
 
+/* The command line that this process was started with, as one text: Windows; owned, cvy_free. POSIX: COVEY_ENOTSUP, there main() has the
+ * words. Errors: COVEY_ENOMEM. */
+int cvos_command_line(char **ret);
+
 /* True when this process has a console that a console child would share (Windows); always true on POSIX. */
 bool cvos_console_present(void);
 

@@ -373,6 +373,13 @@ int cvos_environment(char ***ret, size_t *ret_count)
   return 0;
 }
 
+int cvos_command_line(char **ret)
+{
+  (void)ret;
+  errno = ENOTSUP;
+  return COVEY_ENOTSUP;
+}
+
 bool cvos_console_present(void)
 {
   return true;

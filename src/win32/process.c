@@ -532,6 +532,12 @@ int cvos_environment(char ***ret, size_t *ret_count)
   return list ? 0 : COVEY_ENOMEM;
 }
 
+int cvos_command_line(char **ret)
+{
+  const WCHAR *line = GetCommandLineW();
+  return cvos_text_narrow(line, wcslen(line), ret);
+}
+
 bool cvos_console_present(void)
 {
   DWORD pid;
