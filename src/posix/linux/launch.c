@@ -30,6 +30,19 @@ struct clone3_args {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
 };
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(ADDRESS_SANITIZER)
+#include <sanitizer/asan_interface.h>
+/* The child's frames never return: their red zones would stay in the memory that both share. */
+#define forget_frames(stack) ASAN_UNPOISON_MEMORY_REGION((stack)->bytes, sizeof(stack)->bytes)
+#else
+#define forget_frames(stack) ((void)(stack))
+#endif
+
 /* What runs on the child's stack. Its frames are small: 8 KiB leaves room for red zones of sanitizers. */
 typedef struct child_stack {
   _Alignas(64) char bytes[8192];
@@ -106,6 +119,7 @@ __attribute__((noinline)) static int create(int path, int (*run)(void *), void *
     int flags = CLONE_VM | CLONE_VFORK | exit_signal | (path == CVOS_PATH_CLONE ? CLONE_PIDFD : 0);
     pid = CVOS_CALL(FORK, clone(run, stack.bytes + sizeof stack.bytes, flags, arg, &pidfd), -1);
   }
+  forget_frames(&stack);
   if (pid >= 0) *ret_pidfd = pidfd;
   return (int)pid;
 }
