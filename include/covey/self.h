@@ -44,6 +44,10 @@ COVEY_API int64_t covey_self_uptime(void);
  * word. ret_count: number of words, may be NULL. Errors: COVEY_EINVAL, COVEY_ENOMEM. Any thread. */
 COVEY_API int covey_self_arguments(int argc, char **argv, char ***ret_argv, size_t *ret_count);
 
+/* covey_self_path returns the file of this program, absolute: what a program starts when it starts itself (argv[0] may be a bare name that
+ * no search finds). ret_path: owned, free with covey_free. Errors: COVEY_EINVAL, COVEY_ENOMEM, COVEY_EOS. Any thread. */
+COVEY_API int covey_self_path(char **ret_path);
+
 /* covey_self_wait_stop waits until this process is asked to end: by STOP from its parent (covey_process_stop of a child of
  * covey_node_spawn), by the end of that parent, or by the system and its user: SIGINT, SIGTERM, SIGHUP; on Windows CTRL_C,
  * CTRL_BREAK and the closing of the console. Being asked is sticky: later calls return 0 at once.

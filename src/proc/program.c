@@ -3,6 +3,8 @@
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "os/error.h"
+#include "os/path.h"
 #include "os/process.h"
 
 #include <string.h>
@@ -42,4 +44,11 @@ int covey_self_arguments(int argc, char **argv, char ***ret_argv, size_t *ret_co
   *ret_argv = copy;
   if (ret_count) *ret_count = (size_t)argc;
   return 0;
+}
+
+int covey_self_path(char **ret_path)
+{
+  if (!ret_path) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_path is NULL");
+  int r = cvos_path_self(ret_path);
+  return r == 0 ? 0 : cvy_fail_os(COVEY_STAGE_NONE, cvos_last_error(), "the file of this program");
 }
