@@ -54,6 +54,14 @@
 #include <pcre2.h>
 #undef PCRE2_CODE_UNIT_WIDTH
 #undef __MINGW_PRINTF_FORMAT
+/* intrinsics of cl.exe that mingw's intrin.h does not declare */
+long long _InterlockedExchange64(long long volatile *, long long);
+long long _InterlockedExchangeAdd64(long long volatile *, long long);
+long long _InterlockedOr64(long long volatile *, long long);
+long long _InterlockedAnd64(long long volatile *, long long);
+void _ReadWriteBarrier(void);
+/* from here on we are cl.exe, not clang under its name */
+#undef __clang__
 #undef ssize_t
 #undef strcasecmp
 #undef strncasecmp
