@@ -7,28 +7,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern bool bench_quick;           /* --quick: fewer rounds */
-extern const char *bench_self;     /* absolute path of this program, which is also every child */
-extern const char *bench_nothing;  /* absolute path of a child without libc, which exits at once */
+extern bool bench_quick;          /* --quick: fewer rounds */
+extern const char *bench_self;    /* absolute path of this program, which is also every child */
+extern const char *bench_nothing; /* absolute path of a child without libc, which exits at once */
 
-uint64_t bench_ns(void);           /* monotonic clock */
+uint64_t bench_ns(void); /* monotonic clock */
 void bench_pause_ms(int ms);
-void bench_fail(const char *what, int code); /* prints and exits with 1: a benchmark that cannot run has no figure */
-int bench_compare(const void *a, const void *b); /* of uint64_t, for qsort */
+void bench_fail(const char *what,
+                int code); /* prints and exits with 1: a benchmark that cannot run has no figure */
+int bench_compare(const void *a, const void *b);       /* of uint64_t, for qsort */
 uint64_t bench_median(uint64_t *values, size_t count); /* sorts values */
 uint64_t bench_minimum(const uint64_t *values, size_t count);
 
 /* One result: value and beside (the floor of the same run) in unit; prints one JSON object on stdout, remembers a line for the table. bound > 0:
  * the ratio aimed at; at_most says on which side of it the ratio should lie. */
-void bench_report(const char *bench, const char *name, double value, double beside, const char *unit, const char *floor, double bound, bool at_most);
+void bench_report(const char *bench, const char *name, double value, double beside, const char *unit,
+                  const char *floor, double bound, bool at_most);
 
 /* floors (floor.c): plain system calls */
-int64_t floor_vfork(const char *program);                         /* vfork, exec, wait: nanoseconds */
-void floor_echo_open(int ret_fd[1], int64_t *ret_pid);            /* a child that answers each 64 bytes over a Unix stream socket */
+int64_t floor_vfork(const char *program); /* vfork, exec, wait: nanoseconds */
+void floor_echo_open(int ret_fd[1],
+                     int64_t *ret_pid); /* a child that answers each 64 bytes over a Unix stream socket */
 void floor_echo_round(int fd);
 void floor_echo_close(int fd, int64_t pid);
-double floor_stream(size_t size, size_t count);                   /* messages of size over a Unix stream socket, one by one: nanoseconds in all */
-double floor_pipe(uint64_t bytes);                                /* child writes bytes in 64 KiB blocks into a pipe: nanoseconds to read them all */
+double
+floor_stream(size_t size,
+             size_t count); /* messages of size over a Unix stream socket, one by one: nanoseconds in all */
+double floor_pipe(
+    uint64_t bytes); /* child writes bytes in 64 KiB blocks into a pipe: nanoseconds to read them all */
 
 /* children: run when the program is started as "covey_bench --child NAME ..." */
 int child_main(int argc, char **argv);

@@ -86,7 +86,8 @@ double floor_stream(size_t size, size_t count)
   if (pid < 0) bench_fail("fork", errno);
   if (pid == 0) {
     close(pair[0]);
-    for (size_t i = 0; i < count; i++) read_all(pair[1], data, size); /* one message a read, as a receiver of messages does */
+    for (size_t i = 0; i < count; i++)
+      read_all(pair[1], data, size); /* one message a read, as a receiver of messages does */
     write_all(pair[1], "", 1);
     _exit(0);
   }

@@ -53,17 +53,24 @@ uint64_t bench_minimum(const uint64_t *values, size_t count)
   return least;
 }
 
-void bench_report(const char *bench, const char *name, double value, double beside, const char *unit, const char *floor, double bound,
-                  bool at_most)
+void bench_report(const char *bench, const char *name, double value, double beside, const char *unit,
+                  const char *floor, double bound, bool at_most)
 {
   double ratio = value / beside;
-  printf("{\"bench\": \"%s\", \"case\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"beside\": %.6g, \"ratio\": %.3f}\n", bench, name, value,
-         unit, beside, ratio);
+  printf("{\"bench\": \"%s\", \"case\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"beside\": %.6g, "
+         "\"ratio\": %.3f}\n",
+         bench, name, value, unit, beside, ratio);
   fflush(stdout);
-  const char *verdict = bound <= 0 ? "" : (at_most ? ratio <= bound : ratio >= bound) ? "reached" : "not reached";
+  const char *verdict = bound <= 0                                    ? ""
+                        : (at_most ? ratio <= bound : ratio >= bound) ? "reached"
+                                                                      : "not reached";
   if (rows < sizeof table / sizeof table[0])
-    snprintf(table[rows++], sizeof table[0], "%-10s %-26s %12.4g %-7s %12.4g %-22s %6.2f %s %.2g %s", bench, name, value, unit, beside, floor,
-             ratio, bound <= 0 ? "   " : at_most ? "<=" : ">=", bound, verdict);
+    snprintf(table[rows++], sizeof table[0], "%-10s %-26s %12.4g %-7s %12.4g %-22s %6.2f %s %.2g %s", bench,
+             name, value, unit, beside, floor, ratio,
+             bound <= 0 ? "   "
+             : at_most  ? "<="
+                        : ">=",
+             bound, verdict);
 }
 
 static const struct {
@@ -113,7 +120,8 @@ int main(int argc, char **argv)
   }
   for (size_t i = 0; i < BENCHES; i++)
     if (chosen[i] || !any) benches[i].run();
-  fprintf(stderr, "%-10s %-26s %12s %-7s %12s %-22s %6s\n", "bench", "case", "value", "unit", "beside", "(floor)", "ratio");
+  fprintf(stderr, "%-10s %-26s %12s %-7s %12s %-22s %6s\n", "bench", "case", "value", "unit", "beside",
+          "(floor)", "ratio");
   for (size_t i = 0; i < rows; i++) fprintf(stderr, "%s\n", table[i]);
   return 0;
 }

@@ -41,7 +41,9 @@ static void echo_measure(size_t rounds, int pause, uint64_t *ours, uint64_t *raw
   floor_echo_open(&fd, &raw_pid);
   covey_process *process = child_start("echo", 0);
   int64_t pid = covey_process_pid(process);
-  size_t block = pause ? 1 : 1000; /* hot: blocks, so that both sides stay awake; alternating with the floor all the same */
+  size_t block =
+      pause ? 1
+            : 1000; /* hot: blocks, so that both sides stay awake; alternating with the floor all the same */
   echo_round(pid);
   for (size_t i = 0; i < rounds; i += block) {
     for (size_t k = 0; k < block && i + k < rounds; k++) {
@@ -66,17 +68,25 @@ static void echo_bench(const char *bench, size_t rounds, int pause, double bound
   uint64_t *ours = calloc(rounds, sizeof *ours), *raw = calloc(rounds, sizeof *raw);
   if (!ours || !raw) bench_fail("memory", 0);
   echo_measure(rounds, pause, ours, raw);
-  double least = (double)bench_minimum(ours, rounds) / 1000, least_raw = (double)bench_minimum(raw, rounds) / 1000;
+  double least = (double)bench_minimum(ours, rounds) / 1000,
+         least_raw = (double)bench_minimum(raw, rounds) / 1000;
   double mid = (double)bench_median(ours, rounds) / 1000, mid_raw = (double)bench_median(raw, rounds) / 1000;
-  bench_report(bench, "64 B, minima", least, least_raw, "us", "blocking Unix socket", minima ? bound : 0, true);
+  bench_report(bench, "64 B, minima", least, least_raw, "us", "blocking Unix socket", minima ? bound : 0,
+               true);
   bench_report(bench, "64 B, medians", mid, mid_raw, "us", "blocking Unix socket", minima ? 0 : bound, true);
   free(ours);
   free(raw);
 }
 
-void bench_echo_hot(void) { echo_bench("echo-hot", bench_quick ? 5000 : 50000, 0, 0.6, false); }
+void bench_echo_hot(void)
+{
+  echo_bench("echo-hot", bench_quick ? 5000 : 50000, 0, 0.6, false);
+}
 
-void bench_echo_idle(void) { echo_bench("echo-idle", bench_quick ? 100 : 500, 5, 1.3, true); }
+void bench_echo_idle(void)
+{
+  echo_bench("echo-idle", bench_quick ? 100 : 500, 5, 1.3, true);
+}
 
 static double stream_once(size_t size, size_t count)
 {
@@ -106,7 +116,8 @@ static void stream_case(const char *name, size_t size, size_t count, double boun
     if (raw == 0 || r < raw) raw = r;
     if (ours == 0 || o < ours) ours = o;
   }
-  bench_report("stream", name, (double)count / ours * 1e6, (double)count / raw * 1e6, "k/s", "Unix socket, one by one", bound, false);
+  bench_report("stream", name, (double)count / ours * 1e6, (double)count / raw * 1e6, "k/s",
+               "Unix socket, one by one", bound, false);
 }
 
 void bench_stream(void)

@@ -14,5 +14,8 @@ void _start(void)
   __builtin_unreachable();
 }
 #else
-int main(void) { return 0; }
+int main(void)
+{
+  return 0;
+}
 #endif

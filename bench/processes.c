@@ -30,8 +30,8 @@ static void spawn_case(const char *name)
     raw[i] = (uint64_t)floor_vfork(bench_nothing);
     ours[i] = spawn_once();
   }
-  bench_report("spawn", name, (double)bench_median(ours, rounds) / 1000, (double)bench_median(raw, rounds) / 1000, "us",
-               "vfork+exec+wait", 1.2, true);
+  bench_report("spawn", name, (double)bench_median(ours, rounds) / 1000,
+               (double)bench_median(raw, rounds) / 1000, "us", "vfork+exec+wait", 1.2, true);
   free(ours);
   free(raw);
 }
@@ -74,7 +74,9 @@ static double capture_memory(uint64_t bytes)
   const char *const argv[] = {bench_self, "--child", "write", number, NULL};
   covey_result result;
   uint64_t start = bench_ns();
-  int r = covey_run(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_CAPTURE, .capture_max = (size_t)bytes}, &result);
+  int r = covey_run(
+      &(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_CAPTURE, .capture_max = (size_t)bytes},
+      &result);
   double taken = (double)(bench_ns() - start);
   if (r || result.out_size != bytes) bench_fail("covey_run", r);
   covey_result_free(&result);
@@ -98,7 +100,8 @@ void bench_capture(void)
     in_memory = best_of(capture_memory, memory, in_memory);
   }
   double gib = 1073741824.0;
-  bench_report("capture", "counted", (double)bytes / ours * 1e9 / gib, (double)bytes / raw * 1e9 / gib, "GiB/s", "raw pipe", 0.9, false);
-  bench_report("capture", "into memory, 256 MiB", (double)memory / in_memory * 1e9 / gib, (double)memory / raw_memory * 1e9 / gib, "GiB/s",
-               "raw pipe, dropped", 0, false);
+  bench_report("capture", "counted", (double)bytes / ours * 1e9 / gib, (double)bytes / raw * 1e9 / gib,
+               "GiB/s", "raw pipe", 0.9, false);
+  bench_report("capture", "into memory, 256 MiB", (double)memory / in_memory * 1e9 / gib,
+               (double)memory / raw_memory * 1e9 / gib, "GiB/s", "raw pipe, dropped", 0, false);
 }

@@ -8,13 +8,13 @@
 /* Exit codes of the tool itself; covey run returns the program's own code. The numbers above 123 are those of env(1) and timeout(1). */
 enum {
   CLI_OK = 0,
-  CLI_FAILED = 1,       /* it was tried and failed */
-  CLI_USAGE = 2,        /* the call's words are off */
-  CLI_TIMEOUT = 124,    /* a deadline passed */
-  CLI_COVEY = 125,      /* covey run: covey itself failed */
-  CLI_REFUSED = 126,    /* covey run: the program is there, and cannot be started */
-  CLI_NOT_FOUND = 127,  /* covey run: there is no such program */
-  CLI_SIGNALLED = 128   /* covey run: plus the signal that ended it */
+  CLI_FAILED = 1,      /* it was tried and failed */
+  CLI_USAGE = 2,       /* the call's words are off */
+  CLI_TIMEOUT = 124,   /* a deadline passed */
+  CLI_COVEY = 125,     /* covey run: covey itself failed */
+  CLI_REFUSED = 126,   /* covey run: the program is there, and cannot be started */
+  CLI_NOT_FOUND = 127, /* covey run: there is no such program */
+  CLI_SIGNALLED = 128  /* covey run: plus the signal that ended it */
 };
 
 typedef struct cli_command {
@@ -41,10 +41,11 @@ typedef struct cli_options {
 } cli_options;
 
 const char *cli_next(cli_options *o);
-const char *cli_value(cli_options *o);                                           /* NULL, said on stderr, when it is missing */
-bool cli_number(const cli_options *o, const char *text, int64_t least, int64_t *ret); /* false, said on stderr, when it is none */
-int cli_unknown(const cli_options *o);                                           /* says so; CLI_USAGE */
-int cli_missing(const char *command, const char *what);                          /* says so; CLI_USAGE */
+const char *cli_value(cli_options *o); /* NULL, said on stderr, when it is missing */
+bool cli_number(const cli_options *o, const char *text, int64_t least,
+                int64_t *ret);                          /* false, said on stderr, when it is none */
+int cli_unknown(const cli_options *o);                  /* says so; CLI_USAGE */
+int cli_missing(const char *command, const char *what); /* says so; CLI_USAGE */
 
 /* Says on stderr what failed (the thread's last failure); returns code for chaining: CLI_TIMEOUT for COVEY_ETIMEDOUT, else CLI_FAILED. */
 int cli_failed(const char *command);

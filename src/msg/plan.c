@@ -54,7 +54,7 @@ static void encode(const cvy_outlet *o, const cvy_parcel *p, struct cvy_planned 
 }
 
 enum plan_result {
-  PLAN_WAIT,  /* nothing to send for now */
+  PLAN_WAIT,  /* nothing to send at the moment */
   PLAN_WHOLE, /* a frame was added */
   PLAN_SHORT  /* a frame was added, but pieces ran out before its end: it must be the last one */
 };

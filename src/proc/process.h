@@ -38,17 +38,18 @@ typedef struct cvy_process_hooks {
 
 /* What is added to the options of a child. */
 typedef struct cvy_process_extra {
-  covey_loop *loop;  /* instead of options->loop */
-  cvos_handle handle; /* CVOS_NONE, or a further handle for the child: borrowed */
-  int target;         /* POSIX: its number in the child, from cvy_process_free_target */
-  const char *entry;  /* NULL, or a further "NAME=value" of its environment: borrowed */
+  covey_loop *loop;               /* instead of options->loop */
+  cvos_handle handle;             /* CVOS_NONE, or a further handle for the child: borrowed */
+  int target;                     /* POSIX: its number in the child, from cvy_process_free_target */
+  const char *entry;              /* NULL, or a further "NAME=value" of its environment: borrowed */
   const cvy_process_hooks *hooks; /* NULL, or static; each function may be NULL */
   void *arg;                      /* for the hooks; released is not called when the start fails */
-  bool run;                       /* options are those of covey_run: the input is borrowed until the process is closed */
+  bool run; /* options are those of covey_run: the input is borrowed until the process is closed */
 } cvy_process_extra;
 
 /* covey_spawn with extras (borrowed, NULL: none). Errors: those of covey_spawn. */
-int cvy_process_spawn(const covey_process_options *options, const cvy_process_extra *extra, covey_process **ret);
+int cvy_process_spawn(const covey_process_options *options, const cvy_process_extra *extra,
+                      covey_process **ret);
 
 /* The lowest number from 3 on that options->pass leaves free. */
 int cvy_process_free_target(const covey_process_options *options);
@@ -76,11 +77,11 @@ typedef struct cvy_stream {
   /* out and err: bytes [taken, size) of data are unread */
   char *data;
   size_t size, capacity, taken;
-  size_t limit;      /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
-  bool reading;      /* reading is on */
-  bool cut;          /* CAPTURE: bytes were dropped, or it was given up */
-  bool held;         /* given up while somebody still held it */
-  bool last_call;    /* the silence is over; one more turn of the loop, then it is given up */
+  size_t limit;       /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
+  bool reading;       /* reading is on */
+  bool cut;           /* CAPTURE: bytes were dropped, or it was given up */
+  bool held;          /* given up while somebody still held it */
+  bool last_call;     /* the silence is over; one more turn of the loop, then it is given up */
   cvy_deadline quiet; /* until when it may be silent; CVY_NEVER before the end of the process */
 
   /* in */
@@ -106,11 +107,11 @@ struct covey_process {
   covey_loop *loop; /* a reference */
   int64_t pid;
   uint64_t start;
-  bool child;     /* ours; else adopted */
-  int scope;      /* COVEY_SCOPE_... */
-  uint32_t flags; /* COVEY_PROCESS_... */
+  bool child;                      /* ours; else adopted */
+  int scope;                       /* COVEY_SCOPE_... */
+  uint32_t flags;                  /* COVEY_PROCESS_... */
   int64_t grace, drain, drain_max; /* resolved */
-  covey_cancel *cancel;            /* borrowed from the options; NULL in covey_run, which waits with it itself */
+  covey_cancel *cancel; /* borrowed from the options; NULL in covey_run, which waits with it itself */
   const cvy_process_hooks *hooks;
   void *hook_arg;
   uint32_t cancelled; /* atomic: how often covey_process_cancel was called */
@@ -136,12 +137,12 @@ struct covey_process {
   int cause;     /* COVEY_WHY_...: what we have done to it so far */
   int over;      /* COVEY_STDOUT or COVEY_STDERR: the stream that wrote too much */
   covey_exit exit;
-  int64_t ended_at;         /* on the loop's clock */
-  cvy_deadline run_until;   /* options.timeout */
-  cvy_deadline ask_at;      /* the second way of asking, behind a hook's */
+  int64_t ended_at;       /* on the loop's clock */
+  cvy_deadline run_until; /* options.timeout */
+  cvy_deadline ask_at;    /* the second way of asking, behind a hook's */
   cvy_deadline kill_at;
   cvy_deadline stuck_at;
-  cvy_deadline look_at;     /* the exit watch spoke too early: look again */
+  cvy_deadline look_at; /* the exit watch spoke too early: look again */
   cvy_stream streams[3];
   cvy_task work;
 

@@ -1,4 +1,4 @@
-#include "covey/shell.h"
+#include <covey/shell.h>
 
 #include "core/env.h"
 #include "core/error.h"

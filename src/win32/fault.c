@@ -24,7 +24,10 @@ void cvos_fault_after(int point, int64_t n, int system)
   seen = 0;
 }
 
-int64_t cvos_fault_seen(void) { return seen; }
+int64_t cvos_fault_seen(void)
+{
+  return seen;
+}
 
 #else
 
@@ -41,16 +44,18 @@ void cvos_fault_after(int point, int64_t n, int system)
   (void)system;
 }
 
-int64_t cvos_fault_seen(void) { return 0; }
+int64_t cvos_fault_seen(void)
+{
+  return 0;
+}
 
 #endif
 
 const char *cvos_fault_name(int point)
 {
-  static const char *const names[] = {
-      "NONE",
+  static const char *const names[] = {"NONE",
 #define CVOS_FAULT_NAME(point) #point,
-      CVOS_FAULT_POINTS(CVOS_FAULT_NAME)
+                                      CVOS_FAULT_POINTS(CVOS_FAULT_NAME)
 #undef CVOS_FAULT_NAME
   };
   return point > 0 && point < CVOS_FAULT_COUNT ? names[point] : "?";

@@ -26,8 +26,8 @@ static int failed(int code)
 
 typedef struct spot {
   char base[sizeof(((cvos_place *)0)->path)]; /* the folder above ours, or ours itself (given) */
-  char own[32];                                /* our folder in it; "" when given */
-  bool runtime, shared;                        /* shared: everybody may write to base */
+  char own[32];                               /* our folder in it; "" when given */
+  bool runtime, shared;                       /* shared: everybody may write to base */
 } spot;
 
 static void base_of(int candidate, spot *ret)
@@ -106,7 +106,8 @@ static int open_own(int dir, const char *name, bool make, int *ret)
   if (fd < 0) {
     int e = errno;
     if (e == ENOENT) return COVEY_ENOTFOUND;
-    if (fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && !cvos_place_private(&s)) return failed(COVEY_EUNSAFE);
+    if (fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && !cvos_place_private(&s))
+      return failed(COVEY_EUNSAFE);
     errno = e;
     return cvos_translate(e);
   }
@@ -246,7 +247,7 @@ int cvos_place_name(const cvos_address *address, const char *ending, char ret[CV
 }
 
 int cvos_place_address(const cvos_place *place, const char *name, struct sockaddr_un *ret,
-                        socklen_t *ret_size)
+                       socklen_t *ret_size)
 {
   memset(ret, 0, sizeof *ret);
   ret->sun_family = AF_UNIX;

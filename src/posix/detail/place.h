@@ -44,7 +44,7 @@ int cvos_place_name(const cvos_address *address, const char *ending, char ret[CV
 
 /* Makes the address of the socket name in place. COVEY_ETOOBIG: it would be cut. */
 int cvos_place_address(const cvos_place *place, const char *name, struct sockaddr_un *ret,
-                        socklen_t *ret_size);
+                       socklen_t *ret_size);
 
 /* Holds the folder for making and cleaning: nobody else makes or cleans meanwhile, so that a lock which is taken then belongs to a living process. Not
  * waiting: COVEY_EAGAIN. */
