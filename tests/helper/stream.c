@@ -5,13 +5,15 @@
 #include "os/error.h"
 #include "os/lock.h"
 #include "os/stream.h"
+#include "os/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 /* Writes the file whole: another name first, so that who sees it sees all of it. */
-static void tell(const char *path, const char *text)
+static void report(const char *path, const char *text)
 {
   char other[1024];
   if (snprintf(other, sizeof other, "%s.part", path) >= (int)sizeof other) helper_exit(HELPER_USAGE);
@@ -30,7 +32,7 @@ static int do_lock(int argc, char **argv)
   cvos_handle lock;
   if (argc < 3) return HELPER_USAGE;
   int r = cvos_lock_try(argv[1], argc > 3 ? (unsigned)atoi(argv[3]) : 0, &lock);
-  tell(argv[2], covey_errname(r));
+  report(argv[2], covey_errname(r));
   return r < 0 ? 0 : hang();
 }
 
@@ -49,7 +51,7 @@ static int do_listen(int argc, char **argv)
     r = cvos_listener_open(&a, &listener);
     if (r == COVEY_EAGAIN) helper_pause(1);
   } while (r == COVEY_EAGAIN);
-  tell(argv[4], covey_errname(r));
+  report(argv[4], covey_errname(r));
   return r < 0 ? 0 : hang();
 }
 
@@ -63,8 +65,46 @@ static int do_dial(int argc, char **argv)
     r = cvos_stream_dial(&a, &stream);
     if (r == COVEY_EAGAIN) helper_pause(1);
   } while (r == COVEY_EAGAIN);
-  tell(argv[4], covey_errname(r));
+  report(argv[4], covey_errname(r));
   return r < 0 ? 0 : hang();
+}
+
+static void no_end(void *arg, int status, int system)
+{
+  (void)arg;
+  (void)status;
+  (void)system;
+}
+
+static const cvos_io_events write_only = {.end = no_end};
+
+static int do_inherit(int argc, char **argv)
+{
+  static const char text[] = "hello";
+  const cvos_piece piece = {text, sizeof text - 1};
+  uv_loop_t uv;
+  cvos_handle stream;
+  cvos_io *io;
+  char line[64];
+  int system;
+  if (argc < 3 || !helper_value(argv[1])) return HELPER_USAGE;
+  int r = cvos_stream_inherit(helper_value(argv[1]), &stream);
+  if (r == 0 && uv_loop_init(&uv) != 0) r = COVEY_EOS;
+  if (r == 0) r = cvos_watch_prepare(&uv, true);
+  if (r == 0) r = cvos_io_open(&uv, stream, CVOS_IO_READ | CVOS_IO_WRITE, &write_only, NULL, &io);
+  if (r == 0 && cvos_io_write(io, &piece, 1, NULL, 0, &system) != (int64_t)piece.size) r = COVEY_ECLOSED;
+  (void)snprintf(line, sizeof line, "%s %lld", covey_errname(r), (long long)helper_pid());
+  report(argv[2], line);
+  return r < 0 ? 0 : hang();
+}
+
+/* The end that was meant for us is left to a child of ours. */
+static int do_hand_down(int argc, char **argv)
+{
+  if (argc < 3) return HELPER_USAGE;
+  const char *child[] = {"inherit", argv[1], argv[2]};
+  if (helper_start(3, child, 0) < 0) return HELPER_NO_START;
+  return hang();
 }
 
 const helper_behaviour helper_stream[] = {
@@ -72,5 +112,9 @@ const helper_behaviour helper_stream[] = {
      "PATH FILE [FLAGS]: takes the lock, writes the result's name to FILE, hangs if it has it"},
     {"listen", do_listen, "DIRECTORY APP NAME FILE: listens there, writes the result's name to FILE, hangs"},
     {"dial", do_dial, "DIRECTORY APP NAME FILE: connects there, writes the result's name to FILE, hangs"},
+    {"inherit", do_inherit,
+     "VARIABLE FILE: takes the end whose token is in VARIABLE, says hello through it, writes the result's "
+     "name and its pid to FILE, hangs"},
+    {"hand-down", do_hand_down, "VARIABLE FILE: starts a child that does so, hangs"},
     {NULL, NULL, NULL},
 };

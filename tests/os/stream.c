@@ -3,7 +3,9 @@
 
 #include "os/fault.h"
 #include "os/handle.h"
+#include "os/process.h"
 #include "os/stream.h"
+#include "os/tree.h"
 #include "os/watch.h"
 
 #include <uv.h>
@@ -28,6 +30,7 @@ typedef struct end {
   char data[4096];
   size_t size;
   int64_t sender; /* of the first bytes */
+  int64_t peer;   /* pid by cvos_stream_peer when they came */
   bool over, closed;
 } end;
 
@@ -109,7 +112,13 @@ static void on_bytes(void *arg, const void *data, size_t size, const cvos_handle
   (void)handles;
   CHECK_UINT(handle_count, 0);
   REQUIRE(e->size + size <= sizeof e->data);
-  if (e->size == 0) e->sender = cvos_io_sender(e->io);
+  if (e->size == 0) {
+    covey_identity who = {.pid = -1};
+    cvos_process pin;
+    e->sender = cvos_io_sender(e->io);
+    if (cvos_stream_peer(cvos_io_handle(e->io), &who, &pin) == 0) cvos_process_close(&pin);
+    e->peer = who.pid;
+  }
   memcpy(e->data + e->size, data, size);
   e->size += size;
 }
@@ -416,6 +425,72 @@ TEST(pair, bytes_and_sender)
   leave(&s, &theirs);
   RUN_UNTIL(&s, ours.over);
   leave(&s, &ours);
+  scene_end(&s);
+}
+
+/* Spawns the helper with the end, and lets it (or its child) say hello. Returns the pid that spoke by its own word. */
+static int64_t hear(const char *behaviour, end *ours, scene *s, cvos_process *ret_child)
+{
+  cvos_handle a, child;
+  char token[CVOS_TOKEN_MAX];
+  cvos_tree *tree;
+  covey_failure failure;
+  const char *file = test_format("%s/told", test_temp_dir());
+  const char *argv[] = {test_helper(), behaviour, "COVEY_TEST_TOKEN", file, NULL};
+  REQUIRE_OK(cvos_stream_pair(&a, &child, token));
+  test_set_env("COVEY_TEST_TOKEN", token);
+  cvos_pass pass = {.handle = child, .target = test_is_windows() ? 0 : (int)(intptr_t)child};
+  cvos_spawn_request request = {
+      .file = test_helper(), .argv = argv, .stdio = {CVOS_NONE, CVOS_NONE, CVOS_NONE}};
+  request.command_line = test_format("\"%s\" %s COVEY_TEST_TOKEN \"%s\"", test_helper(), behaviour, file);
+  request.pass = &pass;
+  request.pass_count = child != CVOS_NONE;
+  REQUIRE_OK(cvos_spawn(&request, ret_child, &tree, &failure));
+  cvos_handle_close(child);
+  watch(s, ours, a);
+  RUN_UNTIL(s, ours->size == 5);
+  CHECK_MEM(ours->data, "hello", 5);
+  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, LONG));
+  const char *result = test_read_file(file, NULL);
+  CHECK(strncmp(result, "COVEY_OK ", 9) == 0);
+  CHECK_OK(cvos_tree_kill(tree));
+  RUN_UNTIL(s, ours->over);
+  CHECK_OK(cvos_process_wait(ret_child, LONG));
+  CHECK_OK(cvos_process_reap(ret_child, tree, NULL));
+  cvos_tree_release(tree);
+  return strtoll(result + 9, NULL, 10);
+}
+
+/* The child is known by the kernel's word: with its bytes (Linux), or because it opened the pipe (Windows). */
+TEST(pair, a_child)
+{
+  scene s;
+  end ours;
+  cvos_process child;
+  no_handles_lost();
+  scene_begin(&s);
+  int64_t pid = hear("inherit", &ours, &s, &child);
+  CHECK_INT(pid, child.pid);
+  if (cvos_stream_tells_sender()) CHECK_INT(ours.sender, pid);
+  if (test_is_windows()) CHECK_INT(ours.peer, pid);
+  leave(&s, &ours);
+  cvos_process_close(&child);
+  scene_end(&s);
+}
+
+TEST(pair, a_grandchild_is_told_apart)
+{
+  scene s;
+  end ours;
+  cvos_process child;
+  scene_begin(&s);
+  int64_t pid = hear("hand-down", &ours, &s, &child);
+  CHECK(pid != child.pid);
+  if (cvos_stream_tells_sender()) CHECK_INT(ours.sender, pid);
+  if (test_is_windows()) CHECK_INT(ours.peer, pid);
+  leave(&s, &ours);
+  cvos_process_close(&child);
+  CHECK(test_process_gone(pid, LONG));
   scene_end(&s);
 }
 
