@@ -237,7 +237,7 @@ static int shut(covey_node *node, int64_t timeout);
 static int open_node(const covey_node_options *options, covey_node **ret)
 {
   static const covey_node_options all_default;
-  covey_node *node;
+  covey_node *node = NULL;
   const covey_node_options *o = options ? options : &all_default;
   bool standard = is_standard(o);
   if (standard && default_node)
