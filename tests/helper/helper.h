@@ -89,4 +89,20 @@ int helper_handles(int argc, char **argv);
 int helper_signals(int argc, char **argv);
 int helper_group(int argc, char **argv);
 
+/* ---- seam.c: behaviours that use the seam ---- */
+
+struct cvos_process;
+extern const helper_behaviour helper_seam[];
+
+/* The helper once more, with one behaviour, by cvos_spawn. Its pid, or -1. */
+int64_t helper_seam_start(const char *behaviour, uint32_t flags, int scope, struct cvos_process *ret);
+
+/* The guard of this program: what is kill, stop (and its pipe filled), shell (which one is started from now on: arg) or none. -1: this
+ * system has none. */
+int helper_guard(const char *what, const char *arg);
+
+int helper_permute(int argc, char **argv);
+int helper_files_are(int argc, char **argv);
+int helper_hostile_signals(int argc, char **argv);
+
 #endif

@@ -37,6 +37,7 @@ static const char script[] = "exec 4<&0\n"
                              "} <&4 4<&- >/dev/null 2>&1 &\n"
                              "echo $!\n";
 
+static const char *shell_file = "/bin/sh";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int lines = -1, life = -1; /* our ends; the numbers stay the same when a guard is replaced */
@@ -122,7 +123,7 @@ static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
                        {answer[1], 1, 0, answer[1] == 3, 1},
                        {null, 2, 0, null == 3, 2},
                        {life_end, 3, 0, false, 3}};
-  cvos_launch plan = {.file = "/bin/sh",
+  cvos_launch plan = {.file = shell_file,
                       .argv = argv,
                       .env = env,
                       .cwd = "/",
@@ -361,7 +362,12 @@ pid_t cvos_guard_pid(void)
   return answer;
 }
 
+void cvos_guard_use_shell(const char *path)
+{
+  shell_file = path;
+}
+
 bool cvos_guard_possible(void)
 {
-  return access("/bin/sh", X_OK) == 0;
+  return access(shell_file, X_OK) == 0;
 }

@@ -37,6 +37,9 @@ void cvos_guard_free(cvos_guard_place *place);
 /* The guard's pid, 0 none: for tests. */
 pid_t cvos_guard_pid(void);
 
+/* Another shell for the next guard, borrowed for ever: for tests, which try dash, bash and busybox. */
+void cvos_guard_use_shell(const char *path);
+
 /* /bin/sh is there. */
 bool cvos_guard_possible(void);
 

@@ -1,0 +1,190 @@
+/* Each way to start a process, and what is handed on. */
+#include "child.h"
+#include "core/mem.h"
+#include "os/fault.h"
+#include "os/handle.h"
+#include "os/path.h"
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* Runs body once with each way that this system has. */
+static void with_each_way(void (*body)(void))
+{
+  int ways = 0;
+  for (int way = CVOS_PATH_CLONE3; way <= CVOS_PATH_SPAWN; way++) {
+    if (cvos_process_force_path(way) < 0) continue;
+    ways++;
+    int before = test_failures();
+    body();
+    if (test_failures() != before) test_log("the way was %d", way);
+  }
+  REQUIRE_OK(cvos_process_force_path(CVOS_PATH_BEST));
+  if (!ways) body();
+}
+
+static void good_and_bad(void)
+{
+  child c;
+  covey_identity id;
+  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED, .cwd = test_temp_dir()}, ARGS("exit", "9"));
+  CHECK(c.process.start != 0);
+  child_finish(&c);
+  CHECK_UINT(c.status.code, 9);
+  child_start(&c, NULL, ARGS("hang"));
+  REQUIRE_OK(cvos_identity(c.process.pid, &id, NULL));
+  CHECK_UINT(id.start, c.process.start);
+  CHECK_OK(cvos_tree_kill(c.tree));
+  child_finish(&c);
+  for (int flags = 0; flags <= CVOS_SPAWN_TIED; flags++) {
+    cvos_spawn_request q;
+    covey_failure failure;
+    cvos_process process;
+    cvos_tree *tree;
+    child_request(&q, ARGS("nothing"));
+    q.flags = (uint32_t)flags;
+    q.cwd = test_helper();
+    CHECK_ERR(cvos_spawn(&q, &process, &tree, &failure), COVEY_ENOTFOUND);
+    CHECK_INT(failure.stage, COVEY_STAGE_CWD);
+    q.cwd = NULL;
+    q.file = test_format("%s%cnone.exe", test_temp_dir(), cvos_path_separator());
+    CHECK_ERR(cvos_spawn(&q, &process, &tree, &failure), COVEY_ENOTFOUND);
+    CHECK_INT(failure.stage, COVEY_STAGE_LOOKUP);
+    child_free_request(&q);
+  }
+}
+
+TEST(start_paths, all_work_alike)
+{
+  good_and_bad();
+  test_no_handles_lost();
+  with_each_way(good_and_bad);
+}
+
+static void permute(void)
+{
+  child c;
+  child_start(&c, NULL, ARGS("permute", test_temp_dir()));
+  child_finish(&c);
+  CHECK_UINT(c.status.code, 0);
+  if (c.status.code) test_log("%s", test_read_file(c.output, NULL));
+}
+
+TEST_LIMIT(start_paths, descriptors_in_every_order, 120)
+{
+  if (test_is_windows()) TEST_SKIP("handles have no numbers to be handed on under");
+  permute();
+}
+
+/* What is open here and was not named is not open there. */
+static void closed_but_named(void)
+{
+  child c;
+  cvos_handle open[40];
+  for (int i = 0; i < 40; i++) REQUIRE_OK(cvos_null_open(&open[i]));
+  char number[24];
+  snprintf(number, sizeof number, "%" PRIdPTR, (intptr_t)open[7]);
+  child_start(&c, NULL, ARGS("handles", number));
+  child_finish(&c);
+  CHECK_STR(test_read_file(c.output, NULL), test_format("%s closed\n", number));
+  cvos_pass pass = {open[7], 9};
+  const char *there = test_is_windows() ? number : "9";
+  child_start(&c, &(cvos_spawn_request){.pass = &pass, .pass_count = 1}, ARGS("handles", there));
+  child_finish(&c);
+  CHECK_STR(test_read_file(c.output, NULL), test_format("%s open\n", there));
+  if (!test_is_windows()) {
+    child_start(&c, &(cvos_spawn_request){.pass = &pass, .pass_count = 1}, ARGS("handles"));
+    child_finish(&c);
+    CHECK_STR(test_read_file(c.output, NULL), "9\n");
+  }
+  /* the one that was passed is not left inheritable */
+  child_start(&c, NULL, ARGS("handles", number));
+  child_finish(&c);
+  CHECK_STR(test_read_file(c.output, NULL), test_format("%s closed\n", number));
+  for (int i = 0; i < 40; i++) cvos_handle_close(open[i]);
+}
+
+TEST(start_paths, nothing_leaks_into_a_child)
+{
+  with_each_way(closed_but_named);
+}
+
+/* ---- every system call and every allocation fails once ---- */
+
+enum { FAULT_CALL, FAULT_MEMORY };
+
+/* One start with the n-th call (or allocation) failing; whether it worked. *ret_met tells whether it came to the n-th. */
+static bool start_with_fault(uint32_t flags, int kind, int64_t n, bool *ret_met)
+{
+  cvos_spawn_request q;
+  covey_failure failure;
+  cvos_process process;
+  cvos_tree *tree;
+  cvos_status status;
+  memset(&failure, 0, sizeof failure);
+  child_request(&q, ARGS("nothing"));
+  q.flags = flags;
+  q.cwd = test_temp_dir();
+  REQUIRE_OK(cvos_null_open(&q.stdio[0]));
+  q.stdio[1] = q.stdio[2] = q.stdio[0];
+  cvos_pass pass = {q.stdio[0], 12};
+  q.pass = &pass;
+  q.pass_count = 1;
+  /* too many open files: EMFILE, ERROR_TOO_MANY_OPEN_FILES */
+  if (kind == FAULT_CALL)
+    cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 4 : 24);
+  else
+    cvy_mem_fail_after(n);
+  int r = cvos_spawn(&q, &process, &tree, &failure);
+  *ret_met = kind == FAULT_CALL ? cvos_fault_seen() >= n : r < 0;
+  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  cvy_mem_fail_after(0);
+  cvos_handle_close(q.stdio[0]);
+  child_free_request(&q);
+  if (r < 0) {
+    CHECK_INT(failure.code, r);
+    CHECK(failure.stage != COVEY_STAGE_NONE);
+    return false;
+  }
+  REQUIRE_OK(cvos_process_wait(&process, 20000));
+  REQUIRE_OK(cvos_process_reap(&process, tree, &status));
+  CHECK_UINT(status.code, 0);
+  cvos_tree_release(tree);
+  cvos_process_close(&process);
+  return true;
+}
+
+static void walk(int kind)
+{
+  for (uint32_t flags = 0; flags <= CVOS_SPAWN_TIED; flags++) {
+    int failed = 0;
+    bool met = true;
+    for (int64_t n = 1; met && n < 100; n++) {
+      if (!start_with_fault(flags, kind, n, &met)) failed++;
+    }
+    CHECK(!met);
+    CHECK(failed > (kind == FAULT_CALL ? 3 : 0));
+  }
+}
+
+static void walk_calls(void)
+{
+  walk(FAULT_CALL);
+}
+static void walk_memory(void)
+{
+  walk(FAULT_MEMORY);
+}
+
+TEST_LIMIT(start_paths, any_call_may_fail, 120)
+{
+  good_and_bad();
+  test_no_handles_lost();
+  with_each_way(walk_calls);
+}
+
+TEST(start_paths, any_allocation_may_fail)
+{
+  good_and_bad();
+  test_no_handles_lost();
+  walk_memory();
+}

@@ -1,0 +1,107 @@
+/* The tied life: children die with us, however we end. */
+#include "child.h"
+#include "os/path.h"
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+enum { GONE = 20000, MANY = 2048 };
+
+/* The numbers that a parent of the helper writes, up to its 0. */
+static int read_pids(child *c, int64_t *pids)
+{
+  for (int i = 0; i < MANY; i++) {
+    pids[i] = child_number(c, i);
+    if (pids[i] == 0) return i;
+  }
+  return MANY;
+}
+
+static void all_gone(const int64_t *pids, int count)
+{
+  for (int i = 0; i < count; i++) CHECK(test_process_gone(pids[i], GONE));
+}
+
+static void end_of_parent(const char *const *arguments, int expected)
+{
+  static int64_t pids[MANY];
+  child c;
+  child_start(&c, NULL, arguments);
+  int count = read_pids(&c, pids);
+  CHECK_INT(count, expected);
+  /* the parent alone: not its tree */
+  test_process_kill(c.process.pid);
+  REQUIRE_OK(cvos_process_wait(&c.process, GONE));
+  all_gone(pids, count);
+  child_finish(&c);
+}
+
+TEST(tied, dies_with_a_killed_parent)
+{
+  end_of_parent(ARGS("tied", "3"), 3);
+}
+TEST(tied, dies_with_a_parent_that_exits)
+{
+  end_of_parent(ARGS("tied", "2", "exit"), 2);
+}
+TEST(tied, dies_with_a_parent_that_crashes)
+{
+  end_of_parent(ARGS("tied", "2", "crash"), 2);
+}
+TEST_LIMIT(tied, dies_by_the_hundred, 120)
+{
+  if (test_is_wine())
+    end_of_parent(ARGS("tied", "10"), 10);
+  else
+    end_of_parent(ARGS("tied", "700"), 700);
+}
+
+TEST(tied, lives_on_when_it_is_not)
+{
+  int64_t pids[MANY];
+  child c;
+  child_start(&c, NULL, ARGS("untied"));
+  CHECK_INT(read_pids(&c, pids), 1);
+  test_process_kill(c.process.pid);
+  REQUIRE_OK(cvos_process_wait(&c.process, GONE));
+  CHECK(!test_process_gone(pids[0], 300));
+  test_process_kill(pids[0]);
+  child_finish(&c);
+}
+
+/* Somebody who has all that the parent had open keeps nobody alive. */
+TEST(tied, dies_although_a_fork_lives)
+{
+  int64_t pids[MANY];
+  child c;
+  child_start(&c, NULL, ARGS("tied-and-fork"));
+  CHECK_INT(read_pids(&c, pids), 2);
+  test_process_kill(c.process.pid);
+  REQUIRE_OK(cvos_process_wait(&c.process, GONE));
+  CHECK(test_process_gone(pids[0], GONE));
+  CHECK(test_process_alive(pids[1]));
+  test_process_kill(pids[1]);
+  child_finish(&c);
+}
+
+TEST(tied, survives_the_end_of_its_guard)
+{
+  if (test_is_windows()) TEST_SKIP("jobs need no guard");
+  end_of_parent(ARGS("guard", "kill"), 2);
+}
+
+TEST(tied, replaces_a_guard_that_is_stuck)
+{
+  if (test_is_windows()) TEST_SKIP("jobs need no guard");
+  end_of_parent(ARGS("guard", "stop"), 2);
+}
+
+TEST_LIMIT(tied, is_guarded_by_any_shell, 120)
+{
+  if (test_is_windows()) TEST_SKIP("jobs need no guard");
+  static const char *const shells[] = {"/bin/dash", "/bin/bash", "/bin/ksh", "/bin/zsh", "/bin/busybox"};
+  for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+    if (cvos_path_program(shells[i]) < 0) continue;
+    end_of_parent(ARGS("guard", "none", shells[i]), 2);
+    end_of_parent(ARGS("guard", "kill", shells[i]), 2);
+  }
+}
