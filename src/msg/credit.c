@@ -246,16 +246,30 @@ void cvy_inlet_whole(covey_peer *peer, cvy_item *item)
   item->extra = (uint32_t)in->arriving_extra;
 }
 
-/* Gives back what was handed out once it is a quarter of the window: few frames, and a sender that waits for half a window gets it. */
 static void give_back(cvy_inlet *in)
 {
   uint32_t most = in->group->max_count;
-  if (in->pending * 4 < in->window && !(most && (uint64_t)in->pending_count * 4 >= most)) return;
+  if (!in->pending) return;
   send_credit(in, 0, in->pending, in->pending_count);
   in->unused += in->pending;
   if (most) in->unused_count += in->pending_count;
   in->pending = 0;
   in->pending_count = 0;
+}
+
+/* A quarter of the window: few frames, and a sender that waits for half a window gets it. */
+static bool is_due(const cvy_inlet *in)
+{
+  uint32_t most = in->group->max_count;
+  return in->pending * 4 >= in->window || (most && (uint64_t)in->pending_count * 4 >= most);
+}
+
+void cvy_credit_settle(covey_peer *peer)
+{
+  for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->inlets, n)) != NULL;) {
+    cvy_inlet *in = CVY_MAP_OF(n, cvy_inlet, by_number);
+    if (!in->closed) give_back(in);
+  }
 }
 
 void cvy_credit_return(cvy_group *group, cvy_item *item)
@@ -273,7 +287,7 @@ void cvy_credit_return(cvy_group *group, cvy_item *item)
     }
     in->pending += lent;
     in->pending_count++;
-    give_back(in);
+    if (is_due(in)) give_back(in);
   } else {
     node->lent -= lent;
   }

@@ -293,6 +293,7 @@ void cvy_peer_bye(covey_peer *peer)
     return;
   }
   cvy_lane_hush(peer, COVEY_ECLOSED);
+  cvy_credit_settle(peer);
   peer->tx.bye = true;
   cvy_peer_dirty(peer);
 }

@@ -213,6 +213,9 @@ void cvy_inlet_whole(covey_peer *peer, cvy_item *item);
 /* item has left its group's queue: handed out, or discarded. Gives credit back and tells the sender what it wants to know. */
 void cvy_credit_return(cvy_group *group, cvy_item *item);
 
+/* Gives all of it back that is held up for fewer frames: before the good-bye, so that the peer knows what was handed out. */
+void cvy_credit_settle(covey_peer *peer);
+
 /* Lends what has become free to those who got less than they should. */
 void cvy_credit_serve(covey_node *node);
 

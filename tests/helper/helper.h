@@ -105,4 +105,8 @@ int helper_permute(int argc, char **argv);
 int helper_files_are(int argc, char **argv);
 int helper_hostile_signals(int argc, char **argv);
 
+/* ---- further tables ---- */
+
+extern const helper_behaviour helper_node[]; /* node.c: behaviours that talk */
+
 #endif

@@ -442,7 +442,7 @@ static const helper_behaviour basic[] = {
     {NULL, NULL, NULL},
 };
 
-static const helper_behaviour *const helper_tables[] = {basic, helper_stream, helper_seam};
+static const helper_behaviour *const helper_tables[] = {basic, helper_stream, helper_seam, helper_node};
 
 int helper_run(int argc, char **argv)
 {

@@ -339,6 +339,14 @@ static bool has_ended(void *pid)
   return info.si_pid != 0;
 }
 
+bool test_process_ended(int64_t pid, int64_t ms)
+{
+  pid_t child = (pid_t)pid;
+  if (!test_wait_until(has_ended, &child, ms)) return false;
+  while (waitpid(child, NULL, 0) == -1 && errno == EINTR) continue;
+  return true;
+}
+
 bool test_system_run(const char *const *argv, const char *output, const char *mark, int64_t ms,
                      test_ended *ret)
 {

@@ -153,6 +153,9 @@ bool test_process_alive(int64_t pid);
 /* The same for its end: waits at most ms until it is dead. */
 bool test_process_gone(int64_t pid, int64_t ms);
 
+/* Waits at most ms for the end of a process of test_start, and reaps it. */
+bool test_process_ended(int64_t pid, int64_t ms);
+
 /* Ends a process at once, if it runs: for the clean-up of tests. */
 void test_process_kill(int64_t pid);
 

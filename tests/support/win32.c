@@ -298,6 +298,11 @@ int64_t test_start(const char *const *argv)
   return (int64_t)process.dwProcessId;
 }
 
+bool test_process_ended(int64_t pid, int64_t ms)
+{
+  return test_process_gone(pid, ms);
+}
+
 bool test_system_run(const char *const *argv, const char *output, const char *mark, int64_t ms,
                      test_ended *ret)
 {
