@@ -1,0 +1,322 @@
+#include "support/test.h"
+
+#include <covey/message.h>
+#include <covey/node.h>
+#include <covey/self.h>
+
+enum { LONG = 30000 };
+
+static const char *own_name(void)
+{
+  return test_format("n-%" PRId64, test_pid());
+}
+
+TEST(node, opens_and_closes_and_opens_again)
+{
+  covey_node *node;
+  covey_identity who;
+  for (int i = 0; i < 20; i++) {
+    REQUIRE_OK(covey_node_open(NULL, &node));
+    REQUIRE_OK(covey_node_identity(node, &who));
+    CHECK_INT(who.pid, test_pid());
+    CHECK(who.start != 0);
+    CHECK(who.flags & COVEY_ID_SAME_USER);
+    CHECK_INT(covey_node_close(node, LONG), 0);
+  }
+  CHECK_INT(covey_node_close(NULL, 0), 0);
+}
+
+TEST(node, leaves_no_handle)
+{
+  covey_node *node;
+  REQUIRE_OK(covey_node_open(NULL, &node)); /* the default loop stays */
+  REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG));
+  CHECK_INT(covey_node_close(node, LONG), 0);
+  test_no_handles_lost();
+  for (int i = 0; i < 5; i++) {
+    const char *argv[] = {test_helper(), "node-echo", NULL};
+    int64_t pid = test_start(argv);
+    covey_message m;
+    REQUIRE_OK(covey_node_open(NULL, &node));
+    REQUIRE_OK(covey_send(node, pid, NULL, "quit", 4, LONG));
+    REQUIRE_OK(covey_receive(node, "back", LONG, &m));
+    covey_message_free(&m);
+    CHECK_INT(covey_node_close(node, LONG), 0);
+    CHECK(test_process_ended(pid, LONG));
+  }
+}
+
+TEST(node, one_without_a_name)
+{
+  covey_node *node = NULL, *second = NULL;
+  covey_identity a, b;
+  REQUIRE_OK(covey_node_open(NULL, &node));
+  CHECK_ERR(covey_node_open(NULL, &second), COVEY_EEXIST);
+  CHECK(second == NULL);
+  REQUIRE_OK(covey_node_identity(node, &a));
+  REQUIRE_OK(covey_node_identity(NULL, &b)); /* NULL is that node */
+  CHECK_MEM(a.instance, b.instance, sizeof a.instance);
+  covey_node_options other = {.app = "another"};
+  REQUIRE_OK(covey_node_open(&other, &second)); /* another namespace */
+  REQUIRE_OK(covey_node_identity(second, &b));
+  CHECK(memcmp(a.instance, b.instance, sizeof a.instance) != 0);
+  CHECK_INT(covey_node_close(second, LONG), 0);
+  CHECK_INT(covey_node_close(node, LONG), 0);
+}
+
+TEST(node, names_are_exclusive)
+{
+  covey_node_options options = {.name = own_name()};
+  covey_node *node, *second;
+  const char *argv[] = {test_helper(), "node-open", options.name, NULL};
+  REQUIRE_OK(covey_node_open(&options, &node));
+  CHECK_ERR(covey_node_open(&options, &second), COVEY_EEXIST);
+  CHECK_INT(test_run(argv, LONG).code, 100 - COVEY_EEXIST);
+  CHECK_INT(covey_node_close(node, LONG), 0);
+  CHECK_INT(test_run(argv, LONG).code, 0);
+}
+
+TEST(node, a_name_is_free_again_after_a_crash)
+{
+  const char *name = own_name();
+  for (int i = 0; i < 10; i++) {
+    covey_node_options options = {.name = name};
+    covey_node *node;
+    const char *argv[] = {test_helper(), "node-echo", "-", name, NULL};
+    covey_send_options to = {.name = name, .timeout = LONG};
+    covey_message m;
+    int64_t pid = test_start(argv);
+    REQUIRE_OK(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL));
+    REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+    CHECK_INT(m.from.pid, pid);
+    covey_message_free(&m);
+    test_process_kill(pid);
+    CHECK(test_process_ended(pid, LONG));
+    REQUIRE_OK(covey_node_open(&options, &node));
+    CHECK_INT(covey_node_close(node, LONG), 0);
+  }
+}
+
+TEST(node, several_in_one_process_talk)
+{
+  covey_node *a, *b;
+  covey_node_options oa = {.name = test_format("a-%" PRId64, test_pid())};
+  covey_node_options ob = {.name = test_format("b-%" PRId64, test_pid())};
+  covey_message m, answer;
+  REQUIRE_OK(covey_node_open(&oa, &a));
+  REQUIRE_OK(covey_node_open(&ob, &b));
+  covey_send_options to = {.name = ob.name, .timeout = LONG};
+  REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"question", 8}, 1, NULL));
+  REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+  CHECK_STR(m.data, "question");
+  covey_send_options back = {.reply_to = &m, .timeout = LONG};
+  REQUIRE_OK(covey_message_send(b, &back, &(covey_buffer){"answer", 6}, 1, NULL));
+  REQUIRE_OK(covey_receive(a, NULL, LONG, &answer));
+  CHECK_STR(answer.data, "answer");
+  CHECK_ERR(covey_message_send(a, &back, NULL, 0, NULL), COVEY_EINVAL); /* a peer of b */
+  covey_message_free(&answer);
+  covey_message_free(&m);
+  CHECK_INT(covey_node_close(a, LONG), 0);
+  CHECK_INT(covey_node_close(b, LONG), 0);
+}
+
+struct glare {
+  covey_node *node;
+  const char *to;
+  int64_t failed;
+};
+
+static void dial(void *arg)
+{
+  struct glare *g = arg;
+  covey_send_options to = {.name = g->to, .timeout = LONG};
+  if (covey_message_send(g->node, &to, &(covey_buffer){"x", 1}, 1, NULL) < 0) g->failed++;
+}
+
+TEST_LIMIT(node, both_dial_at_once, 120)
+{
+  int rounds = test_is_windows() ? 30 : 300;
+  for (int i = 0; i < rounds; i++) {
+    covey_node *a, *b;
+    covey_node_options oa = {.name = test_format("ga-%" PRId64, test_pid())};
+    covey_node_options ob = {.name = test_format("gb-%" PRId64, test_pid())};
+    covey_message m;
+    REQUIRE_OK(covey_node_open(&oa, &a));
+    REQUIRE_OK(covey_node_open(&ob, &b));
+    struct glare ga = {a, ob.name, 0}, gb = {b, oa.name, 0};
+    test_thread *thread = test_thread_start(dial, &ga);
+    dial(&gb);
+    test_thread_join(thread);
+    CHECK_INT(ga.failed + gb.failed, 0);
+    REQUIRE_OK(covey_receive(a, NULL, LONG, &m));
+    covey_message_free(&m);
+    REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+    covey_message_free(&m);
+    CHECK_INT(covey_node_close(a, LONG), 0);
+    CHECK_INT(covey_node_close(b, LONG), 0);
+  }
+}
+
+TEST(node, bad_options)
+{
+  covey_node *node = NULL;
+  const covey_node_options bad[] = {
+      {.name = ""},         {.name = "a/b"},
+      {.name = "..x/"},     {.app = "a.b"},
+      {.app = ""},          {.name = test_format("%061d", 1)},
+      {.window = 100},      {.max_message = (size_t)2 << 30},
+      {.max_memory = 1000}, {.max_memory = 2000000, .max_message = 1500000},
+      {.flags = 64},        {.reserved = {1}},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    CHECK_ERR(covey_node_open(&bad[i], &node), COVEY_EINVAL);
+    CHECK(node == NULL);
+    CHECK(covey_last_failure()->what[0] != 0);
+  }
+  CHECK_ERR(covey_node_open(NULL, NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_node_identity(NULL, NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_node_close(NULL, -5), COVEY_EINVAL);
+}
+
+TEST(node, without_an_address)
+{
+  covey_node_options options = {.flags = COVEY_NODE_NO_LISTEN};
+  covey_node *node;
+  const char *argv[] = {test_helper(), "node-echo", NULL};
+  covey_message m;
+  int64_t pid = test_start(argv);
+  REQUIRE_OK(covey_node_open(&options, &node));
+  REQUIRE_OK(covey_send(node, pid, NULL, "x", 1, LONG));
+  REQUIRE_OK(covey_receive(node, "back", LONG, &m));
+  covey_message_free(&m);
+  test_process_kill(pid);
+  CHECK(test_process_ended(pid, LONG));
+  CHECK_OK(covey_node_close(node, LONG));
+}
+
+struct gate {
+  covey_identity who;
+  char name[64];
+  test_counter asked;
+  int answer;
+};
+
+static int judge(const covey_identity *who, const char *claimed_name, void *arg)
+{
+  struct gate *g = arg;
+  g->who = *who;
+  snprintf(g->name, sizeof g->name, "%s", claimed_name);
+  test_add(&g->asked, 1);
+  return g->answer;
+}
+
+TEST(node, accept_decides_before_the_first_message)
+{
+  struct gate gate = {.answer = 1};
+  covey_node_options guarded = {
+      .name = test_format("gate-%" PRId64, test_pid()), .accept = judge, .arg = &gate};
+  covey_node_options guest = {.name = test_format("guest-%" PRId64, test_pid())};
+  covey_node *a, *b;
+  covey_message m;
+  REQUIRE_OK(covey_node_open(&guarded, &a));
+  REQUIRE_OK(covey_node_open(&guest, &b));
+  covey_send_options to = {.name = guarded.name, .timeout = LONG};
+  CHECK_ERR(covey_message_send(b, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EDENIED);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  CHECK_INT(test_add(&gate.asked, 0), 1);
+  CHECK_INT(gate.who.pid, test_pid());
+  CHECK(gate.who.flags & COVEY_ID_SAME_USER);
+  CHECK_STR(gate.name, guest.name);
+  CHECK_ERR(covey_receive(a, NULL, 0, &m), COVEY_ETIMEDOUT);
+  gate.answer = 0;
+  REQUIRE_OK(covey_message_send(b, &to, &(covey_buffer){"x", 1}, 1, NULL));
+  REQUIRE_OK(covey_receive(a, NULL, LONG, &m));
+  covey_message_free(&m);
+  CHECK_OK(covey_node_close(b, LONG));
+  CHECK_OK(covey_node_close(a, LONG));
+}
+
+TEST(node, no_more_than_max_peers)
+{
+  covey_node_options small = {.name = test_format("small-%" PRId64, test_pid()), .max_peers = 2};
+  covey_node *node, *guests[3];
+  covey_send_options to = {.name = small.name, .timeout = LONG};
+  REQUIRE_OK(covey_node_open(&small, &node));
+  for (int i = 0; i < 3; i++) {
+    covey_node_options options = {.name = test_format("g%d-%" PRId64, i, test_pid())};
+    REQUIRE_OK(covey_node_open(&options, &guests[i]));
+    int r = covey_message_send(guests[i], &to, &(covey_buffer){"x", 1}, 1, NULL);
+    CHECK_INT(r, i < 2 ? 0 : COVEY_EQUOTA);
+  }
+  CHECK_INT(covey_node_close(guests[0], LONG), 0);
+  REQUIRE_OK(covey_message_send(guests[2], &to, &(covey_buffer){"x", 1}, 1, NULL));
+  CHECK_OK(covey_node_close(guests[1], LONG));
+  CHECK_OK(covey_node_close(guests[2], LONG));
+  CHECK_OK(covey_node_close(node, LONG));
+}
+
+static void receive_for_ever(void *arg)
+{
+  int *result = arg;
+  covey_message m;
+  *result = covey_receive(NULL, NULL, COVEY_FOREVER, &m);
+}
+
+static void send_for_ever(void *arg)
+{
+  int *result = arg;
+  *result = covey_send(NULL, test_pid(), "never", "x", 1, COVEY_FOREVER);
+}
+
+TEST(node, close_wakes_those_who_wait)
+{
+  int results[2] = {1, 1};
+  covey_identity who;
+  REQUIRE_OK(covey_node_identity(NULL, &who));
+  test_thread *a = test_thread_start(receive_for_ever, &results[0]);
+  test_thread *b = test_thread_start(send_for_ever, &results[1]);
+  test_pause(100);
+  CHECK_OK(covey_node_close(NULL, LONG));
+  test_thread_join(a);
+  test_thread_join(b);
+  CHECK_INT(results[0], COVEY_ECLOSED);
+  CHECK_INT(results[1], COVEY_ECLOSED);
+}
+
+TEST(node, close_counts_what_is_in_doubt)
+{
+  const char *argv[] = {test_helper(), "node-sink", test_format("%" PRId64, test_pid()), NULL};
+  int64_t pid = test_start(argv);
+  covey_message m;
+  REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+  covey_message_free(&m);
+  for (int i = 0; i < 7; i++) REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
+  CHECK_INT(covey_node_close(NULL, LONG), 0); /* its node has answered: it holds them */
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
+  test_process_kill(pid);
+  CHECK(test_process_ended(pid, LONG));
+  CHECK_INT(covey_node_close(NULL, LONG), 2);
+}
+
+TEST(node, is_stale_after_fork)
+{
+  covey_node *node;
+  covey_message m;
+  if (test_is_windows()) TEST_SKIP("no fork");
+  REQUIRE_OK(covey_node_open(NULL, &node));
+  int64_t pid = test_fork();
+  if (pid == 0) {
+    bool stale = covey_receive(node, NULL, 0, &m) == COVEY_ESTALE &&
+                 covey_receive(NULL, NULL, 0, &m) == COVEY_ESTALE &&
+                 covey_send(node, 1, NULL, "x", 1, 0) == COVEY_ESTALE &&
+                 covey_node_close(node, 0) == COVEY_ESTALE && covey_self_wait_stop(0) == COVEY_ESTALE &&
+                 covey_group_open(NULL, "x", NULL) == COVEY_ESTALE;
+    test_system_exit(stale ? 0 : 1);
+  }
+  CHECK(test_process_ended(pid, LONG));
+  REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG)); /* the parent is untouched */
+  REQUIRE_OK(covey_receive(node, NULL, 0, &m));
+  covey_message_free(&m);
+  CHECK_OK(covey_node_close(node, LONG));
+}
