@@ -1,0 +1,515 @@
+/* Peers that lie, stall, flood and never read: each costs its own connection, and nothing else. */
+#include "support/test.h"
+
+#include <covey/message.h>
+
+#include "core/frame.h"
+#include "loop/loop.h"
+#include "msg/node.h"
+#include "os/handle.h"
+#include "os/stream.h"
+#include "os/watch.h"
+
+enum { LONG = 30000, CATCH = 4096 };
+
+/* ---- a peer that we play byte by byte, on a loop of its own ---- */
+
+typedef struct impostor {
+  covey_loop *loop;
+  cvos_handle handle;
+  cvos_io *io;
+  bool reads;
+  bool ended, closed;
+  uint8_t got[CATCH]; /* the first bytes that came */
+  size_t size;
+  uint64_t id; /* of its next message */
+} impostor;
+
+static void on_bytes(void *arg, const void *data, size_t size, const cvos_handle *handles, size_t count)
+{
+  impostor *p = arg;
+  (void)handles;
+  (void)count;
+  cvy_loop_lock(p->loop);
+  size_t n = size < CATCH - p->size ? size : CATCH - p->size;
+  memcpy(p->got + p->size, data, n);
+  p->size += n;
+  cvy_loop_changed(p->loop);
+  cvy_loop_unlock(p->loop);
+}
+
+static void on_end(void *arg, int status, int system)
+{
+  impostor *p = arg;
+  (void)status;
+  (void)system;
+  cvy_loop_lock(p->loop);
+  p->ended = true;
+  cvy_loop_changed(p->loop);
+  cvy_loop_unlock(p->loop);
+}
+
+static void on_room(void *arg)
+{
+  (void)arg;
+}
+
+static void on_closed(void *arg)
+{
+  impostor *p = arg;
+  cvy_loop_lock(p->loop);
+  p->closed = true;
+  cvy_loop_changed(p->loop);
+  cvy_loop_unlock(p->loop);
+}
+
+static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed};
+
+static int open_io(void *arg)
+{
+  impostor *p = arg;
+  int r = cvos_io_open(cvy_loop_uv(p->loop), p->handle, CVOS_IO_READ | CVOS_IO_WRITE, &events, p, &p->io);
+  if (r == 0) cvos_io_read(p->io, p->reads);
+  return r;
+}
+
+static int close_io(void *arg)
+{
+  impostor *p = arg;
+  cvos_io_close(p->io, true);
+  return 0;
+}
+
+static bool has_ended(void *arg)
+{
+  return ((impostor *)arg)->ended;
+}
+
+static bool has_closed(void *arg)
+{
+  return ((impostor *)arg)->closed;
+}
+
+static bool has_answer(void *arg)
+{
+  const impostor *p = arg;
+  return p->ended || p->size >= CVY_HEADER;
+}
+
+static impostor *impostor_open(const char *name, bool reads)
+{
+  impostor *p = calloc(1, sizeof *p);
+  char text[CVOS_NAME_MAX + 1];
+  snprintf(text, sizeof text, "n-%s", name);
+  cvos_address address = {.app = "covey", .name = text};
+  p->reads = reads;
+  p->id = 1;
+  REQUIRE_OK(covey_loop_open(NULL, &p->loop));
+  int64_t until = test_now() + LONG;
+  int r;
+  while ((r = cvos_stream_dial(&address, &p->handle)) == COVEY_EAGAIN && test_now() < until) test_pause(1);
+  REQUIRE_OK(r);
+  REQUIRE_OK(cvy_loop_call(p->loop, open_io, p));
+  return p;
+}
+
+static void impostor_close(impostor *p)
+{
+  cvy_loop_call(p->loop, close_io, p);
+  cvy_loop_lock(p->loop);
+  CHECK_OK(cvy_loop_wait(p->loop, has_closed, p, cvy_deadline_in(LONG), NULL));
+  cvy_loop_unlock(p->loop);
+  covey_loop_close(p->loop);
+  free(p);
+}
+
+/* Waits at most ms for its connection to be ended by the other side. */
+static bool impostor_ended(impostor *p, int64_t ms)
+{
+  cvy_loop_lock(p->loop);
+  int r = cvy_loop_wait(p->loop, has_ended, p, cvy_deadline_in(ms), NULL);
+  cvy_loop_unlock(p->loop);
+  return r == 0;
+}
+
+/* Writes all bytes, as long as the other side takes them; false when it has gone. */
+static bool impostor_write(impostor *p, const void *data, size_t size)
+{
+  int64_t until = test_now() + LONG;
+  const uint8_t *bytes = data;
+  while (size && test_now() < until) {
+    int system;
+    cvos_piece piece = {bytes, size};
+    int64_t n = cvos_io_write(p->io, &piece, 1, NULL, 0, &system);
+    if (n < 0) return false;
+    bytes += n;
+    size -= (size_t)n;
+    if (n == 0) test_pause(1);
+  }
+  return size == 0;
+}
+
+static size_t frame(uint8_t *out, int kind, int flags, uint16_t group, uint64_t id, const void *body,
+                    size_t size)
+{
+  cvy_header h = {(uint8_t)kind, (uint8_t)flags, group, (uint32_t)size, id};
+  cvy_header_encode(&h, out);
+  if (size) memcpy(out + CVY_HEADER, body, size);
+  return CVY_HEADER + size;
+}
+
+static void impostor_frame(impostor *p, int kind, int flags, uint16_t group, uint64_t id, const void *body,
+                           size_t size)
+{
+  uint8_t *out = malloc(CVY_HEADER + size);
+  impostor_write(p, out, frame(out, kind, flags, group, id, body, size));
+  free(out);
+}
+
+static size_t hello_body(uint8_t *body, int version)
+{
+  cvy_hello h = {.version_least = (uint16_t)version,
+                 .version_most = (uint16_t)version,
+                 .max_message = 1000000,
+                 .pid = 1};
+  memset(h.instance, 7, sizeof h.instance);
+  h.name_size = 8;
+  memcpy(h.name, "impostor", 8);
+  return cvy_hello_encode(&h, body);
+}
+
+/* Introduces itself and waits for the first frame of the answer, whose kind is returned; -1 when the connection was ended. */
+static int impostor_hello(impostor *p, int version)
+{
+  uint8_t body[96 + 255];
+  cvy_header h;
+  size_t size = hello_body(body, version);
+  impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, body, size);
+  cvy_loop_lock(p->loop);
+  CHECK_OK(cvy_loop_wait(p->loop, has_answer, p, cvy_deadline_in(LONG), NULL));
+  cvy_loop_unlock(p->loop);
+  if (p->size < CVY_HEADER) return -1;
+  cvy_header_decode(p->got, &h);
+  return h.kind;
+}
+
+/* ---- the node that they meet, and a good peer of it ---- */
+
+typedef struct scene {
+  const char *name;
+  covey_node *node, *friend;
+} scene;
+
+static scene scene_open(void)
+{
+  scene s = {.name = test_format("scene-%" PRId64, test_pid())};
+  covey_node_options options = {.name = s.name, .max_memory = 1 << 20, .max_message = 200000};
+  covey_node_options other = {.name = test_format("friend-%" PRId64, test_pid())};
+  REQUIRE_OK(covey_node_open(&options, &s.node));
+  REQUIRE_OK(covey_node_open(&other, &s.friend));
+  return s;
+}
+
+/* The good peer is not disturbed. */
+static void scene_works(const scene *s)
+{
+  covey_send_options to = {.name = s->name, .timeout = LONG};
+  covey_message m;
+  REQUIRE_OK(covey_message_send(s->friend, &to, &(covey_buffer){"fine", 4}, 1, NULL));
+  REQUIRE_OK(covey_receive(s->node, NULL, LONG, &m));
+  CHECK_STR(m.data, "fine");
+  covey_message_free(&m);
+}
+
+static void scene_close(scene *s)
+{
+  covey_message m;
+  CHECK_ERR(covey_receive(s->node, COVEY_ANY_GROUP, 0, &m), COVEY_ETIMEDOUT);
+  CHECK_OK(covey_node_close(s->friend, LONG));
+  int64_t until = test_now() + LONG;
+  uint64_t lent = 1, granted = 1;
+  while (test_now() < until && (lent || granted)) { /* all that was lent has come back */
+    cvy_loop_lock(s->node->loop);
+    lent = s->node->lent;
+    granted = s->node->granted;
+    cvy_loop_unlock(s->node->loop);
+    test_pause(1);
+  }
+  CHECK_UINT(lent, 0);
+  CHECK_UINT(granted, 0);
+  CHECK_OK(covey_node_close(s->node, LONG));
+}
+
+/* ---- before it has introduced itself ---- */
+
+TEST(garbage, first_bytes)
+{
+  scene s = scene_open();
+  uint8_t out[400], body[96 + 255];
+  size_t size = hello_body(body, CVY_VERSION);
+  for (int i = 0; i < 8; i++) {
+    impostor *p = impostor_open(s.name, true);
+    memset(out, 0xff, sizeof out);
+    size_t n = 200;
+    if (i == 1) memset(out, 0, sizeof out); /* doorbells first */
+    if (i == 2) memset(body, 0, 4), n = frame(out, CVY_FRAME_HELLO, 0, 0, 0, body, size); /* no magic */
+    if (i == 3) n = frame(out, CVY_FRAME_DATA, 0, 1, 1, "x", 1);
+    if (i == 4) n = frame(out, CVY_FRAME_WELCOME, 0, 0, 0, body, size);
+    if (i == 5) memcpy(out, "\x20\0\1\0\xff\xff\xff\xff", 8); /* announces 4 GiB */
+    if (i == 6) n = frame(out, CVY_FRAME_BYE, 0, 0, 0, body, 16);
+    if (i == 7) memcpy(out, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 36);
+    impostor_write(p, out, n);
+    CHECK(impostor_ended(p, LONG));
+    impostor_close(p);
+    scene_works(&s);
+  }
+  scene_close(&s);
+}
+
+TEST(garbage, other_versions)
+{
+  scene s = scene_open();
+  cvy_deny deny;
+  impostor *p = impostor_open(s.name, true);
+  CHECK_INT(impostor_hello(p, 9), CVY_FRAME_DENY);
+  REQUIRE(p->size >= CVY_HEADER + 16);
+  CHECK_OK(cvy_deny_decode(p->got + CVY_HEADER, 16, &deny));
+  CHECK_UINT(deny.reason, CVY_DENY_VERSION);
+  CHECK_UINT(deny.version_most, CVY_VERSION);
+  CHECK(impostor_ended(p, LONG));
+  impostor_close(p);
+  scene_works(&s);
+  scene_close(&s);
+}
+
+TEST(garbage, who_does_not_introduce_itself_is_put_out)
+{
+  scene s = scene_open();
+  uint8_t out[400], body[96 + 255];
+  size_t size = frame(out, CVY_FRAME_HELLO, 0, 0, 0, body, hello_body(body, CVY_VERSION));
+  impostor *silent = impostor_open(s.name, true), *half = impostor_open(s.name, true),
+           *slow = impostor_open(s.name, true);
+  int64_t before = test_now();
+  CHECK(size > 60);
+  impostor_write(half, out, 60);
+  for (int i = 0; i < 4 && !impostor_ended(slow, 1000); i++) impostor_write(slow, out + i, 1);
+  CHECK(impostor_ended(silent, LONG));
+  CHECK(impostor_ended(half, LONG));
+  CHECK(impostor_ended(slow, LONG));
+  CHECK(test_now() - before >= CVY_HANDSHAKE_MS - 1500);
+  CHECK(test_now() - before < 3 * CVY_HANDSHAKE_MS);
+  impostor_close(silent);
+  impostor_close(half);
+  impostor_close(slow);
+  scene_works(&s);
+  scene_close(&s);
+}
+
+TEST(garbage, of_many_strangers_the_oldest_loses)
+{
+  enum { CROWD = CVY_HANDSHAKES + 6 };
+  scene s = scene_open();
+  impostor *crowd[CROWD];
+  for (int i = 0; i < CROWD; i++) crowd[i] = impostor_open(s.name, true);
+  CHECK(impostor_ended(crowd[0], LONG));
+  CHECK(impostor_ended(crowd[5], LONG));
+  scene_works(&s);
+  for (int i = 0; i < CROWD; i++) impostor_close(crowd[i]);
+  scene_close(&s);
+}
+
+/* ---- afterwards ---- */
+
+static void put64(uint8_t *out, uint64_t v)
+{
+  for (int i = 0; i < 8; i++) out[i] = (uint8_t)(v >> (8 * i));
+}
+
+static size_t first_frag(uint8_t *out, uint64_t total, uint32_t lent, size_t bytes)
+{
+  cvy_frag f = {.total = total, .kind = CVY_FRAME_DATA, .lent = lent};
+  cvy_frag_encode(&f, out);
+  memset(out + CVY_PREFIX, 'x', bytes);
+  return CVY_PREFIX + bytes;
+}
+
+/* The ways to break a rule; each ends with what must never be delivered: a message of the default group (number 1) that is right in itself. */
+static bool misbehave(impostor *p, int way)
+{
+  static uint8_t body[70000];
+  cvy_group_open open = {.window = 65536, .name_size = 1, .name = "g"};
+  size_t size;
+  memset(body, 'x', sizeof body);
+  switch (way) {
+  case 0: impostor_frame(p, CVY_FRAME_DATA, 0, 77, 1, "x", 1); break; /* a group that we have not */
+  case 1: impostor_frame(p, CVY_FRAME_DATA, 0, 0, 1, "x", 1); break;
+  case 2: impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, body, hello_body(body, CVY_VERSION)); break;
+  case 3: impostor_frame(p, 0x50, 0, 0, 0, NULL, 0); break; /* a kind that must be known */
+  case 4: impostor_frame(p, CVY_FRAME_DATA, 0xc0, 1, 1, "x", 1); break;
+  case 5: impostor_frame(p, CVY_FRAME_DATA, CVY_FLAG_MORE, 1, 1, "x", 1); break;
+  case 6:
+    impostor_frame(p, CVY_FRAME_FRAG, CVY_FLAG_MORE, 1, 1, body, first_frag(body, (uint64_t)1 << 40, 0, 10));
+    break;
+  case 7: impostor_frame(p, CVY_FRAME_FRAG, 0, 1, 1, body, first_frag(body, 5, 0, 10)); break;
+  case 8:
+    impostor_frame(p, CVY_FRAME_FRAG, CVY_FLAG_MORE, 1, 1, body, first_frag(body, 1000, 2000, 10));
+    break;
+  case 9: /* more than was lent: 256 KiB at most */
+    for (uint64_t i = 1; i < 10; i++) impostor_frame(p, CVY_FRAME_DATA, 0, 1, i, body, 60000);
+    break;
+  case 10: /* more than before the grant, which does not come: nobody has so much */
+    impostor_frame(p, CVY_FRAME_FRAG, CVY_FLAG_MORE, 1, 1, body, first_frag(body, 199000, 1064, 30000));
+    break;
+  case 11:
+    put64(body, (uint64_t)1 << 62), memset(body + 8, 0, 8),
+        impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 5, 0, body + 100,
+                       cvy_group_open_encode(&open, body + 100)),
+        impostor_frame(p, CVY_FRAME_CREDIT, 0, 5, 0, body, 16);
+    break;
+  case 12: impostor_frame(p, CVY_FRAME_GROUP_CLOSE, 0, 9, 0, NULL, 0); break;
+  case 13: impostor_frame(p, CVY_FRAME_ACK, 0, 1, UINT64_MAX, NULL, 0); break;
+  case 14:
+    impostor_frame(p, CVY_FRAME_STOP, 0, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+    break; /* we are not its child */
+  case 15:
+    memset(body, 0, 16), body[0] = 1, impostor_frame(p, CVY_FRAME_BYE, 0, 0, 0, body, 16);
+    break; /* it has not sent one */
+  case 16: memset(body, 0, 16), impostor_frame(p, CVY_FRAME_BYE_ACK, 0, 0, 0, body, 16); break;
+  case 17: impostor_frame(p, CVY_FRAME_GAP, 0, 50, 0, "\1\0\0\0\0\0\0\0", 8); break;
+  case 18: impostor_frame(p, CVY_FRAME_REQ, 0, 1, 1, "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16); break;
+  case 19: /* the same group twice */
+    size = cvy_group_open_encode(&open, body);
+    impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 5, 0, body, size);
+    impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 6, 0, body, size);
+    break;
+  case 20:
+    open.window = 5;
+    impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 5, 0, body, cvy_group_open_encode(&open, body));
+    break;
+  case 21: memset(body, 0xff, 300), impostor_write(p, body, 300); break;
+  default: return false;
+  }
+  impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1000, "never", 5);
+  return true;
+}
+
+TEST_LIMIT(garbage, after_the_handshake, 180)
+{
+  scene s = scene_open();
+  covey_message m;
+  bool more = true;
+  for (int way = 0; more; way++) {
+    impostor *p = impostor_open(s.name, true);
+    CHECK_INT(impostor_hello(p, CVY_VERSION), CVY_FRAME_WELCOME);
+    more = misbehave(p, way);
+    if (more && !impostor_ended(p, LONG)) TEST_FAIL("way %d goes unpunished", way);
+    impostor_close(p);
+    while (covey_receive(s.node, NULL, 0, &m) == 0) { /* what came before the mistake */
+      if (strcmp(m.data, "never") == 0) TEST_FAIL("way %d: delivered behind a mistake", way);
+      covey_message_free(&m);
+    }
+    scene_works(&s);
+  }
+  scene_close(&s);
+}
+
+TEST(garbage, unknown_kinds_that_may_be_ignored)
+{
+  scene s = scene_open();
+  covey_message m;
+  uint8_t doorbells[1000] = {0};
+  impostor *p = impostor_open(s.name, true);
+  CHECK_INT(impostor_hello(p, CVY_VERSION), CVY_FRAME_WELCOME);
+  impostor_frame(p, 0x90, 0, 3, 9, "whatever", 8);
+  impostor_write(p, doorbells, sizeof doorbells);
+  impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1, "heard", 5);
+  REQUIRE_OK(covey_receive(s.node, NULL, LONG, &m));
+  CHECK_STR(m.data, "heard");
+  CHECK_INT(m.from.pid, test_pid()); /* not what it says of itself */
+  covey_message_free(&m);
+  impostor_close(p);
+  scene_works(&s);
+  scene_close(&s);
+}
+
+TEST(garbage, who_stops_in_the_middle_of_a_frame)
+{
+  scene s = scene_open();
+  for (size_t cut = 1; cut < 60; cut += 7) {
+    uint8_t out[100];
+    impostor *p = impostor_open(s.name, true);
+    CHECK_INT(impostor_hello(p, CVY_VERSION), CVY_FRAME_WELCOME);
+    memset(out, 'x', sizeof out);
+    cvy_header h = {CVY_FRAME_DATA, 0, 1, 80, 1};
+    cvy_header_encode(&h, out);
+    impostor_write(p, out, cut);
+    scene_works(&s);
+    impostor_close(p);
+    scene_works(&s);
+  }
+  scene_close(&s);
+}
+
+TEST(garbage, who_never_reads)
+{
+  scene s = scene_open();
+  char *block = calloc(1, 30000);
+  cvy_group_open open = {.window = 100 << 20, .name_size = 1, .name = "g"};
+  uint8_t body[12 + 255];
+  covey_message m;
+  impostor *p = impostor_open(s.name, false);
+  uint8_t hello[96 + 255];
+  impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, hello, hello_body(hello, CVY_VERSION));
+  /* It may not write before the WELCOME, which it will not read: it guesses. */
+  scene_works(&s);
+  int64_t until = test_now() + LONG;
+  uint32_t peers = 0;
+  while (peers < 2 && test_now() < until) {
+    cvy_loop_lock(s.node->loop);
+    peers = s.node->peer_count;
+    cvy_loop_unlock(s.node->loop);
+    test_pause(1);
+  }
+  impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 1, 0, body, cvy_group_open_encode(&open, body));
+  impostor_frame(p, CVY_FRAME_PONG, 0, 0, 0, NULL, 0);
+  impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1, "talk to me", 10);
+  REQUIRE_OK(covey_receive(s.node, NULL, LONG, &m));
+  covey_send_options to = {.reply_to = &m, .group = "g", .timeout = 300};
+  int r = 0;
+  for (int i = 0; i < 1000 && r == 0; i++)
+    r = covey_message_send(s.node, &to, &(covey_buffer){block, 30000}, 1, NULL);
+  CHECK_INT(r, COVEY_ETIMEDOUT);
+  CHECK(covey_last_failure()->reached != COVEY_FAR_SENT);
+  for (int i = 0; i < 50; i++) scene_works(&s);
+  covey_message_free(&m);
+  impostor_close(p);
+  free(block);
+  scene_close(&s);
+}
+
+TEST(garbage, who_begs_for_more_memory_than_there_is)
+{
+  scene s = scene_open();
+  static uint8_t body[40000];
+  covey_message m;
+  impostor *greedy[6];
+  for (int i = 0; i < 6; i++) {
+    greedy[i] = impostor_open(s.name, true);
+    CHECK_INT(impostor_hello(greedy[i], CVY_VERSION), CVY_FRAME_WELCOME);
+    impostor_frame(greedy[i], CVY_FRAME_FRAG, CVY_FLAG_MORE, 1, 1, body, first_frag(body, 199000, 1064, 900));
+  }
+  scene_works(&s);
+  cvy_loop_lock(s.node->loop);
+  CHECK(s.node->lent + s.node->granted <= 1 << 20);
+  cvy_loop_unlock(s.node->loop);
+  for (int i = 0; i < 6; i++) impostor_close(greedy[i]);
+  /* and it is there for others again */
+  covey_send_options to = {.name = s.name, .timeout = LONG};
+  uint8_t *large = calloc(1, 200000);
+  REQUIRE_OK(covey_message_send(s.friend, &to, &(covey_buffer){large, 200000}, 1, NULL));
+  REQUIRE_OK(covey_receive(s.node, NULL, LONG, &m));
+  CHECK_UINT(m.size, 200000);
+  covey_message_free(&m);
+  free(large);
+  scene_close(&s);
+}
