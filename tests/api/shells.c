@@ -172,3 +172,46 @@ TEST_LIMIT(shells, split_lines_as_we_do, 240)
   free(script.data);
   free(wanted.data);
 }
+
+static bool system_agrees(const char *const *argv, size_t count)
+{
+  char *line;
+  REQUIRE_OK(covey_join(COVEY_DIALECT_ARGV, argv, count, &line));
+  bool same = test_system_reads(line, argv, count) == 1;
+  if (!same) TEST_FAIL("CommandLineToArgvW reads other words in %.200s", line);
+  covey_free(line);
+  return same;
+}
+
+TEST_LIMIT(shells, windows_reads_command_lines_as_they_were, 120)
+{
+  if (test_system_reads("a", (const char *const[]){"a"}, 1) < 0) TEST_SKIP("only Windows has such a reader");
+  model_strings s = MODEL_STRINGS(" a\"\\\t", 6);
+  while (model_next(&s))
+    if (!system_agrees((const char *const[]){"C:\\a b\\p", s.text, s.text}, 3)) return;
+  model_strings program = MODEL_STRINGS(" a\\\t", 5);
+  while (model_next(&program)) /* an empty line or name is the path of this program for it */
+    if (program.size && !system_agrees((const char *const[]){program.text, "x y"}, 2)) return;
+  uint64_t seed = 7;
+  for (int i = 0; i < 2000; i++) {
+    char texts[3][200];
+    for (int k = 0; k < 3; k++)
+      model_random_string(&seed, " \t\"\"\\\\\\\n\r\x01*?'`^&%!|<>()[]{}=,;~#$aB9", 199, texts[k]);
+    if (!system_agrees((const char *const[]){"p", texts[0], texts[1], texts[2]}, 4)) return;
+  }
+}
+
+TEST_LIMIT(shells, the_model_of_windows_is_right, 120)
+{
+  if (test_system_reads("a", (const char *const[]){"a"}, 1) < 0) TEST_SKIP("only Windows has such a reader");
+  static model_words words;
+  model_strings s = MODEL_STRINGS(" a\"\\", 7);
+  while (model_next(&s)) {
+    if (!s.size) continue;
+    model_shell32(s.text, &words);
+    if (test_system_reads(s.text, words.word, words.count) != 1) {
+      TEST_FAIL("CommandLineToArgvW reads other words in %s", s.text);
+      return;
+    }
+  }
+}

@@ -424,3 +424,17 @@ FILE *test_system_open(const char *path, const char *mode)
 {
   return fopen(path, mode);
 }
+
+int test_system_reads(const char *line, const char *const *argv, size_t count)
+{
+  (void)line;
+  (void)argv;
+  (void)count;
+  return -1;
+}
+
+int test_system_upper(unsigned unit)
+{
+  (void)unit;
+  return -1;
+}

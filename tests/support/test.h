@@ -227,6 +227,12 @@ typedef struct test_ended {
 /* Runs a program with the support's own means (not the library's), stdin empty, and waits at most ms. argv[0] is its path. */
 test_ended test_run(const char *const *argv, int64_t ms);
 
+/* Whether Windows itself (CommandLineToArgvW) reads exactly these words in a command line: 1 or 0; -1 on other systems. */
+int test_system_reads(const char *line, const char *const *argv, size_t count);
+
+/* The upper case of a UTF-16 unit by which Windows compares names; -1 on other systems. */
+int test_system_upper(unsigned unit);
+
 /* Starts a program by the same means, streams empty, and leaves it alone: a process that the library has not made. It must be gone, and
  * on POSIX reaped, before the test ends. Returns its pid. */
 int64_t test_start(const char *const *argv);

@@ -390,3 +390,32 @@ FILE *test_system_open(const char *path, const char *mode)
   if (!wide(path, w, PATH) || !wide(mode, m, 8)) return NULL;
   return _wfopen(w, m);
 }
+
+static FARPROC function_of(const WCHAR *library, const char *name)
+{
+  HMODULE module = LoadLibraryW(library);
+  return module ? GetProcAddress(module, name) : NULL;
+}
+
+int test_system_reads(const char *line, const char *const *argv, size_t count)
+{
+  static WCHAR text[32768];
+  LPWSTR *(WINAPI * read)(LPCWSTR, int *) = NULL;
+  FARPROC found = function_of(L"shell32.dll", "CommandLineToArgvW");
+  int words = 0;
+  memcpy(&read, &found, sizeof read);
+  if (!read || !wide(line, text, 32768)) return -1;
+  LPWSTR *list = read(text, &words);
+  bool same = list && (size_t)words == count;
+  for (size_t i = 0; same && i < count; i++) same = wide(argv[i], text, 32768) && wcscmp(text, list[i]) == 0;
+  LocalFree(list);
+  return same;
+}
+
+int test_system_upper(unsigned unit)
+{
+  WCHAR(WINAPI * upper)(WCHAR) = NULL;
+  FARPROC found = function_of(L"ntdll.dll", "RtlUpcaseUnicodeChar");
+  memcpy(&upper, &found, sizeof upper);
+  return upper ? upper((WCHAR)unit) : -1;
+}
