@@ -1,0 +1,239 @@
+/* Hosts of every kind: SIGCHLD ignored, standard streams closed, forks, loops of their own, many threads on one handle. */
+#include "support/test.h"
+
+#include <covey/loop.h>
+#include <covey/process.h>
+
+#include "proc/process.h"
+
+#include <signal.h>
+
+#define LONG      30000
+#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
+
+static covey_process *spawn(const covey_process_options *options)
+{
+  covey_process *p = NULL;
+
+  REQUIRE_OK(covey_spawn(options, &p));
+  return p;
+}
+
+/* What is made once and kept (the default loop, the guard) is made; from here on handles are counted. */
+static void count_handles(void)
+{
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing")});
+
+  REQUIRE_OK(covey_process_wait(p, LONG, NULL));
+  covey_process_close(p);
+  test_no_handles_lost();
+}
+
+/* ---- the host ignores SIGCHLD: the system throws the status away ---- */
+
+TEST(process_host, ignores_sigchld)
+{
+#if defined(SIGCHLD)
+  covey_result r = {0};
+  covey_exit e;
+
+  count_handles();
+  signal(SIGCHLD, SIG_IGN);
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "3")});
+  REQUIRE_OK(covey_process_wait(p, LONG, &e));
+  CHECK(e.how == COVEY_HOW_LOST ? e.code == UINT32_MAX : e.code == 3);
+  CHECK(!COVEY_EXIT_OK(&e));
+  covey_process_close(p);
+  REQUIRE_OK(
+      covey_run(&(covey_process_options){.argv = ARGV("say", "x"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+  CHECK_STR(r.out, "x\n");
+  CHECK(r.exit.how == COVEY_HOW_LOST || COVEY_EXIT_OK(&r.exit));
+  covey_result_free(&r);
+  p = spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL});
+  int64_t pid = covey_process_pid(p);
+  CHECK_OK(covey_process_stop(p, 0, &e));
+  covey_process_close(p);
+  CHECK(test_process_gone(pid, LONG));
+  /* the child starts with it at its default */
+  REQUIRE_OK(
+      covey_run(&(covey_process_options){.argv = ARGV("signals"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+  CHECK_STR(r.out, "blocked:\nignored:\n");
+  covey_result_free(&r);
+  signal(SIGCHLD, SIG_DFL);
+#else
+  TEST_SKIP("SIGCHLD is of POSIX");
+#endif
+}
+
+TEST(process_host, ignores_sigpipe_no_more_than_before)
+{
+  if (test_is_windows()) TEST_SKIP("signals are of POSIX");
+  char data[1000] = {0};
+  int n = 0;
+  /* SIGPIPE has its default here: a write to a child that is gone would end this program */
+  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing"), .in.kind = COVEY_STDIO_PIPE});
+
+  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  for (int i = 0; i < 200 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, LONG);
+  CHECK_ERR(n, COVEY_ECLOSED);
+  covey_process_close(p);
+}
+
+/* ---- standard streams closed ---- */
+
+static void run_closed(const char *what)
+{
+  covey_result r = {0};
+
+  REQUIRE_OK(covey_run(&(covey_process_options){.argv = ARGV("count"),
+                                                .in.kind = COVEY_STDIO_INHERIT,
+                                                .out.kind = COVEY_STDIO_CAPTURE},
+                       &r));
+  CHECK_STR(r.out, "0 pattern\n"); /* the null device in its place */
+  covey_result_free(&r);
+  REQUIRE_OK(covey_run(&(covey_process_options){.argv = ARGV("both", "70000", "50000"),
+                                                .out.kind = COVEY_STDIO_CAPTURE,
+                                                .err.kind = COVEY_STDIO_CAPTURE},
+                       &r));
+  if (r.out_size != 70000 || r.err_size != 50000) TEST_FAIL("with %s closed", what);
+  covey_result_free(&r);
+  CHECK_OK(covey_run(&(covey_process_options){.argv = ARGV("say", "nobody hears it")}, &r));
+  CHECK(COVEY_EXIT_OK(&r.exit));
+  covey_result_free(&r);
+}
+
+TEST(process_host, streams_closed)
+{
+  if (test_is_windows()) TEST_SKIP("a Windows program keeps the numbers of handles that it has closed");
+  test_helper();
+  fclose(stdin);
+  run_closed("stdin");
+  fclose(stdout);
+  run_closed("stdin and stdout");
+}
+
+/* ---- fork ---- */
+
+TEST(process_host, inherited_by_fork_is_stale)
+{
+  char byte;
+  covey_identity id;
+
+  if (test_is_windows()) TEST_SKIP("no fork there");
+  covey_process *p = spawn(&(covey_process_options){
+      .argv = ARGV("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+  int64_t pid = test_fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ESTALE);
+    CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, &byte, 1), COVEY_ESTALE);
+    CHECK_ERR(covey_process_write(p, "x", 1, 0), COVEY_ESTALE);
+    CHECK_ERR(covey_process_close_input(p), COVEY_ESTALE);
+    CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_KILL, COVEY_TARGET_TREE), COVEY_ESTALE);
+    CHECK_ERR(covey_process_stop(p, 0, NULL), COVEY_ESTALE);
+    CHECK_ERR(covey_process_kill(p), COVEY_ESTALE);
+    CHECK_ERR(covey_process_detach(p), COVEY_ESTALE);
+    CHECK_ERR(covey_process_identity(p, &id), COVEY_ESTALE);
+    covey_process_close(p); /* touches nothing */
+    exit(test_failures() ? 1 : 0);
+  }
+  CHECK_INT(test_fork_join(pid, LONG), 0);
+  CHECK_INT(covey_process_write(p, "y\n", 2, LONG), 2); /* the child of the parent is unharmed */
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, &byte, 1), 1);
+  CHECK_INT(byte, 'y');
+  covey_process_close(p);
+}
+
+/* ---- loops ---- */
+
+TEST(process_host, on_a_loop_of_its_own)
+{
+  covey_loop *loop;
+  covey_exit e;
+  char text[8];
+
+  for (int i = 0; i < 2; i++) {
+    REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = i ? COVEY_LOOP_NO_THREAD : 0}, &loop));
+    covey_process *p = spawn(
+        &(covey_process_options){.argv = ARGV("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
+    CHECK_OK(covey_process_wait(p, LONG, &e));
+    CHECK(COVEY_EXIT_OK(&e));
+    CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, text, sizeof text), 3);
+    CHECK_MEM(text, "hi\n", 3);
+    covey_process *live =
+        spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
+    int64_t pid = covey_process_pid(live);
+    covey_process_close(p);
+    covey_process_close(live);
+    covey_loop_close(loop);
+    CHECK(test_process_gone(pid, LONG));
+  }
+}
+
+/* ---- eight threads on one child: everything at once, and each releases its own reference last ---- */
+
+typedef struct storm {
+  covey_process *process;
+  test_counter strange;
+} storm;
+
+static void check_code(storm *s, int r)
+{
+  if (r < 0 && r != COVEY_ETIMEDOUT && r != COVEY_ECANCELED && r != COVEY_ECLOSED && r != COVEY_ENOTFOUND) {
+    test_add(&s->strange, 1);
+    test_log("%s", covey_errname(r));
+  }
+}
+
+static void storm_thread(void *arg)
+{
+  static test_counter numbers;
+  storm *s = arg;
+  int64_t number = test_add(&numbers, 1);
+  char data[512] = {0};
+
+  for (int i = 0; i < 12; i++) {
+    switch ((number * 7 + i * 5) % 9) {
+    case 0: check_code(s, covey_process_wait(s->process, i, NULL)); break;
+    case 1: check_code(s, covey_process_read(s->process, COVEY_STDOUT, i, data, sizeof data)); break;
+    case 2: check_code(s, covey_process_write(s->process, data, sizeof data, i)); break;
+    case 3: check_code(s, covey_process_signal(s->process, COVEY_SIGNAL_CONT, COVEY_TARGET_LEADER)); break;
+    case 4:
+      if (i > 8) check_code(s, covey_process_kill(s->process));
+      break;
+    case 5:
+      if (i > 6) check_code(s, covey_process_stop(s->process, 20, NULL));
+      break;
+    case 6: check_code(s, covey_process_read(s->process, COVEY_STDERR, 0, data, sizeof data)); break;
+    case 7:
+      if (i > 9) covey_process_cancel(s->process);
+      break;
+    default:
+      if (i > 10) check_code(s, covey_process_close_input(s->process));
+    }
+  }
+  covey_process_close(s->process);
+}
+
+TEST_LIMIT(process_host, a_storm_on_one_child, 240)
+{
+  storm s = {0};
+  test_thread *threads[8];
+
+  count_handles();
+  for (int round = 0; round < 12; round++) {
+    s.process = spawn(&(covey_process_options){.argv = round % 3 == 0   ? ARGV("cat")
+                                                       : round % 3 == 1 ? ARGV("flood")
+                                                                        : ARGV("ignore"),
+                                               .in.kind = COVEY_STDIO_PIPE,
+                                               .out.kind = COVEY_STDIO_PIPE,
+                                               .err.kind = COVEY_STDIO_CAPTURE});
+    int64_t pid = covey_process_pid(s.process);
+
+    for (int i = 0; i < 7; i++) cvy_process_ref(s.process);
+    for (int i = 0; i < 8; i++) threads[i] = test_thread_start(storm_thread, &s);
+    for (int i = 0; i < 8; i++) test_thread_join(threads[i]);
+    CHECK(test_process_gone(pid, LONG));
+  }
+  CHECK_INT(test_add(&s.strange, 0), 0);
+}
