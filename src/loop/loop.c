@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "loop/state.h"
+#include "os/handle.h"
 
 static covey_loop *default_loop; /* under the global lock; kept for ever */
 
@@ -53,6 +54,7 @@ static int loop_make(enum loop_kind kind, covey_loop **ret)
   if (!loop) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "loop");
   loop->uv = &loop->own;
   loop->kind = kind;
+  cvos_standard_fill();
   int r = uv_loop_init(loop->uv);
   if (r) {
     r = from_uv(r);
@@ -61,12 +63,14 @@ static int loop_make(enum loop_kind kind, covey_loop **ret)
   r = cvos_watch_prepare(loop->uv, true);
   if (!r) r = loop_equip(loop);
   if (!r) {
+    cvos_standard_free();
     *ret = loop;
     return 0;
   }
   uv_run(loop->uv, UV_RUN_NOWAIT);
   uv_loop_close(loop->uv);
 no_loop:
+  cvos_standard_free();
   cvy_free(loop);
   return cvy_fail(r, COVEY_STAGE_NONE, "loop");
 }
@@ -195,7 +199,8 @@ void cvy_loop_private_close(covey_loop *loop)
   cvy_loop_release(loop);
 }
 
-/* Objects that were told to close do so in a later turn; where no helper would turn the loop, the closing thread does. */
+/* Objects that were told to close do so in a later turn; where no helper would turn the loop, the closing thread does. What takes longer (a
+ * child that is dying) has a helper from now on: the program has no handle any more to keep its promise with. */
 static void loop_settle(covey_loop *loop)
 {
   uv_mutex_lock(&loop->lock);
@@ -207,6 +212,8 @@ static void loop_settle(covey_loop *loop)
       cvy_token_turn(loop, UV_RUN_NOWAIT);
     } while (before != loop->activity + cvos_watch_activity() && cvy_load_acquire_u32(&loop->refs) > 1);
     cvy_token_give(loop);
+    loop->no_thread = false;
+    if (cvy_load_acquire_u32(&loop->refs) > 1) cvy_helper_poke(loop);
   }
   uv_mutex_unlock(&loop->lock);
 }

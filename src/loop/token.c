@@ -176,31 +176,33 @@ static int verdict(const waiter *w, cvy_deadline deadline, bool turned)
   return turned && cvy_deadline_passed(deadline) ? COVEY_ETIMEDOUT : 1;
 }
 
-/* Runs the loop with the token until there is a verdict, or somebody in a hurry wants it. */
+/* Runs the loop with the token until there is a verdict, or somebody in a hurry wants it; but for one turn at least, or several who are in a
+ * hurry would hand the token round for ever. */
 static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned)
 {
+  bool led = false;
   int r;
   loop->leader = w;
   waiter_calm(loop, w);
   for (;;) {
     while (loop->tasks) cvy_token_run_tasks(loop);
     r = verdict(w, deadline, *turned);
-    if (r <= 0 || loop->urgent) break;
-    bool wait = !cvy_deadline_passed(deadline);
+    if (r <= 0 || (loop->urgent && led)) break;
+    bool wait = !loop->urgent && !cvy_deadline_passed(deadline);
     if (wait && deadline != CVY_NEVER) {
       int64_t base = (int64_t)uv_now(loop->uv);
       uv_timer_start(&loop->lead_timer, on_lead_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
     }
     if (wait && loop->hot_count) {
       if (cvy_hot_look(loop)) {
-        *turned = true;
+        led = *turned = true;
         continue;
       }
       if (loop->tasks || loop->urgent || verdict(w, deadline, *turned) <= 0) continue;
       loop->asleep_ns = uv_hrtime();
     }
     cvy_token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-    *turned = true;
+    led = *turned = true;
   }
   uv_timer_stop(&loop->lead_timer);
   loop->leader = NULL;

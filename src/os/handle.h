@@ -26,6 +26,11 @@ bool cvos_handle_is_terminal(cvos_handle handle);
  * the start, or a Windows program without a console). */
 cvos_handle cvos_handle_standard(int stream);
 
+/* POSIX: fills those of 0, 1 and 2 that are closed with the null device until cvos_standard_free, while code that is not ours (libuv, which
+ * asserts it) opens descriptors that must not land there. One thread at a time, the next one waits. Windows: nothing. */
+void cvos_standard_fill(void);
+void cvos_standard_free(void);
+
 enum { CVOS_FROM_CHILD = 0, CVOS_TO_CHILD = 1 };
 
 /* A pipe between us and a child. direction CVOS_FROM_CHILD: we read, it writes; CVOS_TO_CHILD: we write, it reads.

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 #if defined(__APPLE__)
 #include <libproc.h>
@@ -58,6 +59,29 @@ bool cvos_handle_is_terminal(cvos_handle handle)
 cvos_handle cvos_handle_standard(int stream)
 {
   return stream >= 0 && stream <= 2 && fcntl(stream, F_GETFD) >= 0 ? stream : CVOS_NONE;
+}
+
+static pthread_mutex_t standard_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool standard_filled[3];
+
+void cvos_standard_fill(void)
+{
+  (void)pthread_mutex_lock(&standard_lock);
+  for (int i = 0; i < 3; i++) {
+    if (fcntl(i, F_GETFD) >= 0) continue;
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    standard_filled[i] = fd == i;
+    if (fd >= 0 && fd != i) cvos_fd_close(fd); /* another thread was quicker */
+  }
+}
+
+void cvos_standard_free(void)
+{
+  for (int i = 0; i < 3; i++) {
+    if (standard_filled[i]) cvos_fd_close(i);
+    standard_filled[i] = false;
+  }
+  (void)pthread_mutex_unlock(&standard_lock);
 }
 
 int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
