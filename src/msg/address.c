@@ -40,7 +40,8 @@ static cvos_address address_of(const covey_node *node, int64_t pid, const char *
     snprintf(text, CVOS_NAME_MAX + 1, "n-%s", name);
   else
     snprintf(text, CVOS_NAME_MAX + 1, "%" PRId64, pid);
-  return (cvos_address){.directory = node->directory, .app = node->app, .name = text};
+  return (cvos_address){
+      .directory = node->directory, .app = node->app, .name = text, .by_pid = !(name && name[0])};
 }
 
 /* ---- our own ---- */

@@ -30,7 +30,7 @@ typedef struct cvos_address {
   bool by_pid;
 } cvos_address;
 
-enum { CVOS_NAME_MAX = 64 };
+enum { CVOS_NAME_MAX = 66 }; /* 64 of a user's, and a prefix */
 
 /* Writes where address leads (the first candidate's path, the pipe's name) for failures and logs, cut to fit, always terminated. Never
  * fails: without an answer it writes "<app>.<name>". */
@@ -58,10 +58,6 @@ int cvos_listener_check(cvos_listener *listener);
 
 /* Ends listening; the name is free when it returns. Only after the acceptor's closed callback. Connections live on. listener: moved, may be NULL. */
 void cvos_listener_close(cvos_listener *listener);
-
-/* Instead of close in a child made by fork() without exec: closes the child's copies of the descriptors, so that the parent's death is seen, and
- * touches neither files nor memory. Async-signal-safe. Windows: nothing. */
-void cvos_listener_forked(cvos_listener *listener);
 
 /* ---- dialling ---- */
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,12 +176,65 @@ unpublish:;
   return r;
 }
 
+/* The listeners of this process, for a child of fork() without exec: it would go on holding lock and socket after our death. */
+static pthread_mutex_t alive_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static cvos_listener *alive;
+
+static void before_fork(void)
+{
+  (void)pthread_mutex_lock(&alive_lock);
+}
+
+static void after_fork(void)
+{
+  (void)pthread_mutex_unlock(&alive_lock);
+}
+
+static void after_fork_in_child(void)
+{
+  for (cvos_listener *l = alive; l; l = l->next) {
+    cvos_fd_close(l->socket);
+    cvos_fd_close(l->lock);
+    cvos_fd_close(l->place.fd);
+    l->socket = l->lock = l->place.fd = -1;
+  }
+  alive = NULL;
+  after_fork();
+}
+
+static void install_fork_handlers(void)
+{
+  (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+static void note_alive(cvos_listener *l)
+{
+  before_fork();
+  l->next = alive;
+  alive = l;
+  after_fork();
+}
+
+static void forget_alive(cvos_listener *l)
+{
+  before_fork();
+  for (cvos_listener **at = &alive; *at; at = &(*at)->next) {
+    if (*at != l) continue;
+    *at = l->next;
+    break;
+  }
+  after_fork();
+}
+
 int cvos_listener_open(const cvos_address *address, cvos_listener **ret)
 {
   int r;
+  (void)pthread_once(&fork_once, install_fork_handlers);
   cvos_listener *l = cvy_alloc_zero(1, sizeof *l);
   if (!l) return failed(COVEY_ENOMEM);
   l->socket = l->lock = l->place.fd = -1;
+  note_alive(l);
   r = cvos_place_name(address, ".s", l->socket_name);
   if (r < 0) goto failed;
   r = cvos_place_name(address, ".lock", l->lock_name);
@@ -197,6 +251,7 @@ int cvos_listener_open(const cvos_address *address, cvos_listener **ret)
   *ret = l;
   return 0;
 failed:
+  forget_alive(l);
   cvos_fd_close(l->socket);
   cvos_place_close(&l->place);
   int saved = errno;
@@ -225,6 +280,7 @@ int cvos_listener_check(cvos_listener *l)
 void cvos_listener_close(cvos_listener *l)
 {
   if (!l) return;
+  forget_alive(l);
   /* Whoever holds the lock file by its name owns the socket's name too; who has lost it owns neither any more. */
   bool named = is_file(l, l->lock_name, l->lock_file);
   if (named && is_file(l, l->socket_name, l->socket_file)) (void)unlinkat(l->place.fd, l->socket_name, 0);
@@ -232,15 +288,6 @@ void cvos_listener_close(cvos_listener *l)
   cvos_lock_release_at(l->place.fd, l->lock, l->lock_name);
   cvos_place_close(&l->place);
   cvy_free(l);
-}
-
-void cvos_listener_forked(cvos_listener *l)
-{
-  if (!l) return;
-  cvos_fd_close(l->socket);
-  cvos_fd_close(l->lock);
-  cvos_fd_close(l->place.fd);
-  l->socket = l->lock = l->place.fd = -1;
 }
 
 /* ---- dialling ---- */

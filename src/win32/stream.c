@@ -176,11 +176,6 @@ void cvos_listener_close(cvos_listener *listener)
   cvy_free(listener);
 }
 
-void cvos_listener_forked(cvos_listener *listener)
-{
-  (void)listener;
-}
-
 /* ---- dialling ---- */
 
 static int open_pipe(const wchar_t *name, HANDLE *ret)

@@ -95,6 +95,29 @@ TEST(listener, names_are_kept_apart)
   }
 }
 
+/* A name that is a pid is kept apart from other pid namespaces, and only such a name. */
+TEST(listener, pid_namespaces)
+{
+  cvos_listener *l, *other;
+  char text[300];
+  const char *dir = folder("d");
+  cvos_address a = at(dir, "4711"), b = a;
+  a.by_pid = true;
+  cvos_address_text(&a, text, sizeof text);
+  bool apart = strstr(text, "/ns-") != NULL;
+  REQUIRE_OK(cvos_listener_open(&a, &l));
+  CHECK_OK(dial_at(&a));
+  if (apart) {
+    CHECK_ERR(dial_at(&b), COVEY_ENOPEER);
+    REQUIRE_OK(cvos_listener_open(&b, &other));
+    cvos_listener_close(other);
+  } else {
+    CHECK_OK(dial_at(&b));
+  }
+  cvos_listener_close(l);
+  CHECK_ERR(dial_at(&a), COVEY_ENOPEER);
+}
+
 TEST(listener, names_that_are_refused)
 {
   cvos_listener *l;
@@ -248,6 +271,38 @@ TEST(listener, one_owner_at_a_time)
   CHECK(test_add(&c.turns, 0) > 0);
   CHECK_ERR(dial_at(&c.address), COVEY_ENOPEER);
   CHECK_INT(entries(c.address.directory), 0);
+}
+
+/* A process that listens, forks, and dies: its child, which never heard of us, does not keep the name. */
+TEST(listener, a_fork_does_not_keep_the_name)
+{
+  cvos_listener *l;
+  const char *dir = folder("d"), *file = in_temp("forked");
+  cvos_address a = at(dir, "one");
+  if (test_is_windows()) TEST_SKIP("no fork there");
+  int64_t owner = test_fork();
+  REQUIRE(owner >= 0);
+  if (owner == 0) {
+    if (cvos_listener_open(&a, &l) != 0) test_system_exit(1);
+    int64_t child = test_fork();
+    if (child == 0) {
+      cvos_listener_close(l); /* not ours: takes nothing away */
+      const char *text = test_format("%lld", (long long)test_pid());
+      test_write_file(file, text, strlen(text));
+      test_pause(LONG);
+      test_system_exit(0);
+    }
+    if (!test_wait_until(told, (void *)(uintptr_t)file, LONG)) test_system_exit(2);
+    test_system_exit(dial_at(&a) == 0 ? 0 : 3);
+  }
+  CHECK_INT(test_fork_join(owner, LONG), 0);
+  int64_t child = strtoll(test_read_file(file, NULL), NULL, 10);
+  CHECK(test_process_alive(child));
+  CHECK_ERR(dial_at(&a), COVEY_ENOPEER);
+  REQUIRE_OK(cvos_listener_open(&a, &l));
+  test_process_kill(child);
+  cvos_listener_close(l);
+  CHECK(test_process_gone(child, LONG));
 }
 
 /* With nobody who accepts, dialling says "not now" at last, and never that nobody is there. */

@@ -5,9 +5,10 @@
 #include "posix/detail/place.h"
 
 struct cvos_listener {
-  int socket;       /* listening, non-blocking, close-on-exec; watch.c polls it and calls cvos_accept */
-  int lock;         /* the lock file, held with flock for as long as we live */
-  cvos_place place; /* the folder that holds both files; its descriptor is ours */
+  cvos_listener *next; /* of this process's */
+  int socket;          /* listening, non-blocking, close-on-exec; watch.c polls it and calls cvos_accept */
+  int lock;            /* the lock file, held with flock for as long as we live */
+  cvos_place place;    /* the folder that holds both files; its descriptor is ours */
   char socket_name[CVOS_FILE_MAX], lock_name[CVOS_FILE_MAX]; /* in it */
   ino_t socket_file, lock_file;                              /* what they were when we made them */
 };
