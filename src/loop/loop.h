@@ -25,9 +25,13 @@ struct uv_loop_s;
 typedef int64_t cvy_deadline; /* milliseconds of the monotonic clock; CVY_NEVER: none */
 #define CVY_NEVER INT64_MAX
 int64_t cvy_now(void); /* milliseconds */
-int64_t cvy_wall(void); /* milliseconds since 1970 (UTC), of the clock that people set: to be told, never to be waited by */
 uint64_t cvy_now_ns(void);
-cvy_deadline cvy_deadline_in(int64_t timeout); /* from a timeout argument: COVEY_FOREVER -> CVY_NEVER, saturating */
+
+/* Milliseconds since 1970 (UTC), of the clock that people set: to be told, never to be waited by. */
+int64_t cvy_wall(void);
+
+/* From a timeout argument: COVEY_FOREVER -> CVY_NEVER, saturating; rounded up, so that a wait of n ms never ends before n ms have passed. */
+cvy_deadline cvy_deadline_in(int64_t timeout);
 bool cvy_deadline_passed(cvy_deadline deadline);
 int64_t cvy_deadline_left(cvy_deadline deadline); /* >= 0; COVEY_FOREVER for CVY_NEVER */
 
@@ -68,14 +72,16 @@ bool cvy_loop_has_token(const covey_loop *loop);
 
 /* ---- waiting ---- */
 
-typedef bool (*cvy_predicate)(void *arg); /* called under the lock, by any thread, often: cheap, no side effects */
+/* Called under the lock, by any thread, often: cheap, no side effects. */
+typedef bool (*cvy_predicate)(void *arg);
 
 /* Waits, lock held on entry and on return, until met(arg) is true: 0. COVEY_ETIMEDOUT when the deadline has passed and it is not met (a
  * deadline that has passed at entry still lets the loop turn once, so that "try once" sees what the system has ready; not on a lent loop,
  * where it sees what the owner's last turn has brought). COVEY_ECANCELED when cancel (may be NULL) was fired and it is not met.
  * COVEY_EDEADLK at once, instead of waiting, on the owner's thread of a lent loop and in a callback that runs with the token (a deadline
  * that has passed there: COVEY_ETIMEDOUT). COVEY_ENOMEM. Nothing is recorded: the caller knows what it was about. */
-int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline deadline, covey_cancel *cancel);
+int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline deadline,
+                  covey_cancel *cancel);
 
 /* True once cancel has been fired; false for NULL. For loops of one's own that do not wait in cvy_loop_wait. */
 bool cvy_cancel_fired(const covey_cancel *cancel);

@@ -38,24 +38,24 @@ struct covey_loop {
   uv_loop_t own;
   uv_loop_t *uv;
   uv_mutex_t lock;
-  uv_async_t wake;        /* ends the poll of whoever runs the loop */
-  uv_timer_t lead_timer;  /* the leader's deadline */
+  uv_async_t wake;       /* ends the poll of whoever runs the loop */
+  uv_timer_t lead_timer; /* the leader's deadline */
   enum loop_kind kind;
   bool no_thread;
-  bool closed;            /* the program has let go */
-  uint32_t refs;          /* atomic: the program's and one per object */
-  uint32_t poked;         /* atomic: predicates are to be looked at */
-  uint32_t generation;    /* cvos_fork_generation at birth */
+  bool closed;         /* the program has let go */
+  uint32_t refs;       /* atomic: the program's and one per object */
+  uint32_t poked;      /* atomic: predicates are to be looked at */
+  uint32_t generation; /* cvos_fork_generation at birth */
 
   /* the token; under the lock, holder also read without it */
-  void *holder;           /* atomic: identity of the thread that has the token, NULL: free */
-  bool polling;           /* the holder is inside uv_run */
-  uint32_t wake_sent;     /* atomic: since it went in, someone has seen to it that it comes out */
-  waiter *waiters;        /* all, oldest first */
+  void *holder;       /* atomic: identity of the thread that has the token, NULL: free */
+  bool polling;       /* the holder is inside uv_run */
+  uint32_t wake_sent; /* atomic: since it went in, someone has seen to it that it comes out */
+  waiter *waiters;    /* all, oldest first */
   waiter *waiters_last;
-  waiter *leader;         /* the waiter that has the token now; NULL: the helper, a dispatch, a call */
-  waiter *heir;           /* the waiter that was told to take it */
-  uint32_t urgent;        /* waiters and dispatches that want it at the next turn's end */
+  waiter *leader;  /* the waiter that has the token now; NULL: the helper, a dispatch, a call */
+  waiter *heir;    /* the waiter that was told to take it */
+  uint32_t urgent; /* waiters and dispatches that want it at the next turn's end */
 
   cvy_task *tasks, *tasks_last;
   cvy_note *notes, *notes_last;
@@ -63,21 +63,23 @@ struct covey_loop {
   /* the helper thread */
   cvos_thread *helper;
   uv_cond_t helper_cond;
-  bool helper_quit, helper_dozing; /* dozing: it waits without end and must be told when the token gets free */
-  bool helper_now;                 /* work was left: no pause */
-  bool helper_leads;               /* it has the token */
-  bool orphan;                     /* the last reference went away in a callback on it: it ends the loop */
-  uint64_t left_ns;                /* when the last thread of the program gave the token back */
+  bool helper_quit;
+  bool helper_dozing; /* it waits without end and must be told when the token gets free */
+  bool helper_now;    /* work was left: no pause */
+  bool helper_leads;  /* it has the token */
+  bool orphan;        /* the last reference went away in a callback on it: it ends the loop */
+  uint64_t left_ns;   /* when the last thread of the program gave the token back */
 
   cvos_pollable *pollable;
-  bool dispatching;                /* the holder is a dispatch: it arms the pollable itself */
-  uint64_t activity;               /* callbacks of ours in this folder: did a turn start something? */
+  bool dispatching;  /* the holder is a dispatch: it arms the pollable itself */
+  uint64_t activity; /* callbacks of ours in this folder: did a turn start something? */
 
   /* hot streams, with the token only */
   struct cvos_io *hot[HOT_MAX];
   uint32_t hot_count;
-  uint32_t look_us, look_max_us; /* how long the next look before sleeping takes, and may take at most; 0: none */
-  uint64_t asleep_ns;            /* when the leader went to sleep, for judging in hindsight; 0: judged */
+  uint32_t look_us;     /* how long the next look before sleeping takes; 0: none */
+  uint32_t look_max_us; /* the most that it may take */
+  uint64_t asleep_ns;   /* when the leader went to sleep, for judging in hindsight; 0: judged */
 
   cvy_task end; /* the last task of a lent loop */
 };
@@ -87,11 +89,20 @@ void *cvy_loop_self(void);
 
 /* ---- token.c; lock held ---- */
 
-bool cvy_token_take(covey_loop *loop, const waiter *w); /* false when another has it, or is about to have it (w may be NULL) */
-void cvy_token_give(covey_loop *loop);      /* runs what is posted, gives it back, sees to a successor; the lock is released meanwhile */
-void cvy_token_successor(covey_loop *loop); /* a free token: tells the next thread */
-void cvy_token_wake(covey_loop *loop);      /* whoever runs the loop comes out of uv_run soon; nothing when nobody is inside */
-void cvy_token_run_tasks(covey_loop *loop); /* with the token; the lock is released around each */
+/* False when another thread has it, or is about to have it. w may be NULL. */
+bool cvy_token_take(covey_loop *loop, const waiter *w);
+
+/* Runs what is posted, gives it back, sees to a successor; the lock is released meanwhile. */
+void cvy_token_give(covey_loop *loop);
+
+/* A free token: tells the next thread. */
+void cvy_token_successor(covey_loop *loop);
+
+/* Whoever runs the loop comes out of uv_run soon; nothing when nobody is inside. */
+void cvy_token_wake(covey_loop *loop);
+
+/* With the token; the lock is released around each. */
+void cvy_token_run_tasks(covey_loop *loop);
 
 /* One turn of uv with the token; the lock is released meanwhile. */
 void cvy_token_turn(covey_loop *loop, uv_run_mode mode);
@@ -104,9 +115,14 @@ void cvy_token_on_wake(uv_async_t *wake);
 
 /* ---- task.c; lock held ---- */
 
-void cvy_helper_poke(covey_loop *loop);   /* the token is free: starts the helper where it is allowed and missing, tells it where it dozes */
-void cvy_helper_stop(covey_loop *loop);   /* the lock is released while it waits for its end; any thread but the helper */
-int cvy_notes_run(covey_loop *loop);      /* the lock is released around each; returns how many ran */
+/* The token is free: starts the helper where it is allowed and missing, tells it where it dozes. */
+void cvy_helper_poke(covey_loop *loop);
+
+/* Ends it for good; the lock is released while it waits for its end. Any thread but the helper. */
+void cvy_helper_stop(covey_loop *loop);
+
+/* Runs what is noted now; the lock is released around each. Returns how many ran. */
+int cvy_notes_run(covey_loop *loop);
 
 /* ---- cancel.c ---- */
 

@@ -157,6 +157,7 @@ static void io_end(cvos_io *io, int system)
 static size_t io_control(cvos_io *io, struct msghdr *m, cvos_handle *handles)
 {
   size_t count = 0;
+  io->sender = -1;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
     if (c->cmsg_level != SOL_SOCKET) continue;
     if (c->cmsg_type == SCM_RIGHTS) {
@@ -294,11 +295,11 @@ static ssize_t socket_write(int fd, struct iovec *v, int count, const cvos_handl
   if (handle_count) {
     memset(&control, 0, sizeof control);
     m.msg_control = &control;
-    m.msg_controllen = CMSG_SPACE(handle_count * sizeof(int));
+    m.msg_controllen = (socklen_t)CMSG_SPACE(handle_count * sizeof(int));
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(handle_count * sizeof(int));
+    c->cmsg_len = (socklen_t)CMSG_LEN(handle_count * sizeof(int));
     memcpy(CMSG_DATA(c), handles, handle_count * sizeof(int));
   }
   return CVOS_CALL(SEND, sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
