@@ -112,6 +112,12 @@ bool cvy_loop_unpost(covey_loop *loop, cvy_task *task);
  * by the token's thread. For opening and closing watches, never for long work. Lock not held. */
 int cvy_loop_call(covey_loop *loop, int (*fn)(void *arg), void *arg);
 
+/* Takes the token if it is free, without waiting: false when another has it, or a thread waits for it. Lock held. For work at the end of a call
+ * that would otherwise wake the helper thread: between the two calls [token] work is allowed, without the lock. cvy_loop_leave, lock not held,
+ * turns the loop once, so that closed callbacks come, and gives the token back. */
+bool cvy_loop_enter(covey_loop *loop);
+void cvy_loop_leave(covey_loop *loop);
+
 /* ---- timers ---- */
 
 typedef struct cvy_timer cvy_timer;

@@ -96,6 +96,19 @@ int cvy_loop_call(covey_loop *loop, int (*fn)(void *arg), void *arg)
   return c.result;
 }
 
+bool cvy_loop_enter(covey_loop *loop)
+{
+  return loop->kind != LOOP_LENT && !loop->waiters && cvy_token_take(loop, NULL);
+}
+
+void cvy_loop_leave(covey_loop *loop)
+{
+  uv_mutex_lock(&loop->lock);
+  cvy_token_turn(loop, UV_RUN_NOWAIT);
+  cvy_token_give(loop);
+  uv_mutex_unlock(&loop->lock);
+}
+
 /* ---- the helper thread ---- */
 
 /* Leaves when a thread of the program waits or wants the token, and when the loop is over. */

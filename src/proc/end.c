@@ -186,7 +186,7 @@ void covey_process_close(covey_process *process)
 {
   covey_process *p = process;
   covey_loop *loop;
-  bool last;
+  bool last, here;
 
   if (!p || cvy_loop_check(p->loop) < 0) return;
   cvy_loop_lock(p->loop);
@@ -205,8 +205,14 @@ void covey_process_close(covey_process *process)
   loop = p->loop;
   cvy_loop_lock(loop);
   p->torn = true;
-  cvy_process_wish(p, CVY_WISH_TEARDOWN);
-  cvy_loop_unlock(loop); /* p may be gone now */
+  here = cvy_loop_enter(loop);
+  if (!here) cvy_process_wish(p, CVY_WISH_TEARDOWN);
+  if (here) cvy_loop_ref(loop);
+  cvy_loop_unlock(loop); /* p may be gone now, unless the token is ours */
+  if (!here) return;
+  cvy_process_teardown(p);
+  cvy_loop_leave(loop);
+  cvy_loop_release(loop);
 }
 
 int covey_process_detach(covey_process *process)

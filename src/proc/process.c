@@ -102,8 +102,7 @@ static void watch_closed(void *arg)
   cvy_process_unhold(arg);
 }
 
-/* [token] The last reference is gone: closes our ends, and the watch when nothing has to be waited for any more. The watch keeps p. */
-static void teardown(covey_process *p)
+void cvy_process_teardown(covey_process *p)
 {
   bool live, ended;
 
@@ -133,7 +132,7 @@ static void work(void *arg)
   cvy_loop_unlock(p->loop);
   cvy_stream_work(p, wishes);
   if (wishes & CVY_WISH_TIMER) set_timer(p);
-  if (wishes & CVY_WISH_TEARDOWN) teardown(p);
+  if (wishes & CVY_WISH_TEARDOWN) cvy_process_teardown(p);
 }
 
 void cvy_process_wish(covey_process *p, uint32_t wishes)
