@@ -110,7 +110,7 @@ static int spawn_child(covey_node *node, covey_peer *peer, const covey_process_o
 {
   char entry[sizeof CVY_CHANNEL + CVOS_TOKEN_MAX], token[CVOS_TOKEN_MAX];
   cvy_process_extra extra = {.loop = node->loop, .entry = entry, .hooks = &hooks, .arg = peer};
-  cvos_handle ours;
+  cvos_handle ours = CVOS_NONE;
   int r = make_pair(options, &extra, &ours, token);
   if (r < 0) return r;
   snprintf(entry, sizeof entry, CVY_CHANNEL "=%s", token);

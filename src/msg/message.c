@@ -130,7 +130,7 @@ static int deliver(struct send *s, covey_node *node, cvy_outlet *outlet)
 
 static int send_once(struct send *s, covey_node *node)
 {
-  cvy_outlet *outlet;
+  cvy_outlet *outlet = NULL;
   const cvy_parcel fresh = s->parcel;
   int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
   if (r < 0) return r;
