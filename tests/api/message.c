@@ -164,10 +164,11 @@ TEST(message, errors_of_the_three_stages)
   CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_GROUP);
   CHECK_ERR(covey_send(NULL, pid, "nowhere", "x", 1, 0), COVEY_ENOGROUP);
   int r, sent = 0;
-  while ((r = covey_send(NULL, pid, NULL, block, sizeof block, 0)) == 0) sent++;
-  CHECK_INT(r, COVEY_EAGAIN);
-  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  while ((r = covey_send(NULL, pid, NULL, block, sizeof block, 2000)) == 0) sent++;
+  CHECK_INT(r, COVEY_ETIMEDOUT);
   CHECK_INT(sent, 262144 / 1064);
+  CHECK_ERR(covey_send(NULL, pid, NULL, block, sizeof block, 0), COVEY_EAGAIN);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
   before = test_now();
   CHECK_ERR(covey_send(NULL, pid, NULL, block, sizeof block, 200), COVEY_ETIMEDOUT);
   CHECK(test_now() - before >= 190);
