@@ -384,7 +384,7 @@ static void send_large(void *arg)
 
 TEST(message, small_ones_slip_between_the_pieces_of_a_large_one)
 {
-  /* "large" is not read for now: its message waits for nothing but the loop; "small" must flow meanwhile. */
+  /* "large" is not read at first: its message waits for nothing but the loop; "small" must flow meanwhile. */
   int64_t pid = start("node-echo", "small", NULL, NULL, NULL);
   test_thread *threads[3];
   int64_t us = test_pid();
