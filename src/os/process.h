@@ -57,7 +57,8 @@ typedef struct cvos_spawn_request {
 } cvos_spawn_request;
 
 /* Starts a child with everything set before its first instruction: streams, nothing else open but what is passed, directory, group or
- * session or job, guarded life, all signals at their default and none blocked (POSIX). ret_process: owned, end with cvos_process_close.
+ * session or job, guarded life, all signals at their default and none blocked (POSIX; a
+ * real-time signal that we ignore stays ignored). ret_process: owned, end with cvos_process_close.
  * ret_tree: owned, end with cvos_tree_release; NULL for DETACHED.
  *
  * On failure no process and no descriptor remains, and *ret_failure (always needed) says code, stage, system, index and, in what, the
@@ -65,7 +66,7 @@ typedef struct cvos_spawn_request {
  *   STDIO        a stream or passed handle is not open (index: 0-2 the stream, 3 + i the i-th pass), or descriptors ran out (COVEY_ELIMIT)
  *   CWD          the directory is missing (COVEY_ENOTFOUND), closed to us (COVEY_EACCES) or no directory
  *   LOOKUP       the program is missing
- *   EXEC         it is there, and the system refuses it: not executable (COVEY_EACCES), no format that it knows (COVEY_EINVAL)
+ *   EXEC         it is there, and the system refuses it: not executable or still being written (COVEY_EACCES), no format that it knows (COVEY_EINVAL)
  *   INTERPRETER  it is there, but the interpreter that its first line or its ELF header names is not; what is the interpreter
  *   ARGUMENTS    arguments and environment, or one of them (index), are longer than the system takes (COVEY_ETOOBIG). Windows: the command line
  *                has more than 32,766 units, or program or directory more than 259 (CreateProcess, and wine dies of it)

@@ -58,7 +58,7 @@ bool cvos_path_has_folder(const char *name)
 int cvos_path_absolute(const char *path, char **ret)
 {
   if (cvos_path_is_absolute(path)) return owned(path, ret);
-  char *folder;
+  char *folder = NULL;
   int r = cvos_path_current(&folder);
   if (r < 0) return r;
   size_t n = strlen(folder), m = strlen(path);

@@ -275,15 +275,21 @@ int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
 {
   cvos_status status;
   cvos_ended ended;
-  int r = cvos_process_note(process, &status);
+  int taken = -1;
+  /* a tied one is out of the guard before its number is free */
+  bool tied = tree && tree->place.slot >= 0;
+  int r = tied ? cvos_process_note(process, &status) : 0;
   if (r < 0) return r;
-  if (tree) {
-    cvos_tree_untie(tree);
-    tree->ended = true;
-  }
-  if (process->child && !process->reaped &&
-      cvos_system_wait(process->handle, (pid_t)process->pid, 0, &ended) > 0)
+  if (tied) cvos_tree_untie(tree);
+  if (process->child && !process->reaped)
+    taken = cvos_system_wait(process->handle, (pid_t)process->pid, 0, &ended);
+  if (taken == 0) return COVEY_EAGAIN;
+  if (taken > 0)
     fill_status(&ended, &status);
+  else
+    r = cvos_process_note(process, &status);
+  if (r < 0) return r;
+  if (tree) tree->ended = true;
   process->reaped = true;
   if (ret) *ret = status;
   return 0;

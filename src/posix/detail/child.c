@@ -74,7 +74,7 @@ _Noreturn void cvos_child(cvos_launch *plan, int error_pipe)
     plan->unheard = !plan->guarded;
     if (plan->unheard) fail(plan, error_pipe, COVEY_STAGE_SCOPE, -1);
   }
-  if (CVOS_CALL(PLACE, cvos_raw_close_on_exec(), -1) < 0) fail(plan, error_pipe, COVEY_STAGE_STDIO, -1);
+  if (cvos_raw_close_on_exec() < 0) fail(plan, error_pipe, COVEY_STAGE_STDIO, -1);
   place(plan, error_pipe);
   if (plan->cwd && CVOS_CALL(CHDIR, raw_chdir(plan->cwd), -1) < 0)
     fail(plan, error_pipe, COVEY_STAGE_CWD, -1);

@@ -123,6 +123,7 @@ static void exec_failed(const cvos_spawn_request *request, int error, covey_fail
   case ENFILE:
   case EMFILE: stage = COVEY_STAGE_LIMITS; break;
   case ENOEXEC: code = COVEY_EINVAL; break;
+  case ETXTBSY: code = COVEY_EACCES; break;
   case ENAMETOOLONG: stage = COVEY_STAGE_LOOKUP; break;
   case ENOENT:
   case ENOTDIR:

@@ -280,8 +280,9 @@ typedef struct raw_dirent {
 
 int cvos_raw_close_on_exec(void)
 {
-  if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC_FLAG) == 0) return 0;
-  int folder = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (CVOS_CALL(PLACE, syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC_FLAG), -1) == 0) return 0;
+  int folder = CVOS_CALL(
+      PLACE, (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), -1);
   if (folder < 0) return -1;
   _Alignas(8) char buffer[1024];
   for (;;) {

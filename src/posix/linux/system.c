@@ -132,9 +132,13 @@ int cvos_system_user(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
   cvos_fd_close(fd);
   if (n <= 0) return n < 0 ? error : ESRCH;
   text[n] = '\0';
-  /* "Uid:" real, effective, saved, of files */
+  /* "Uid:" real, effective, saved, of files; the number of a thread has a file too, which names its process */
   unsigned uid, gid;
-  char *at = strstr(text, "\nUid:");
+  int process;
+  char *at = strstr(text, "\nTgid:");
+  if (!at || sscanf(at + 6, "%d", &process) != 1) return EPROTO;
+  if (process != pid) return ESRCH;
+  at = strstr(at, "\nUid:");
   if (!at || sscanf(at + 5, "%*u %u", &uid) != 1) return EPROTO;
   at = strstr(at, "\nGid:");
   if (!at || sscanf(at + 5, "%*u %u", &gid) != 1) return EPROTO;
