@@ -3,6 +3,7 @@
 
 #include <covey/process.h>
 
+#include "core/mem.h"
 #include "os/fault.h"
 
 #define ARGV(...)    ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
@@ -246,4 +247,56 @@ TEST_LIMIT(process_errors, fault_walk, 300)
     if (seen < n) break;
   }
   CHECK(failed > 3);
+}
+
+/* The same for every system call of a whole run, and for every allocation of it. */
+static void walk_run(bool allocations)
+{
+  covey_process_options o = {.argv = ARGV("both", "3000", "2000"),
+                             .input = "some input",
+                             .input_size = 10,
+                             .env = COMMAND("A=1"),
+                             .cwd = test_temp_dir(),
+                             .out.kind = COVEY_STDIO_CAPTURE,
+                             .err.kind = COVEY_STDIO_CAPTURE};
+  int failed = 0;
+
+  count_handles();
+  for (int64_t n = 1; n < 400; n++) {
+    covey_result result;
+    int64_t seen = 0;
+    int r;
+
+    if (allocations)
+      cvy_mem_fail_after(n);
+    else
+      cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12);
+    r = covey_run(&o, &result);
+    seen = allocations ? 0 : cvos_fault_seen();
+    cvy_mem_fail_after(0);
+    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    if (r < 0) {
+      failed++;
+      CHECK_INT(covey_last_failure()->code, r);
+      if (allocations) CHECK_ERR(r, COVEY_ENOMEM);
+    } else {
+      bool whole = result.out_size == 3000 && result.err_size == 2000 && COVEY_EXIT_OK(&result.exit);
+
+      if (!whole && !result.failure.code && !result.flags) TEST_FAIL("step %d: cut in silence", (int)n);
+      covey_result_free(&result);
+      if (allocations && whole && n > 60) break;
+    }
+    if (!allocations && seen < n) break;
+  }
+  CHECK(failed > 3);
+}
+
+TEST_LIMIT(process_errors, fault_walk_over_a_run, 300)
+{
+  walk_run(false);
+}
+
+TEST_LIMIT(process_errors, allocation_walk_over_a_run, 300)
+{
+  walk_run(true);
 }

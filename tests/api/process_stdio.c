@@ -401,3 +401,58 @@ TEST(process_stdio, nothing_leaks)
   covey_process_close(p);
   covey_process_close(other);
 }
+
+static const char *output_of(const covey_process_options *options)
+{
+  static covey_result r;
+
+  covey_result_free(&r);
+  REQUIRE_OK(covey_run(options, &r));
+  for (size_t i = 0; i < r.out_size; i++) /* line ends of all kinds are one */
+    if (r.out[i] == '\r') r.out[i] = ' ';
+  return r.out;
+}
+
+TEST(process_stdio, passed_on)
+{
+  cvos_handle file;
+
+  REQUIRE_OK(cvos_file_open(test_format("%s/passed", test_temp_dir()), CVOS_FILE_TRUNCATE, &file));
+  covey_pass pass = {.native = file, .child = test_is_windows() ? 0 : 7};
+  const char *number = test_format("%lld", test_is_windows() ? (long long)(intptr_t)file : 7);
+  const char *text = output_of(&(covey_process_options){
+      .argv = ARGV("handles", number), .pass = &pass, .pass_count = 1, .out.kind = COVEY_STDIO_CAPTURE});
+  CHECK(strstr(text, "open") != NULL);
+  if (!test_is_windows())
+    CHECK_STR(output_of(&(covey_process_options){
+                  .argv = ARGV("handles"), .pass = &pass, .pass_count = 1, .out.kind = COVEY_STDIO_CAPTURE}),
+              "7\n");
+  /* and not without being named */
+  text =
+      output_of(&(covey_process_options){.argv = ARGV("handles", number), .out.kind = COVEY_STDIO_CAPTURE});
+  CHECK(strstr(text, "open") == NULL);
+  cvos_handle_close(file);
+}
+
+TEST(process_stdio, scopes)
+{
+  covey_process_options o = {.argv = ARGV("group"), .out.kind = COVEY_STDIO_CAPTURE};
+  char tree[100], session[100], shared[100], again[100];
+
+  if (test_is_windows()) TEST_SKIP("groups and sessions are of POSIX");
+  snprintf(tree, sizeof tree, "%s", output_of(&o));
+  o.scope = COVEY_SCOPE_SESSION;
+  snprintf(session, sizeof session, "%s", output_of(&o));
+  o.scope = COVEY_SCOPE_SHARED;
+  snprintf(shared, sizeof shared, "%s", output_of(&o));
+  snprintf(again, sizeof again, "%s", output_of(&o));
+  CHECK_STR(shared, again); /* our own group and session */
+  CHECK(strcmp(tree, shared) != 0);
+  long long group = 0, leader = 0, ours = 0;
+  CHECK_INT(sscanf(session, "%lld %lld", &group, &leader), 2);
+  CHECK_INT(group, leader);
+  CHECK_INT(sscanf(shared, "%lld %lld", &group, &ours), 2);
+  CHECK(ours != leader);
+  CHECK_INT(sscanf(tree, "%lld %lld", &group, &leader), 2);
+  CHECK_INT(leader, ours);
+}
