@@ -227,8 +227,8 @@ TEST_LIMIT(process_host, a_storm_on_one_child, 240)
   storm s = {0};
   test_thread *threads[8];
 
-  for (int round = 0; round < 12; round++) {
-    if (round == 2) count_handles(); /* threads, and pools of the system, are made in the first rounds */
+  for (int round = 0; round < 16; round++) {
+    if (round == 9) count_handles(); /* threads, and pools of the system, are made in the first rounds */
     s.process = spawn(&(covey_process_options){.argv = round % 3 == 0   ? ARGV("cat")
                                                        : round % 3 == 1 ? ARGV("flood")
                                                                         : ARGV("ignore"),
