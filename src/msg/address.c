@@ -10,7 +10,9 @@
 enum {
   PAUSE_FIRST = 1, /* ms between two tries, doubled each time */
   PAUSE_MOST = 50,
-  TAKE_TRIES = 200 /* ms for taking an address that another process is just cleaning */
+  TAKE_TRIES = 200, /* ms for taking an address that another process is just cleaning */
+  /* Cleaners go by age: 6 hours in $XDG_RUNTIME_DIR (its specification), 3 days on macOS, 10 in /tmp (systemd). */
+  KEEP_MS = 2 * 60 * 60 * 1000
 };
 
 void cvy_goal_text(const cvy_goal *goal, char *ret_text, size_t capacity)
@@ -100,16 +102,67 @@ static void accept_failed(void *arg, int status, int system)
   (void)system; /* the acceptor goes on by itself; dialling processes wait within their deadlines */
 }
 
+static void acceptor_closed(void *arg);
+
+static const cvos_acceptor_events acceptor_events = {accepted, accept_failed, acceptor_closed};
+
+static int take_name(covey_node *node)
+{
+  char name[CVOS_NAME_MAX + 1];
+  cvos_address address = address_of(node, node->self.pid, node->name, name);
+  return cvos_listener_open(&address, &node->listener);
+}
+
+/* Accepts on the listener that the node has; what does not come about is closed. [token] */
+static int accept_on(covey_node *node)
+{
+  int r =
+      cvos_acceptor_open(cvy_loop_uv(node->loop), node->listener, &acceptor_events, node, &node->acceptor);
+  if (r < 0) {
+    cvos_listener_close(node->listener);
+    node->listener = NULL;
+    return r;
+  }
+  cvy_loop_lock(node->loop);
+  node->refs++; /* until acceptor_closed */
+  cvy_loop_unlock(node->loop);
+  return 0;
+}
+
 static void acceptor_closed(void *arg)
 {
   covey_node *node = arg;
   cvy_loop_lock(node->loop);
+  bool again = node->moving;
   node->acceptor = NULL;
+  node->moving = false;
+  cvy_loop_unlock(node->loop);
+  if (again) {
+    cvos_listener_close(node->listener);
+    node->listener = NULL;
+    if (take_name(node) == 0) accept_on(node);
+  }
+  cvy_loop_lock(node->loop);
   cvy_loop_changed(node->loop);
   cvy_node_release(node);
 }
 
-static const cvos_acceptor_events acceptor_events = {accepted, accept_failed, acceptor_closed};
+void cvy_address_keep(covey_node *node)
+{
+  if (!node->listener) {
+    if (take_name(node) == 0) accept_on(node);
+  } else if (!node->moving && cvos_listener_check(node->listener) == COVEY_ENOTFOUND) {
+    node->moving = true;
+    cvos_acceptor_close(node->acceptor);
+  }
+}
+
+static void keep_due(void *arg)
+{
+  covey_node *node = arg;
+  cvy_address_keep(node);
+  cvy_timer_set(node->keeper, cvy_deadline_in(KEEP_MS));
+}
 
 static void handshakes_due(void *arg)
 {
@@ -127,29 +180,32 @@ static void handshakes_due(void *arg)
   cvy_timer_set(node->timer, next);
 }
 
+static void close_timers(covey_node *node)
+{
+  if (node->timer) cvy_timer_close(node->timer);
+  if (node->keeper) cvy_timer_close(node->keeper);
+  node->timer = node->keeper = NULL;
+}
+
 static int start_accepting(void *arg)
 {
   covey_node *node = arg;
   int r = cvy_timer_open(node->loop, handshakes_due, node, &node->timer);
-  if (r == 0) {
-    r = cvos_acceptor_open(cvy_loop_uv(node->loop), node->listener, &acceptor_events, node, &node->acceptor);
-  }
-  if (r < 0 && node->timer) {
-    cvy_timer_close(node->timer);
-    node->timer = NULL;
-  }
-  cvy_loop_lock(node->loop);
-  if (r == 0) node->refs++; /* until acceptor_closed */
-  cvy_loop_unlock(node->loop);
+  if (r == 0) r = cvy_timer_open(node->loop, keep_due, node, &node->keeper);
+  if (r == 0) r = accept_on(node);
+  if (r < 0)
+    close_timers(node);
+  else
+    cvy_timer_set(node->keeper, cvy_deadline_in(KEEP_MS));
   return r;
 }
 
 static int stop_accepting(void *arg)
 {
   covey_node *node = arg;
-  if (node->timer) cvy_timer_close(node->timer);
-  node->timer = NULL;
-  if (node->acceptor) cvos_acceptor_close(node->acceptor);
+  close_timers(node);
+  if (node->acceptor && !node->moving) cvos_acceptor_close(node->acceptor);
+  node->moving = false;
   return 0;
 }
 
@@ -165,8 +221,7 @@ int cvy_address_open(covey_node *node)
   cvos_address address = address_of(node, node->self.pid, node->name, name);
   cvy_deadline give_up = cvy_deadline_in(TAKE_TRIES);
   int r;
-  while ((r = cvos_listener_open(&address, &node->listener)) == COVEY_EAGAIN &&
-         !cvy_deadline_passed(give_up)) {
+  while ((r = take_name(node)) == COVEY_EAGAIN && !cvy_deadline_passed(give_up)) {
     cvy_loop_lock(node->loop);
     cvy_loop_wait(node->loop, never, NULL, cvy_deadline_in(PAUSE_FIRST), NULL);
     cvy_loop_unlock(node->loop);
@@ -193,7 +248,7 @@ static bool not_accepting(void *arg)
 
 void cvy_address_close(covey_node *node)
 {
-  if (!node->listener) return;
+  if (!node->keeper) return;
   cvy_loop_unlock(node->loop);
   cvy_loop_call(node->loop, stop_accepting, node);
   cvy_loop_lock(node->loop);

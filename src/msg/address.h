@@ -19,6 +19,10 @@ void cvy_goal_text(const cvy_goal *goal, char *ret_text, size_t capacity);
 /* Takes the node's address and accepts there. No lock held. Failures are recorded. */
 int cvy_address_open(covey_node *node);
 
+/* Looks whether the node's name still leads to it, and takes it again if a cleaner of temporary folders has been there; connections are
+ * not touched. Done every two hours. [token] */
+void cvy_address_keep(covey_node *node);
+
 /* Gives it up; the acceptor's end is waited for. Lock held; released meanwhile. */
 void cvy_address_close(covey_node *node);
 

@@ -48,7 +48,9 @@ struct covey_node {
   /* address.c */
   cvos_listener *listener;
   cvos_acceptor *acceptor;
-  cvy_timer *timer; /* the handshakes' limit */
+  cvy_timer *timer;  /* the handshakes' limit */
+  cvy_timer *keeper; /* for cvy_address_keep; NULL: no address */
+  bool moving;       /* the acceptor closes because the name is to be taken again */
 
   /* peer.c */
   covey_peer *peers;   /* all that have not ended, newest first */
