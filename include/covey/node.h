@@ -28,9 +28,9 @@ typedef struct covey_node covey_node;
 /* The node of one other process, as we are connected with it. */
 typedef struct covey_peer covey_peer;
 
-/* Longest name of a node, of a namespace and of a group, in bytes. Names of nodes and namespaces hold letters, digits, '_' and
- * '-', names of nodes '.' too; case counts (not on Windows). */
-#define COVEY_NAME_MAX 60
+/* Longest name of a node, of a namespace and of a group, in bytes. Names of nodes and namespaces hold letters, digits, '_', '-' and
+ * '.', but do not begin with a dot; case counts. */
+#define COVEY_NAME_MAX 64
 
 enum {
   /* No address: nobody can connect to us; we connect to others, and an inherited connection works. */

@@ -357,17 +357,22 @@ static int dial(covey_node *node, const cvy_goal *goal, covey_peer **ret)
   return 0;
 }
 
-/* The process that we knew by this number has gone, and another has it now: told once. */
+/* The process that we knew by this number has gone, and another has it now: told once. A start stamp may have a coarse unit (10 ms on Linux): who
+ * left without a good-bye does not come back under another instance. */
 static bool has_changed(covey_node *node, cvy_goal *goal, const covey_peer *peer)
 {
+  const covey_identity *who = &peer->identity;
   if (goal->peer || goal->name) return false;
   for (uint32_t i = 0; i < CVY_GONE; i++) {
-    if (node->gone[i].pid != goal->pid || node->gone[i].start == peer->identity.start) continue;
-    node->gone[i].pid = 0;
-    return true;
+    struct cvy_gone *gone = &node->gone[i];
+    if (gone->pid != goal->pid) continue;
+    bool same = gone->start == who->start;
+    if (!gone->farewell && memcmp(gone->instance, who->instance, sizeof who->instance) != 0) same = false;
+    gone->pid = 0;
+    if (!same) return true;
   }
-  if (goal->start && goal->start != peer->identity.start) return true;
-  goal->start = peer->identity.start;
+  if (goal->start && goal->start != who->start) return true;
+  goal->start = who->start;
   return false;
 }
 

@@ -14,7 +14,7 @@ int cvy_group_name(const char *name, bool any, const char **ret_name)
   size_t size = strlen(name);
   if (size == 0 || size > COVEY_NAME_MAX) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group \"%.64s\" has %s", name,
-                    size ? "more than 60 bytes" : "no name");
+                    size ? "more than 64 bytes" : "no name");
   }
   if (!any && strcmp(name, COVEY_ANY_GROUP) == 0) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "COVEY_ANY_GROUP is for receiving");

@@ -202,7 +202,7 @@ static int check_options(const covey_send_options *o, struct send *s)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reply_to is no received message");
   int64_t timeout = o->flags & COVEY_SEND_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
   int r = cvy_timeout_check(timeout);
-  if (r == 0 && o->name) r = cvy_name_check(o->name, true, "name");
+  if (r == 0 && o->name) r = cvy_name_check(o->name, "name");
   if (r == 0) r = cvy_group_name(o->group, false, &s->group);
   if (r < 0) return r;
   s->goal = (cvy_goal){.pid = o->pid, .name = o->name, .peer = o->reply_to ? o->reply_to->peer : o->peer};

@@ -125,16 +125,14 @@ void cvy_node_release(covey_node *node)
 
 /* ---- opening ---- */
 
-int cvy_name_check(const char *text, bool dots, const char *what)
+int cvy_name_check(const char *text, const char *what)
 {
-  size_t size = strlen(text);
   static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+  size_t size = strlen(text), good = text[0] == '.' ? 0 : strspn(text, allowed);
   if (size == 0 || size > COVEY_NAME_MAX) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "%s has %s", what,
-                    size ? "more than 60 bytes" : "no character");
+                    size ? "more than 64 bytes" : "no character");
   }
-  size_t good = strspn(text, allowed);
-  if (!dots && memchr(text, '.', good)) good = (size_t)((const char *)memchr(text, '.', good) - text);
   if (good == size) return 0;
   return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, -1, (int64_t)good, "%s \"%s\"", what, text);
 }
@@ -147,8 +145,8 @@ static int wrong(const char *what)
 static int check(const covey_node_options *o)
 {
   int r = 0;
-  if (o->app) r = cvy_name_check(o->app, false, "app");
-  if (r == 0 && o->name) r = cvy_name_check(o->name, true, "name");
+  if (o->app) r = cvy_name_check(o->app, "app");
+  if (r == 0 && o->name) r = cvy_name_check(o->name, "name");
   if (r < 0) return r;
   if (o->max_message > LARGEST) return wrong("max_message is above 1 GiB");
   if (o->window && (o->window < CVY_WINDOW_LEAST || o->window > LARGEST))

@@ -62,9 +62,11 @@ struct covey_node {
   uint32_t handshakes; /* accepted ones that are not */
   uint32_t streams;    /* connections that are not closed yet */
   uint64_t unknown;    /* messages of ended connections whose fate is unknown */
-  struct {
+  struct cvy_gone {
     int64_t pid;
     uint64_t start;
+    uint8_t instance[16];
+    bool farewell; /* it closed its node, and may open another */
   } gone[CVY_GONE];
   uint32_t gone_next;
 
@@ -101,7 +103,7 @@ void cvy_node_unlock(covey_node *node);
  * return. */
 void cvy_node_release(covey_node *node);
 
-/* COVEY_EINVAL, recorded, when text is no name of a node (dots are allowed) or of a namespace. */
-int cvy_name_check(const char *text, bool dots, const char *what);
+/* COVEY_EINVAL, recorded, when text is no name of a node or of a namespace. */
+int cvy_name_check(const char *text, const char *what);
 
 #endif

@@ -104,18 +104,19 @@ covey_peer *cvy_peer_by_name(const covey_node *node, const char *name)
 
 /* ---- the end ---- */
 
-static void remember_gone(covey_peer *peer)
+static void remember_gone(covey_peer *peer, bool farewell)
 {
   covey_node *node = peer->node;
-  if (!peer->identity.pid || !peer->identity.start || peer->identity.pid == node->self.pid) return;
-  for (uint32_t i = 0; i < CVY_GONE; i++) {
-    if (node->gone[i].pid != peer->identity.pid) continue;
-    node->gone[i].start = peer->identity.start;
-    return;
+  const covey_identity *who = &peer->identity;
+  uint32_t i = 0;
+  if (!who->pid || !who->start || who->pid == node->self.pid) return;
+  while (i < CVY_GONE && node->gone[i].pid != who->pid) i++;
+  if (i == CVY_GONE) {
+    i = node->gone_next;
+    node->gone_next = (i + 1) % CVY_GONE;
   }
-  node->gone[node->gone_next].pid = peer->identity.pid;
-  node->gone[node->gone_next].start = peer->identity.start;
-  node->gone_next = (node->gone_next + 1) % CVY_GONE;
+  node->gone[i] = (struct cvy_gone){.pid = who->pid, .start = who->start, .farewell = farewell};
+  memcpy(node->gone[i].instance, who->instance, sizeof who->instance);
 }
 
 static void break_off(covey_peer *peer, int code)
@@ -131,6 +132,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   covey_node *node = peer->node;
   if (peer->state == CVY_PEER_DEAD) return;
   bool open = peer->introduced, soft = peer->state == CVY_PEER_LEAVING;
+  bool farewell = peer->all_there || peer->state == CVY_PEER_BYE_GOT;
   if (open && !peer->all_there) node->unknown += peer->sent - peer->consumed;
   peer->state = CVY_PEER_DEAD;
   peer->failure = code;
@@ -139,7 +141,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   cvy_intake_fini(&peer->intake);
   if (peer->introduced) {
     node->peer_count--;
-    if (!peer->name[0]) remember_gone(peer);
+    if (!peer->name[0]) remember_gone(peer, farewell);
   }
   if (peer->shaking) node->handshakes--;
   if (node->parent == peer) node->parent = NULL;
@@ -230,10 +232,11 @@ static bool written_all(covey_peer *peer)
 static void account(covey_peer *peer, cvy_plan *plan, int64_t n)
 {
   cvy_tx *tx = &peer->tx;
-  if (n < 0) {
-    break_off(peer, COVEY_EPEERDIED);
-    n = 0;
-  }
+  if (n == COVEY_ECLOSED)
+    break_off(peer, COVEY_EPEERDIED); /* what it has sent before is still read */
+  else if (n < 0)
+    cvy_peer_end(peer, (int)n);
+  if (n < 0) n = 0;
   cvy_lane_settle(peer, plan, (uint64_t)n);
   tx->taken += (uint64_t)n;
   bool pending = peer->state != CVY_PEER_DEAD && !tx->broken && peer->transport->pending(peer);
@@ -266,8 +269,9 @@ void cvy_peer_flush(covey_peer *peer)
     int64_t n = peer->transport->write(peer, plan.pieces, plan.piece_count, &system);
     cvy_loop_lock(loop);
     tx->writing = false;
+    bool ended = peer->state == CVY_PEER_DEAD; /* meanwhile: its stream was not closed, for it was in use */
     account(peer, &plan, n);
-    if (peer->state == CVY_PEER_DEAD) peer->transport->close(peer, true); /* it ended meanwhile */
+    if (ended) peer->transport->close(peer, true);
   }
   cvy_peer_unref(peer);
 }

@@ -28,7 +28,7 @@ TEST(group, opens_once_and_closes_once)
   CHECK_ERR(covey_group_open(NULL, NULL, NULL), COVEY_EEXIST);
   CHECK_ERR(covey_group_open(NULL, "", NULL), COVEY_EINVAL);
   CHECK_ERR(covey_group_open(NULL, COVEY_ANY_GROUP, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_group_open(NULL, test_format("%061d", 1), NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_group_open(NULL, test_format("%065d", 1), NULL), COVEY_EINVAL);
   CHECK_ERR(covey_group_open(NULL, "x", &bad), COVEY_EINVAL);
   CHECK_ERR(covey_group_open(NULL, "x", &word), COVEY_EINVAL);
   CHECK_ERR(covey_group_open(NULL, "x", &huge), COVEY_EQUOTA);

@@ -268,7 +268,7 @@ TEST(message, bad_arguments)
   CHECK_ERR(covey_send(NULL, test_pid(), NULL, "x", 1, -2), COVEY_EINVAL);
   CHECK_ERR(covey_send(NULL, test_pid(), "", "x", 1, 0), COVEY_EINVAL);
   CHECK_ERR(covey_send(NULL, test_pid(), COVEY_ANY_GROUP, "x", 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, test_pid(), test_format("%061d", 1), "x", 1, 0), COVEY_EINVAL);
+  CHECK_ERR(covey_send(NULL, test_pid(), test_format("%065d", 1), "x", 1, 0), COVEY_EINVAL);
   CHECK_ERR(covey_message_send(NULL, NULL, NULL, 0, NULL), COVEY_EINVAL);
   CHECK_ERR(covey_message_send(NULL, &none, NULL, 0, NULL), COVEY_EINVAL);
   CHECK_ERR(covey_message_send(NULL, &two, NULL, 0, NULL), COVEY_EINVAL);

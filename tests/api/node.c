@@ -162,8 +162,8 @@ TEST(node, bad_options)
   covey_node *node = NULL;
   const covey_node_options bad[] = {
       {.name = ""},         {.name = "a/b"},
-      {.name = "..x/"},     {.app = "a.b"},
-      {.app = ""},          {.name = test_format("%061d", 1)},
+      {.name = ".x"},     {.app = "a b"},
+      {.app = ""},          {.name = test_format("%065d", 1)},
       {.window = 100},      {.max_message = (size_t)2 << 30},
       {.max_memory = 1000}, {.max_memory = 2000000, .max_message = 1500000},
       {.flags = 64},        {.reserved = {1}},

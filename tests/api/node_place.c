@@ -1,0 +1,190 @@
+/* Where nodes are met: directories that are not ours alone, names that others took, numbers that came again. */
+#include "support/test.h"
+
+#include <covey/message.h>
+#include <covey/self.h>
+
+#include "os/stream.h"
+
+#include <uv.h>
+
+enum { LONG = 30000 };
+
+static char *inside(const char *name)
+{
+  return test_format("%s/%s", test_temp_dir(), name);
+}
+
+/* A directory as it should be. */
+static char *folder(const char *name)
+{
+  uv_fs_t fs;
+  if (!test_is_windows()) REQUIRE(uv_fs_mkdir(NULL, &fs, inside(name), 0700, NULL) == 0);
+  return inside(name);
+}
+
+static void mode(const char *path, int bits)
+{
+  uv_fs_t fs;
+  REQUIRE(uv_fs_chmod(NULL, &fs, path, bits, NULL) == 0);
+}
+
+static int entries(const char *path)
+{
+  uv_fs_t fs;
+  int n = uv_fs_scandir(NULL, &fs, path, 0, NULL);
+  uv_fs_req_cleanup(&fs);
+  return n;
+}
+
+static void refused(const char *directory, int code)
+{
+  covey_node_options options = {.directory = directory};
+  covey_node *node = NULL;
+  CHECK_ERR(covey_node_open(&options, &node), code);
+  CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_OPEN);
+  CHECK(covey_last_failure()->what[0] != 0);
+}
+
+TEST(place, a_directory_of_ones_own)
+{
+  covey_node_options options = {.directory = folder("own")};
+  covey_node *node;
+  covey_message m;
+  for (int i = 0; i < 3; i++) {
+    REQUIRE_OK(covey_node_open(&options, &node));
+    REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG));
+    REQUIRE_OK(covey_receive(node, NULL, LONG, &m));
+    covey_message_free(&m);
+    CHECK_OK(covey_node_close(node, LONG));
+    if (!test_is_windows()) CHECK_INT(entries(inside("own")), 0);
+  }
+}
+
+TEST(place, directories_that_are_not_ours_alone)
+{
+  uv_fs_t fs;
+  if (test_is_windows()) TEST_SKIP("pipes have no directory");
+  mode(folder("open"), 0777);
+  refused(inside("open"), COVEY_EUNSAFE);
+  mode(inside("open"), 0750);
+  refused(inside("open"), COVEY_EUNSAFE);
+  REQUIRE(uv_fs_symlink(NULL, &fs, folder("good"), inside("link"), 0, NULL) == 0);
+  refused(inside("link"), COVEY_EUNSAFE);
+  test_write_file(inside("file"), "x", 1);
+  refused(inside("file"), COVEY_EUNSAFE);
+  refused(inside("no/where"), COVEY_ENOTFOUND);
+  refused(folder(test_format("%0100d", 1)), COVEY_ETOOBIG);
+  if (uv_fs_chown(NULL, &fs, inside("good"), 123, 123, NULL) == 0) {
+    refused(inside("good"), COVEY_EUNSAFE);
+  }
+}
+
+TEST(place, a_directory_that_was_opened_to_others_later)
+{
+  if (test_is_windows()) TEST_SKIP("pipes have no directory");
+  covey_node_options oa = {.directory = folder("later"), .name = "a"},
+                     ob = {.directory = inside("later"), .name = "b"};
+  covey_node *a, *b;
+  covey_message m;
+  REQUIRE_OK(covey_node_open(&oa, &a));
+  REQUIRE_OK(covey_node_open(&ob, &b));
+  covey_send_options to = {.name = "b", .timeout = LONG};
+  mode(inside("later"), 0777);
+  int64_t before = test_now();
+  CHECK_ERR(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EUNSAFE);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  CHECK(test_now() - before < LONG / 2); /* at once */
+  mode(inside("later"), 0700);
+  REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL));
+  REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+  covey_message_free(&m);
+  CHECK_OK(covey_node_close(a, LONG));
+  CHECK_OK(covey_node_close(b, LONG));
+}
+
+TEST(place, a_cleaner_that_removes_the_socket_breaks_no_connection)
+{
+  uv_fs_t fs;
+  if (test_is_windows()) TEST_SKIP("pipes have no directory");
+  covey_node_options oa = {.directory = folder("clean"), .name = "a"},
+                     ob = {.directory = inside("clean"), .name = "b"};
+  covey_node *a, *b;
+  covey_message m;
+  REQUIRE_OK(covey_node_open(&oa, &a));
+  REQUIRE_OK(covey_node_open(&ob, &b));
+  covey_send_options to = {.name = "b", .timeout = LONG};
+  for (int i = 0; i < 3; i++) {
+    REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL));
+    REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+    covey_message_free(&m);
+    if (i) continue;
+    uv_dirent_t entry;
+    REQUIRE(uv_fs_scandir(NULL, &fs, inside("clean"), 0, NULL) > 0);
+    while (uv_fs_scandir_next(&fs, &entry) == 0) {
+      uv_fs_t gone;
+      uv_fs_unlink(NULL, &gone, test_format("%s/%s", inside("clean"), entry.name), NULL);
+    }
+    uv_fs_req_cleanup(&fs);
+  }
+  CHECK_OK(covey_node_close(a, LONG));
+  CHECK_OK(covey_node_close(b, LONG));
+}
+
+TEST(place, a_number_that_is_anothers_name)
+{
+  /* We sit under the number of a process that has no node: nobody is deceived. */
+  cvos_listener *listener;
+  int64_t pid = covey_self_parent();
+  cvos_address address = {.app = "squat", .name = test_format("%" PRId64, pid), .by_pid = true};
+  covey_node_options options = {.app = "squat", .name = "x"};
+  covey_node *node;
+  REQUIRE_OK(cvos_listener_open(&address, &listener));
+  REQUIRE_OK(covey_node_open(&options, &node));
+  CHECK_ERR(covey_send(node, pid, NULL, "x", 1, LONG), COVEY_EUNSAFE);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  CHECK_OK(covey_node_close(node, LONG));
+  cvos_listener_close(listener);
+}
+
+/* Starts the helper under exactly this number; false when the system does not let us choose. */
+static bool start_as(int64_t pid)
+{
+  const char *argv[] = {test_helper(), "node-echo", NULL};
+  for (int i = 0; i < 200; i++) {
+    FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+    if (!last) return false;
+    fprintf(last, "%" PRId64, pid - 1);
+    if (fclose(last) != 0) return false;
+    int64_t got = test_start(argv);
+    if (got == pid) return true;
+    test_process_kill(got);
+    if (!test_process_ended(got, LONG)) return false;
+  }
+  return false;
+}
+
+TEST(place, a_number_that_came_again)
+{
+  const char *argv[] = {test_helper(), "node-echo", NULL};
+  covey_message old, m;
+  int64_t pid = test_start(argv);
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "first", 5, LONG));
+  REQUIRE_OK(covey_receive(NULL, "back", LONG, &old));
+  test_process_kill(pid);
+  CHECK(test_process_ended(pid, LONG));
+  CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, LONG), COVEY_ENOPEER);
+  if (!start_as(pid)) TEST_SKIP("the system does not let us choose a process number");
+  CHECK_ERR(covey_send(NULL, pid, NULL, "for the first", 13, LONG), COVEY_EPEERCHANGED);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  covey_send_options reply = {.reply_to = &old, .timeout = LONG};
+  CHECK_ERR(covey_message_send(NULL, &reply, &(covey_buffer){"for the first", 13}, 1, NULL), COVEY_EPEERDIED);
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "second", 6, LONG)); /* told once: now it is meant */
+  REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+  CHECK_STR(m.data, "second"); /* and nothing was delivered before */
+  CHECK(m.from.start != old.from.start);
+  covey_message_free(&m);
+  covey_message_free(&old);
+  test_process_kill(pid);
+  CHECK(test_process_ended(pid, LONG));
+}
