@@ -4,15 +4,18 @@
 #include "loop/state.h"
 
 #define LOOK_MAX_US 50
+#define LOOKS_MAX                                                                                            \
+  16 /* looks that found something, one after the other; then uv has a turn, for timers and colder streams */
 
 void cvy_hot_init(covey_loop *loop)
 {
-  loop->look_max_us = uv_available_parallelism() > 1 ? LOOK_MAX_US : 0;
+  loop->look_max_us = cvos_io_can_look() && uv_available_parallelism() > 1 ? LOOK_MAX_US : 0;
 }
 
 void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
 {
   uint32_t i = 0;
+  if (!loop->look_max_us) return;
   while (i < loop->hot_count && loop->hot[i] != io) i++;
   if (i == loop->hot_count && i < HOT_MAX) loop->hot_count++;
   if (i == HOT_MAX) i--;
@@ -35,18 +38,19 @@ void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
 
 bool cvy_hot_look(covey_loop *loop)
 {
-  if (!loop->look_us) return false;
+  if (!loop->look_us || loop->looks >= LOOKS_MAX) return false;
   cvy_store_relaxed_u32(&loop->wake_sent, 0);
-  loop->polling = true;
+  loop->polling = loop->looking = true;
+  loop->asleep_ns = 0;
   uv_mutex_unlock(&loop->lock);
   uint64_t end = uv_hrtime() + loop->look_us * (uint64_t)1000;
   bool found = false;
-  loop->asleep_ns = 0;
   do {
     for (uint32_t i = 0; i < loop->hot_count && !found; i++) found = cvos_io_look(loop->hot[i]) != 0;
   } while (!found && !cvy_load_relaxed_u32(&loop->wake_sent) && uv_hrtime() < end);
   uv_mutex_lock(&loop->lock);
-  loop->polling = false;
+  loop->polling = loop->looking = false;
+  loop->looks = found ? loop->looks + 1 : 0;
   if (found)
     loop->look_us = loop->look_max_us;
   else

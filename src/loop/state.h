@@ -79,6 +79,8 @@ struct covey_loop {
   uint32_t hot_count;
   uint32_t look_us;     /* how long the next look before sleeping takes; 0: none */
   uint32_t look_max_us; /* the most that it may take */
+  uint32_t looks;       /* that found something since uv had its turn */
+  bool looking;         /* the holder looks, and is not inside uv_run */
   uint64_t asleep_ns;   /* when the leader went to sleep, for judging in hindsight; 0: judged */
 
   cvy_task end; /* the last task of a lent loop */

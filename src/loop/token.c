@@ -107,10 +107,10 @@ void cvy_token_wake(covey_loop *loop)
     return;
   }
   if (!loop->polling || cvy_exchange_u32(&loop->wake_sent, 1)) return;
-  if (cvy_loop_has_token(loop))
-    uv_stop(loop->uv);
-  else
+  if (!cvy_loop_has_token(loop))
     uv_async_send(&loop->wake);
+  else if (!loop->looking)
+    uv_stop(loop->uv);
 }
 
 void cvy_token_turn(covey_loop *loop, uv_run_mode mode)
@@ -176,6 +176,25 @@ static int verdict(const waiter *w, cvy_deadline deadline, bool turned)
   return turned && cvy_deadline_passed(deadline) ? COVEY_ETIMEDOUT : 1;
 }
 
+/* One look or one turn of the leader. */
+static void lead_turn(covey_loop *loop, const waiter *w, cvy_deadline deadline, bool turned)
+{
+  bool wait = !loop->urgent && !cvy_deadline_passed(deadline);
+  if (wait && deadline != CVY_NEVER) {
+    int64_t base = (int64_t)uv_now(loop->uv);
+    uv_timer_start(&loop->lead_timer, on_lead_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
+  }
+  if (wait && loop->hot_count) {
+    if (cvy_hot_look(loop)) return;
+    /* What happened during the look is seen to before sleeping; after many looks uv has its turn without sleeping. */
+    if (loop->tasks || loop->urgent || verdict(w, deadline, turned) <= 0) return;
+    wait = !loop->looks;
+    loop->looks = 0;
+    loop->asleep_ns = wait ? uv_hrtime() : 0;
+  }
+  cvy_token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
 /* Runs the loop with the token until there is a verdict, or somebody in a hurry wants it; but for one turn at least, or several who are in a
  * hurry would hand the token round for ever. */
 static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned)
@@ -188,20 +207,7 @@ static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned
     while (loop->tasks) cvy_token_run_tasks(loop);
     r = verdict(w, deadline, *turned);
     if (r <= 0 || (loop->urgent && led)) break;
-    bool wait = !loop->urgent && !cvy_deadline_passed(deadline);
-    if (wait && deadline != CVY_NEVER) {
-      int64_t base = (int64_t)uv_now(loop->uv);
-      uv_timer_start(&loop->lead_timer, on_lead_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
-    }
-    if (wait && loop->hot_count) {
-      if (cvy_hot_look(loop)) {
-        led = *turned = true;
-        continue;
-      }
-      if (loop->tasks || loop->urgent || verdict(w, deadline, *turned) <= 0) continue;
-      loop->asleep_ns = uv_hrtime();
-    }
-    cvy_token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    lead_turn(loop, w, deadline, *turned);
     led = *turned = true;
   }
   uv_timer_stop(&loop->lead_timer);

@@ -69,7 +69,9 @@ int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_i
 void cvos_io_read(cvos_io *io, bool on);
 
 /* [token] Looks once, without waiting, whether bytes are there and tells them to the callbacks. Returns the bytes told, 0 for none.
- * For the bounded look before the loop sleeps. Does nothing while reading is off. */
+ * For the bounded look before the loop sleeps; never inside a call of bytes. Does nothing while reading is off, and where
+ * cvos_io_can_look() is false (Windows: a read is pending already, and only uv_run fetches its packet). */
+bool cvos_io_can_look(void);
 size_t cvos_io_look(cvos_io *io);
 
 /* [any; the caller lets one thread write at a time] Takes as many bytes as the system takes at once: 0 up to the sum of the pieces. What was

@@ -254,6 +254,11 @@ void cvos_io_read(cvos_io *io, bool on)
   io_arm(io);
 }
 
+bool cvos_io_can_look(void)
+{
+  return true;
+}
+
 size_t cvos_io_look(cvos_io *io)
 {
   if (!io->reading || io->over || io->closing) return 0;

@@ -266,6 +266,11 @@ void cvos_io_read(cvos_io *io, bool on)
   if (on && !io->read_busy && !io->closing) uv_async_send(&io->kick);
 }
 
+bool cvos_io_can_look(void)
+{
+  return false;
+}
+
 size_t cvos_io_look(cvos_io *io)
 {
   (void)

@@ -14,7 +14,7 @@ TEST(watch_acceptor, many_connections)
     clients[i] = place_dial(&p);
     if (i % 3 == 0) ends_turn(loop, 0);
   }
-  number all = {&p, N};
+  place_wish all = {&p, N};
   CHECK(ends_wait(loop, place_has_count, &all, ENDS_LONG));
   CHECK_INT(p.count, N);
   CHECK_INT(p.failures, 0);
@@ -48,7 +48,7 @@ TEST(watch_acceptor, a_client_that_came_and_went)
   end a;
   end_open(&a, loop, last);
   CHECK_INT(end_put(&a, "still here", 10), 10);
-  number one = {&p, 1};
+  place_wish one = {&p, 1};
   CHECK(ends_wait(loop, place_has_count, &one, ENDS_LONG));
   /* whatever came before, the living one gets through */
   bool found = false;

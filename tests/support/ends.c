@@ -171,7 +171,7 @@ void place_close(place *p)
 
 bool place_has_count(void *arg)
 {
-  number *n = arg;
+  place_wish *n = arg;
   return n->p->count >= n->count;
 }
 
@@ -193,7 +193,7 @@ void ends_connect(covey_loop *loop, end *a, end *b)
   place p;
   place_open(&p, loop);
   cvos_handle h = place_dial(&p);
-  number one = {&p, 1};
+  place_wish one = {&p, 1};
   REQUIRE(ends_wait(loop, place_has_count, &one, ENDS_LONG));
   end_open(a, loop, h);
   end_open(b, loop, p.accepted[0]);

@@ -57,14 +57,14 @@ typedef struct place {
   int count, failures, closed;
 } place;
 
-typedef struct number {
+typedef struct place_wish {
   place *p;
   int count;
-} number;
+} place_wish;
 
 void place_open(place *p, covey_loop *loop);
 void place_close(place *p);
-bool place_has_count(void *arg); /* a number */
+bool place_has_count(void *arg); /* a place_wish */
 
 /* A client's end; on Windows the instances are few: the loop turns between two tries. */
 cvos_handle place_dial(place *p);

@@ -1,0 +1,149 @@
+/* The end of a process under the loop. */
+#include "child.h"
+
+#include "support/ends.h"
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+typedef struct watched {
+  child c;
+  cvos_exit_watch *watch;
+  int exited, closed;
+  bool close_at_once;
+} watched;
+
+static void on_exited(void *arg)
+{
+  watched *w = arg;
+  w->exited++;
+  if (w->close_at_once) cvos_exit_watch_close(w->watch);
+}
+
+static void on_closed(void *arg)
+{
+  ((watched *)arg)->closed++;
+}
+
+static bool has_exited(void *arg)
+{
+  return ((watched *)arg)->exited != 0;
+}
+static bool is_closed(void *arg)
+{
+  return ((watched *)arg)->closed != 0;
+}
+
+static void watch(watched *w, covey_loop *loop)
+{
+  REQUIRE_OK(cvos_exit_watch_open(cvy_loop_uv(loop), &w->c.process, on_exited, on_closed, w, &w->watch));
+}
+
+static void unwatch(watched *w, covey_loop *loop)
+{
+  cvos_exit_watch_close(w->watch);
+  CHECK(ends_wait(loop, is_closed, w, ENDS_LONG));
+  CHECK_INT(w->closed, 1);
+}
+
+TEST(watch_exit, told_once)
+{
+  covey_loop *loop = ends_loop();
+  watched w = {.exited = 0};
+  child_start(&w.c, NULL, ARGS("sleep", "60"));
+  watch(&w, loop);
+  CHECK(!ends_wait(loop, has_exited, &w, 0));
+  CHECK(ends_wait(loop, has_exited, &w, ENDS_LONG));
+  ends_turn(loop, 30);
+  CHECK_INT(w.exited, 1);
+  cvos_status status;
+  CHECK_OK(cvos_process_note(&w.c.process, &status)); /* not reaped */
+  unwatch(&w, loop);
+  child_finish(&w.c);
+  cvy_loop_private_close(loop);
+}
+
+TEST(watch_exit, of_one_that_has_ended_already)
+{
+  covey_loop *loop = ends_loop();
+  watched w = {.close_at_once = true};
+  child_start(&w.c, NULL, ARGS("nothing"));
+  CHECK_OK(cvos_process_wait(&w.c.process, ENDS_LONG));
+  watch(&w, loop);
+  CHECK_INT(w.exited, 0); /* from a later turn */
+  CHECK(ends_wait(loop, is_closed, &w, ENDS_LONG));
+  CHECK_INT(w.exited, 1);
+  child_finish(&w.c);
+  cvy_loop_private_close(loop);
+}
+
+TEST(watch_exit, closed_before_the_end)
+{
+  covey_loop *loop = ends_loop();
+  for (int i = 0; i < 6; i++) {
+    watched w = {.exited = 0};
+    child_start(&w.c, NULL, ARGS("sleep", "20"));
+    watch(&w, loop);
+    if (i & 1) ends_turn(loop, 5 * i);
+    int before = w.exited;
+    unwatch(&w, loop);
+    CHECK_INT(w.exited, before);
+    child_finish(&w.c);
+  }
+  cvy_loop_private_close(loop);
+}
+
+/* A process without pidfd or handle: POSIX systems that have neither pidfds nor kqueue look by a timer. */
+TEST(watch_exit, by_its_pid_alone)
+{
+  if (test_is_windows()) TEST_SKIP("a process is a handle there");
+  covey_loop *loop = ends_loop();
+  for (int i = 0; i < 2; i++) {
+    watched w = {.exited = 0};
+    child_start(&w.c, NULL, ARGS("sleep", i ? "0" : "80"));
+    if (i) CHECK_OK(cvos_process_wait(&w.c.process, ENDS_LONG));
+    cvos_process bare = w.c.process;
+    bare.handle = CVOS_NONE;
+    REQUIRE_OK(cvos_exit_watch_open(cvy_loop_uv(loop), &bare, on_exited, on_closed, &w, &w.watch));
+    CHECK(ends_wait(loop, has_exited, &w, ENDS_LONG));
+    CHECK_OK(cvos_process_wait(&w.c.process, 0));
+    unwatch(&w, loop);
+    child_finish(&w.c);
+    /* reaped: nobody has this number any more */
+    int r = cvos_exit_watch_open(cvy_loop_uv(loop), &bare, on_exited, on_closed, &w, &w.watch);
+    CHECK_INT(r, COVEY_ENOTFOUND);
+  }
+  cvy_loop_private_close(loop);
+}
+
+typedef struct crowd {
+  watched *w;
+  int count;
+} crowd;
+
+static bool all_exited(void *arg)
+{
+  crowd *c = arg;
+  int n = 0;
+  for (int i = 0; i < c->count; i++) n += c->w[i].exited != 0;
+  return n == c->count;
+}
+
+TEST_LIMIT(watch_exit, many_at_once, 120)
+{
+  covey_loop *loop = ends_loop();
+  crowd c = {NULL, test_is_windows() ? 30 : 120};
+  c.w = calloc((size_t)c.count, sizeof *c.w);
+  REQUIRE(c.w);
+  for (int i = 0; i < c.count; i++) {
+    child_start(&c.w[i].c, NULL, ARGS("sleep", "50"));
+    watch(&c.w[i], loop);
+  }
+  CHECK(ends_wait(loop, all_exited, &c, 60000));
+  for (int i = 0; i < c.count; i++) {
+    CHECK_INT(c.w[i].exited, 1);
+    unwatch(&c.w[i], loop);
+    child_finish(&c.w[i].c);
+  }
+  free(c.w);
+  cvy_loop_private_close(loop);
+}
