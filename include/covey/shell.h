@@ -39,7 +39,8 @@ enum {
   /* cmd.exe, for text behind /c and for arguments of batch files; not for text inside a batch file, where `%` follows another
    * rule. WTF-8 without NUL, CR and LF. The text holds through any number of parses (a batch file that forwards %*), if cmd.exe runs
    * with /e:on /v:off, as covey starts it, and the environment has no empty variable named "cd". The program that finally reads the
-   * arguments must take `""` inside quotes for a quote (every C runtime since 2008). A batch file that drops the quotes itself
+   * arguments must take `""` inside quotes for a quote (every C runtime since 2008; CommandLineToArgvW splits an argument that has a
+   * blank behind a quote). A batch file that drops the quotes itself
    * (%~1 without quotes, `call`, `for`) undoes them. The head of a joined line is a program or a batch file, never a built-in
    * command; it must not be empty, hold `"` or end in a backslash; without a directory cmd.exe looks in the current directory first.
    * A joined line has at most 8,191 characters. */

@@ -64,6 +64,9 @@ const char *helper_variable(size_t n);
 const char *helper_value(const char *name);
 const char *helper_cwd(void);
 
+/* The command line as it came, before any parser; NULL on POSIX, where there is none. */
+const char *helper_command_line(void);
+
 /* Ends this process: at once with a 32-bit code; by a fault; by abort(); by a signal (returns when there is none). */
 void helper_exit(uint32_t code);
 void helper_crash(void);

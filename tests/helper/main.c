@@ -153,6 +153,16 @@ static int do_args(int argc, char **argv)
   return 0;
 }
 
+static int do_command_line(int argc, char **argv)
+{
+  const char *line = helper_command_line();
+  (void)argc;
+  (void)argv;
+  if (!line) return HELPER_NOT_HERE;
+  helper_write(1, line, strlen(line));
+  return 0;
+}
+
 static int do_env(int argc, char **argv)
 {
   const char *v;
@@ -406,6 +416,7 @@ static const helper_behaviour basic[] = {
      "ignores polite requests, writes ready; at the end of stdin stopping, exits with 7"},
     {"args", do_args, "ARG...: writes [size]bytes for each"},
     {"args-hex", do_args, "ARG...: writes [size]hex for each"},
+    {"command-line", do_command_line, ": writes its command line as it came (Windows)"},
     {"env", do_env, "[NAME...]: [size]NAME=value of all, or [size]value or unset for each name"},
     {"cwd", do_cwd, "writes the current directory"},
     {"isatty", do_isatty, "writes 0 or 1 for each of the three streams"},

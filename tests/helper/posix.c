@@ -104,6 +104,11 @@ const char *helper_cwd(void)
   return getcwd(path, sizeof path);
 }
 
+const char *helper_command_line(void)
+{
+  return NULL;
+}
+
 void helper_exit(uint32_t code)
 {
   _exit((int)(code & 0xff));

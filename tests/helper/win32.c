@@ -147,6 +147,11 @@ const char *helper_cwd(void)
   return n > 0 && n < 4096 ? to_utf8(path) : NULL;
 }
 
+const char *helper_command_line(void)
+{
+  return to_utf8(GetCommandLineW());
+}
+
 void helper_exit(uint32_t code)
 {
   ExitProcess(code);
