@@ -1,8 +1,10 @@
-/* core/bytes.h: a queue of bytes that grows at its end and is eaten from its front. Not for several threads at a time.
+/* core/bytes.h: a queue of bytes that grows at its end and is eaten from its front. Not for several threads
+ * at a time.
  *
- * The bytes lie in one piece. Eating is free; what is left is moved to the front only when room is needed and at least half of the memory
- * has been eaten, so that all moves together cost no more than the bytes that went through. Memory grows by doubling with what is
- * appended, never by what somebody announces, and is given back when a large queue has become empty. */
+ * The bytes lie in one piece. Eating is free; what is left is moved to the front only when room is needed and
+ * at least half of the memory has been eaten, so that all moves together cost no more than the bytes that
+ * went through. Memory grows by doubling with what is appended, never by what somebody announces, and is
+ * given back when a large queue has become empty. */
 #ifndef COVEY_CORE_BYTES_H
 #define COVEY_CORE_BYTES_H
 
@@ -25,8 +27,8 @@ cvy_bytes_front(const cvy_bytes *b); /* a view, until the next call that is not 
 /* Copies size bytes to the end. Errors: COVEY_ENOMEM (nothing was appended). */
 int cvy_bytes_append(cvy_bytes *b, const void *data, size_t size);
 
-/* Gives room for size bytes (more than 0) at the end, to be filled by the caller: a view. cvy_bytes_commit then takes the first size of
- * them. Errors: COVEY_ENOMEM. */
+/* Gives room for size bytes (more than 0) at the end, to be filled by the caller: a view. cvy_bytes_commit
+ * then takes the first size of them. Errors: COVEY_ENOMEM. */
 int cvy_bytes_room(cvy_bytes *b, size_t size, uint8_t **ret_room);
 void cvy_bytes_commit(cvy_bytes *b, size_t size);
 

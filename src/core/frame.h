@@ -6,8 +6,8 @@
  *    | u8   | u8    | u16    | u32    | u64            |
  *    +------+-------+--------+--------+----------------+----------
  *
- * A byte 0 in the place of a header is a doorbell, alone. flags: bits 0-2 priority, 3 MORE, 4 HANDLES, 5 WANT_ACK, 6-7 zero; all FRAG of
- * one message have the same, but for MORE.
+ * A byte 0 in the place of a header is a doorbell, alone. flags: bits 0-2 priority, 3 MORE, 4 HANDLES, 5
+ * WANT_ACK, 6-7 zero; all FRAG of one message have the same, but for MORE.
  * Pure: no memory is ever taken here. Messages are put together by core/intake.h. */
 #ifndef COVEY_CORE_FRAME_H
 #define COVEY_CORE_FRAME_H
@@ -15,8 +15,9 @@
 #include "os/types.h"
 
 /* X(name, number, least body, most body, flags that may be set, group, id, carries)
- * group: 0 must be 0, 1 must not, 2 either. id: the same. carries: 1 for kinds whose body is (part of) a message: they are decoded in
- * pieces as they arrive; the others are small and decoded whole. Numbers are the protocol's and are never changed. */
+ * group: 0 must be 0, 1 must not, 2 either. id: the same. carries: 1 for kinds whose body is (part of) a
+ * message: they are decoded in pieces as they arrive; the others are small and decoded whole. Numbers are the
+ * protocol's and are never changed. */
 /* clang-format off */
 #define CVY_FRAMES(X) \
   X(HELLO, 0x01, 96, 96 + 255, 0, 0, 0, 0)           /* dialler, first: versions, limits, instance, pid, start, name */ \
@@ -84,12 +85,14 @@ void cvy_header_decode(const uint8_t data[CVY_HEADER], cvy_header *ret);
 
 /* ---- decoding a stream ---- */
 
-/* What a decoder found. A frame that carries a message comes in one or more of these, in order; all others in one. */
+/* What a decoder found. A frame that carries a message comes in one or more of these, in order; all others in
+ * one. */
 typedef struct cvy_chunk {
   cvy_header header;
   const uint8_t *data; /* a view, into the bytes given or into the decoder: until the next call */
-  uint32_t
-      offset; /* of data in the body. The first chunk of a frame (offset 0) has at least the first CVY_PREFIX bytes, or all */
+  /* Of data in the body. The first chunk of a frame (offset 0) has at least the first CVY_PREFIX bytes, or
+   * all. */
+  uint32_t offset;
   uint32_t size; /* bytes of data. A doorbell: how many there were */
   bool last;     /* the body is complete with this chunk */
 } cvy_chunk;
@@ -104,16 +107,18 @@ typedef struct cvy_decoder {
   int error;   /* sticky */
 } cvy_decoder; /* all zero is a fresh one */
 
-/* Takes bytes from *data (moving *data and *size on) until there is something to tell. 1: *ret is filled; call again, also when *size is 0 now.
- * 0: everything was taken, more bytes are needed. COVEY_EPROTO: the stream is broken, for good: every later call says so, whatever it is given.
- * Kinds from 0x80 on are skipped. */
+/* Takes bytes from *data (moving *data and *size on) until there is something to tell. 1: *ret is filled;
+ * call again, also when *size is 0 now. 0: everything was taken, more bytes are needed. COVEY_EPROTO: the
+ * stream is broken, for good: every later call says so, whatever it is given. Kinds from 0x80 on are
+ * skipped. */
 int cvy_decoder_next(cvy_decoder *d, const uint8_t **data, size_t *size, cvy_chunk *ret);
 
 /* True when the bytes so far ended with a whole frame: the end of the stream here is clean. */
 bool cvy_decoder_clean(const cvy_decoder *d);
 
 /* ---- bodies ----
- * Encoders write the body to ret and return its size. Decoders take a body of a size that the table allows, and answer 0 or COVEY_EPROTO. */
+ * Encoders write the body to ret and return its size. Decoders take a body of a size that the table allows,
+ * and answer 0 or COVEY_EPROTO. */
 
 #define CVY_MAGIC 0x79766f63u /* "covy" */
 enum { CVY_VERSION_LEAST = 1, CVY_VERSION = 1 };
@@ -155,7 +160,8 @@ typedef struct cvy_deny {
 size_t cvy_deny_encode(const cvy_deny *d, uint8_t ret[16]);
 int cvy_deny_decode(const uint8_t *body, size_t size, cvy_deny *ret);
 
-/* BYE: messages sent on this connection and the last one's id. BYE_ACK: messages received whole, and the last one's id. */
+/* BYE: messages sent on this connection and the last one's id. BYE_ACK: messages received whole, and the last
+ * one's id. */
 typedef struct cvy_bye {
   uint64_t count, id;
 } cvy_bye;
@@ -194,8 +200,8 @@ int cvy_credit_decode(const uint8_t *body, size_t size, cvy_credit *ret);
 
 /* The first bytes of a message's first FRAG. */
 typedef struct cvy_frag {
-  uint64_t
-      total; /* bytes of all its pieces together, 1 or more: what the body of one frame of this kind would have been */
+  /* Bytes of all its pieces together, 1 or more: what the body of one frame of this kind would have been. */
+  uint64_t total;
   uint8_t kind;  /* DATA, PUB, REQ, REP or ERR */
   uint32_t lent; /* bytes of its charge that are of the window; the rest waits for a grant. 0: all */
 } cvy_frag;

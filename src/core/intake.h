@@ -1,8 +1,9 @@
 /* core/intake.h: chunks of frames that carry messages, put together to whole messages.
  *
- * What is checked here: ids of new messages rise; a piece belongs to a message that was begun; the kind, total and sum of a fragmented
- * one; no more than CVY_ASSEMBLIES of them at a time; no message above max_message. What is checked by the caller when a message begins
- * (cvy_intake_begins): is its group open, is there credit. Memory grows by doubling with what arrives, never by what was announced. */
+ * What is checked here: ids of new messages rise; a piece belongs to a message that was begun; the kind,
+ * total and sum of a fragmented one; no more than CVY_ASSEMBLIES of them at a time; no message above
+ * max_message. What is checked by the caller when a message begins (cvy_intake_begins): is its group open, is
+ * there credit. Memory grows by doubling with what arrives, never by what was announced. */
 #ifndef COVEY_CORE_INTAKE_H
 #define COVEY_CORE_INTAKE_H
 
@@ -44,13 +45,14 @@ typedef struct cvy_begin {
   uint8_t flags; /* without MORE */
 } cvy_begin;
 
-/* Is chunk the first of a new message? 1: yes, *ret is filled; nothing has changed yet. 0: no. COVEY_EPROTO: it breaks a rule. To be asked before
- * each cvy_intake_take of a chunk with offset 0. */
+/* Is chunk the first of a new message? 1: yes, *ret is filled; nothing has changed yet. 0: no. COVEY_EPROTO:
+ * it breaks a rule. To be asked before each cvy_intake_take of a chunk with offset 0. */
 int cvy_intake_begins(const cvy_intake *in, const cvy_chunk *chunk, cvy_begin *ret);
 
-/* Takes a chunk of a frame that carries (part of) a message. keep: counts for the first chunk of a message; false throws its bytes away as they
- * come (its group is closed, say). 1: a message is complete, *ret_item is it: owned, or NULL when it was thrown away; its data begin with the prefix
- * for REQ, REP and ERR; a NUL is behind them. 0: not yet. COVEY_EPROTO, COVEY_ENOMEM: for good. */
+/* Takes a chunk of a frame that carries (part of) a message. keep: counts for the first chunk of a message;
+ * false throws its bytes away as they come (its group is closed, say). 1: a message is complete, *ret_item is
+ * it: owned, or NULL when it was thrown away; its data begin with the prefix for REQ, REP and ERR; a NUL is
+ * behind them. 0: not yet. COVEY_EPROTO, COVEY_ENOMEM: for good. */
 int cvy_intake_take(cvy_intake *in, const cvy_chunk *chunk, bool keep, cvy_item **ret_item);
 
 /* Bytes of messages that have begun and are held here; and how many have. */

@@ -1,7 +1,8 @@
-/* core/map.h: a hash map whose nodes live in the user's objects: nothing is allocated for an entry, so adding cannot fail for want of memory
- * once the map is made. Not for several threads at a time.
+/* core/map.h: a hash map whose nodes live in the user's objects: nothing is allocated for an entry, so adding
+ * cannot fail for want of memory once the map is made. Not for several threads at a time.
  *
- * Keys are 64-bit numbers. Text is looked up by cvy_map_hash of it, and compared by the user over all nodes of that key:
+ * Keys are 64-bit numbers. Text is looked up by cvy_map_hash of it, and compared by the user over all nodes
+ * of that key:
  *
  *   for (n = cvy_map_find(&map, cvy_map_hash(map.seed, name, size)); n; n = cvy_map_again(n))
  *     if (strcmp(CVY_MAP_OF(n, struct group, node)->name, name) == 0) ... */
@@ -31,7 +32,8 @@ int cvy_map_init(cvy_map *map, uint64_t seed);
 /* Releases the buckets; the nodes are the user's. map may be NULL or all zero. */
 void cvy_map_fini(cvy_map *map);
 
-/* Adds node (borrowed until removed) under key. Equal keys live side by side. Grows when it can; without memory it only becomes slower. */
+/* Adds node (borrowed until removed) under key. Equal keys live side by side. Grows when it can; without
+ * memory it only becomes slower. */
 void cvy_map_add(cvy_map *map, cvy_map_node *node, uint64_t key);
 
 cvy_map_node *cvy_map_find(const cvy_map *map, uint64_t key); /* one with this key; NULL: none */
@@ -40,8 +42,8 @@ cvy_map_node *cvy_map_again(const cvy_map_node *node);        /* the next one wi
 /* Takes node out. True when it was in. */
 bool cvy_map_remove(cvy_map *map, cvy_map_node *node);
 
-/* Walks over all nodes, in no order: NULL starts, NULL ends. Nothing may be added meanwhile; the node that was returned may be removed once
- * its successor is known. */
+/* Walks over all nodes, in no order: NULL starts, NULL ends. Nothing may be added meanwhile; the node that
+ * was returned may be removed once its successor is known. */
 cvy_map_node *cvy_map_next(const cvy_map *map, const cvy_map_node *node);
 
 /* A key for size bytes of text. */

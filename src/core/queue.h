@@ -1,5 +1,5 @@
-/* core/queue.h: messages in memory, and the queue of a group: bounded in bytes and in count, eight priorities. Pure: who waits and who
- * locks is the caller's business. */
+/* core/queue.h: messages in memory, and the queue of a group: bounded in bytes and in count, eight
+ * priorities. Pure: who waits and who locks is the caller's business. */
 #ifndef COVEY_CORE_QUEUE_H
 #define COVEY_CORE_QUEUE_H
 
@@ -27,8 +27,8 @@ typedef struct cvy_item {
 /* Makes an item with room for capacity bytes and a NUL. NULL: out of memory. Owned, cvy_item_free. */
 cvy_item *cvy_item_new(uint64_t capacity);
 
-/* The same item with at least capacity bytes of room, perhaps elsewhere: *item is replaced. It must be in no list. Errors: COVEY_ENOMEM (*item
- * is as it was). */
+/* The same item with at least capacity bytes of room, perhaps elsewhere: *item is replaced. It must be in no
+ * list. Errors: COVEY_ENOMEM (*item is as it was). */
 int cvy_item_grow(cvy_item **item, uint64_t capacity);
 
 uint8_t *cvy_item_data(cvy_item *item); /* its bytes, aligned to 16 (malloc gives that) */
@@ -54,23 +54,27 @@ void cvy_queue_init(cvy_queue *q, uint64_t max_bytes, uint64_t max_count, bool o
 /* True when a message of size bytes finds room. An empty queue takes any one message. */
 bool cvy_queue_fits(const cvy_queue *q, uint64_t size);
 
-/* Appends item (moved) behind those of its priority, whether it fits or not: room that was lent must be honoured. */
+/* Appends item (moved) behind those of its priority, whether it fits or not: room that was lent must be
+ * honoured. */
 void cvy_queue_push(cvy_queue *q, cvy_item *item);
 
-/* Takes the oldest item of the highest priority, with the gap before it in lost; NULL when empty. Owned by the caller. */
+/* Takes the oldest item of the highest priority, with the gap before it in lost; NULL when empty. Owned by
+ * the caller. */
 cvy_item *cvy_queue_take(cvy_queue *q);
 
 /* The item that cvy_queue_take would take: a view; NULL when empty. */
 const cvy_item *cvy_queue_peek(const cvy_queue *q);
 
-/* Makes room for a message of size bytes: takes the oldest items of the lowest priority away and counts them in the gap, until it fits. Returns them
- * as a list (next), owned by the caller, NULL when it fits already. */
+/* Makes room for a message of size bytes: takes the oldest items of the lowest priority away and counts them
+ * in the gap, until it fits. Returns them as a list (next), owned by the caller, NULL when it fits
+ * already. */
 cvy_item *cvy_queue_evict(cvy_queue *q, uint64_t size);
 
 /* Counts n messages that never came in (dropped by their sender) in the gap. */
 void cvy_queue_skip(cvy_queue *q, uint64_t n);
 
-/* Takes all items of one owner out, or every item (owner NULL), in order, as a list owned by the caller. They are not counted as lost. */
+/* Takes all items of one owner out, or every item (owner NULL), in order, as a list owned by the caller. They
+ * are not counted as lost. */
 cvy_item *cvy_queue_remove(cvy_queue *q, const void *owner);
 
 #endif

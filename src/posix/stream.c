@@ -143,7 +143,8 @@ static int take_lock(cvos_listener *l)
   return 0;
 }
 
-/* Binds and listens under a name that nobody dials, then gives the socket its own: who sees it can connect. */
+/* Binds and listens under a name that nobody dials, then gives the socket its own: who sees it can
+ * connect. */
 static int publish(cvos_listener *l)
 {
   struct sockaddr_un at;
@@ -176,7 +177,8 @@ unpublish:;
   return r;
 }
 
-/* The listeners of this process, for a child of fork() without exec: it would go on holding lock and socket after our death. */
+/* The listeners of this process, for a child of fork() without exec: it would go on holding lock and socket
+ * after our death. */
 static pthread_mutex_t alive_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static cvos_listener *alive;
@@ -281,7 +283,8 @@ void cvos_listener_close(cvos_listener *l)
 {
   if (!l) return;
   forget_alive(l);
-  /* Whoever holds the lock file by its name owns the socket's name too; who has lost it owns neither any more. */
+  /* Whoever holds the lock file by its name owns the socket's name too; who has lost it owns neither any
+   * more. */
   bool named = is_file(l, l->lock_name, l->lock_file);
   if (named && is_file(l, l->socket_name, l->socket_file)) (void)unlinkat(l->place.fd, l->socket_name, 0);
   cvos_fd_close(l->socket);
@@ -292,7 +295,8 @@ void cvos_listener_close(cvos_listener *l)
 
 /* ---- dialling ---- */
 
-/* Nobody answers under a name: is somebody alive who holds its lock? If not, what is left there is removed. */
+/* Nobody answers under a name: is somebody alive who holds its lock? If not, what is left there is
+ * removed. */
 static int look_for_life(const cvos_place *place, const char *socket_name, const char *lock_name)
 {
   int lock, r = cvos_place_enter(place);
@@ -448,8 +452,8 @@ static bool hung_up(int fd)
   return poll(&p, 1, 0) > 0 && (p.revents & p.events || p.revents & (POLLHUP | POLLERR));
 }
 
-/* Holds the process of peer. Without a pidfd of the kernel's own for it, the pid is looked up, and counts only if the other end is still open
- * afterwards: so it was not another's meanwhile. */
+/* Holds the process of peer. Without a pidfd of the kernel's own for it, the pid is looked up, and counts
+ * only if the other end is still open afterwards: so it was not another's meanwhile. */
 static int pin_peer(int stream, cvos_peer *peer, covey_identity *who, cvos_process *pin)
 {
   cvos_process held = {.pid = peer->pid, .handle = peer->pidfd};

@@ -1,5 +1,5 @@
-/* Frames and messages from a stream of any bytes: the same is told however the stream is cut; an error is for good; what a body says comes
- * back when it is written again; memory stays in proportion to what arrived. */
+/* Frames and messages from a stream of any bytes: the same is told however the stream is cut; an error is for
+ * good; what a body says comes back when it is written again; memory stays in proportion to what arrived. */
 #include "fuzz.h"
 
 #include "core/intake.h"

@@ -1,4 +1,5 @@
-/* posix/detail/listener.h: what a listener is here. For stream.c, which makes it, and watch.c, which accepts on it. */
+/* posix/detail/listener.h: what a listener is here. For stream.c, which makes it, and watch.c, which accepts
+ * on it. */
 #ifndef COVEY_POSIX_LISTENER_H
 #define COVEY_POSIX_LISTENER_H
 
@@ -13,8 +14,8 @@ struct cvos_listener {
   ino_t socket_file, lock_file;                              /* what they were when we made them */
 };
 
-/* Accepts one connection from a listening socket: close-on-exec, non-blocking, no SIGPIPE, 3 or more. COVEY_EAGAIN: none is waiting (also when it
- * went away again); else as os/stream.h says. */
+/* Accepts one connection from a listening socket: close-on-exec, non-blocking, no SIGPIPE, 3 or more.
+ * COVEY_EAGAIN: none is waiting (also when it went away again); else as os/stream.h says. */
 int cvos_accept(int listener, int *ret);
 
 #endif

@@ -1,4 +1,5 @@
-/* posix/detail/peer.h: what the kernel knows of a socket's other end; one definition in posix/linux/, one in posix/bsd/ (macOS too). */
+/* posix/detail/peer.h: what the kernel knows of a socket's other end; one definition in posix/linux/, one in
+ * posix/bsd/ (macOS too). */
 #ifndef COVEY_POSIX_PEER_H
 #define COVEY_POSIX_PEER_H
 

@@ -93,7 +93,8 @@ bool cvos_place_private(const struct stat *what)
   return S_ISDIR(what->st_mode) && what->st_uid == geteuid() && (what->st_mode & 077) == 0;
 }
 
-/* Opens the folder name below dir (or AT_FDCWD) and insists that it is ours alone. COVEY_ENOTFOUND: not there. */
+/* Opens the folder name below dir (or AT_FDCWD) and insists that it is ours alone. COVEY_ENOTFOUND: not
+ * there. */
 static int open_own(int dir, const char *name, bool make, int *ret)
 {
   struct stat s;
@@ -214,7 +215,8 @@ bool cvos_place_same(const cvos_place *place)
 
 /* ---- names in it ---- */
 
-/* Appends name; on macOS, whose file system makes no difference between them, a capital letter becomes + and the small one. */
+/* Appends name; on macOS, whose file system makes no difference between them, a capital letter becomes + and
+ * the small one. */
 static size_t append_name(char *to, size_t at, const char *name)
 {
   for (; *name; name++) {

@@ -1,4 +1,5 @@
-/* posix/detail/place.h: the private folder in which listeners have their sockets and locks, and the names in it. */
+/* posix/detail/place.h: the private folder in which listeners have their sockets and locks, and the names in
+ * it. */
 #ifndef COVEY_POSIX_PLACE_H
 #define COVEY_POSIX_PLACE_H
 
@@ -13,7 +14,8 @@
 
 #define CVOS_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path) /* of a socket, with its NUL */
 
-/* The longest name of a file there: two names with every letter written as two characters, what stands between and behind them. */
+/* The longest name of a file there: two names with every letter written as two characters, what stands
+ * between and behind them. */
 enum { CVOS_FILE_MAX = 2 * 2 * CVOS_NAME_MAX + 8 };
 
 typedef struct cvos_place {
@@ -27,13 +29,15 @@ typedef struct cvos_place {
 /* True when what is a folder of ours alone: our effective user's, no rights for others. */
 bool cvos_place_private(const struct stat *what);
 
-/* Opens the folder for address, making it (make) if need be, and verifies it. candidate: 0, 1, 2 ... in the order of os/stream.h. 0: there. 1: there is no
- * such candidate, all have been tried. COVEY_ENOTFOUND: this one cannot be used or is not there: the next, please. COVEY_EUNSAFE,
- * COVEY_EINVAL, COVEY_ELIMIT, COVEY_EOS: for good. */
+/* Opens the folder for address, making it (make) if need be, and verifies it. candidate: 0, 1, 2 ... in the
+ * order of os/stream.h. 0: there. 1: there is no such candidate, all have been tried. COVEY_ENOTFOUND: this
+ * one cannot be used or is not there: the next, please. COVEY_EUNSAFE, COVEY_EINVAL, COVEY_ELIMIT, COVEY_EOS:
+ * for good. */
 int cvos_place_open(const cvos_address *address, int candidate, bool make, cvos_place *ret);
 void cvos_place_close(cvos_place *place);
 
-/* The path of candidate, cut to fit, without looking whether it is there. Returns false when there is no such candidate. */
+/* The path of candidate, cut to fit, without looking whether it is there. Returns false when there is no such
+ * candidate. */
 bool cvos_place_text(const cvos_address *address, int candidate, char *ret, size_t capacity);
 
 /* True when the folder's path still leads to place. */
@@ -46,8 +50,8 @@ int cvos_place_name(const cvos_address *address, const char *ending, char ret[CV
 int cvos_place_address(const cvos_place *place, const char *name, struct sockaddr_un *ret,
                        socklen_t *ret_size);
 
-/* Holds the folder for making and cleaning: nobody else makes or cleans meanwhile, so that a lock which is taken then belongs to a living process. Not
- * waiting: COVEY_EAGAIN. */
+/* Holds the folder for making and cleaning: nobody else makes or cleans meanwhile, so that a lock which is
+ * taken then belongs to a living process. Not waiting: COVEY_EAGAIN. */
 int cvos_place_enter(const cvos_place *place);
 void cvos_place_leave(const cvos_place *place);
 

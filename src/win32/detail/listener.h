@@ -1,4 +1,5 @@
-/* win32/detail/listener.h: what a listener is here. For stream.c, which makes it, and watch.c, which accepts on it. */
+/* win32/detail/listener.h: what a listener is here. For stream.c, which makes it, and watch.c, which accepts
+ * on it. */
 #ifndef COVEY_WIN32_LISTENER_H
 #define COVEY_WIN32_LISTENER_H
 
@@ -19,8 +20,8 @@ struct cvos_listener {
   HANDLE pending[CVOS_PENDING];
 };
 
-/* Makes one more instance of listener's pipe: what pending[i] is replaced with before the connected one is handed on. ret: owned.
- * Errors: COVEY_ELIMIT, COVEY_EOS. */
+/* Makes one more instance of listener's pipe: what pending[i] is replaced with before the connected one is
+ * handed on. ret: owned. Errors: COVEY_ELIMIT, COVEY_EOS. */
 int cvos_listener_instance(cvos_listener *listener, HANDLE *ret);
 
 #endif

@@ -5,7 +5,8 @@
 #include "os/types.h"
 #include "win32/detail/windows.h"
 
-/* The SID of the process's user as text (S-1-5-...), at most 95 characters. 0 or a negative code, the system's number in GetLastError(). */
+/* The SID of the process's user as text (S-1-5-...), at most 95 characters. 0 or a negative code, the
+ * system's number in GetLastError(). */
 int cvos_user_sid(wchar_t ret[96]);
 
 /* A security descriptor that lets this user in and nobody else, owned by it. ret: LocalFree. */
