@@ -123,8 +123,8 @@ TEST_LIMIT(manager, stop_all_gives_one_grace_to_all, 120)
   int64_t before = test_now();
   CHECK_INT(covey_manager_stop_all(m, 3000, members, 4), 0);
   int64_t took = test_now() - before;
-  CHECK(took >= 2900);
-  CHECK(took < 3000 + LONG); /* one grace, not one for each */
+  CHECK(took >= 2900 || test_is_windows()); /* where there is no way to ask, nobody waits for an answer */
+  CHECK(took < 3000 + LONG);                /* one grace, not one for each */
   CHECK_INT(members[0].pid, gone);
   CHECK_INT(members[0].exit.why, COVEY_WHY_SELF);
   CHECK_UINT(members[0].exit.code, 5);
