@@ -12,8 +12,7 @@
 
 /* ---- the parent's side ---- */
 
-/* The process object holds the peer and its loop, for asking the child to end. That the child has ended the peer learns from its stream: behind the last
- * byte that the child wrote. */
+/* The process object holds the peer and its loop. */
 
 static int ask(void *arg)
 {
@@ -32,6 +31,15 @@ static int ask(void *arg)
   return 0;
 }
 
+static void ended(void *arg)
+{
+  covey_peer *peer = arg;
+  cvy_loop_lock(peer->loop);
+  bool alive = peer->state != CVY_PEER_DEAD;
+  cvy_loop_unlock(peer->loop);
+  if (alive) cvy_peer_exited(peer);
+}
+
 static void released(void *arg)
 {
   covey_peer *peer = arg;
@@ -40,7 +48,7 @@ static void released(void *arg)
   cvy_loop_release(loop);
 }
 
-static const cvy_process_hooks hooks = {ask, NULL, released};
+static const cvy_process_hooks hooks = {ask, ended, released};
 
 /* Makes the peer that waits for the child. Lock held. */
 static int expect_child(covey_node *node, covey_peer **ret)

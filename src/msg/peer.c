@@ -317,6 +317,7 @@ void cvy_peer_open(covey_peer *peer)
     if (cvy_inlet_open(peer, CVY_MAP_OF(n, cvy_group, by_name)) < 0) peer->tx.doom = COVEY_ENOMEM;
   }
   cvy_peer_control(peer, CVY_FRAME_PONG, 0, 0, 0, NULL, 0); /* the end of the list */
+  peer->transport->watch(peer);
   cvy_loop_changed(node->loop);
 }
 

@@ -49,6 +49,8 @@ typedef struct cvy_transport {
   bool (*pending)(const covey_peer *peer);
   /* Asks for cvy_peer_room; lock held. */
   void (*want_room)(covey_peer *peer);
+  /* Watches for the end of its process (pin); lock held. */
+  void (*watch)(covey_peer *peer);
   /* Ends it, with what is pending or (now) without; lock held. cvy_peer_closed comes later. */
   void (*close)(covey_peer *peer, bool now);
 } cvy_transport;
@@ -122,7 +124,8 @@ struct covey_peer {
 
   const cvy_transport *transport;
   cvos_io *io;
-  cvy_task room_task, close_task;
+  cvos_exit_watch *watch; /* of its process; NULL: none */
+  cvy_task room_task, close_task, watch_task;
   bool close_now;
 
   cvy_decoder decoder;
@@ -153,6 +156,7 @@ int cvy_peer_attach(covey_peer *peer, cvos_handle handle);
 /* Bytes, the end, room, and closed: from the transport, without the lock. */
 void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size);
 void cvy_peer_over(covey_peer *peer, int status);
+void cvy_peer_exited(covey_peer *peer); /* [token] its process has ended, whoever may still hold the other end */
 void cvy_peer_room(covey_peer *peer);
 void cvy_peer_closed(covey_peer *peer);
 

@@ -22,6 +22,11 @@ static void local_want_room(covey_peer *peer)
   (void)peer;
 }
 
+static void local_watch(covey_peer *peer)
+{
+  (void)peer;
+}
+
 static void close_local(void *arg)
 {
   cvy_peer_closed(arg);
@@ -34,4 +39,5 @@ static void local_close(covey_peer *peer, bool now)
   cvy_loop_post(peer->node->loop, &peer->close_task);
 }
 
-const cvy_transport cvy_transport_local = {local_write, local_pending, local_want_room, local_close};
+const cvy_transport cvy_transport_local = {local_write, local_pending, local_want_room, local_watch,
+                                           local_close};

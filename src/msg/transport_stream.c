@@ -92,9 +92,66 @@ static void stream_want_room(covey_peer *peer)
   cvy_loop_post(peer->node->loop, &peer->room_task);
 }
 
+/* ---- the end of the process: its connection may be held by a child that it has forked ---- */
+
+enum { LAST_LOOKS = 1024 }; /* of 64 KiB: more than a dead process can have left in the system */
+
+void cvy_peer_exited(covey_peer *peer)
+{
+  cvos_io *io = peer->io;
+  for (int i = 0; io && i < LAST_LOOKS && cvos_io_look(io) > 0; i++) continue;
+  cvy_peer_over(peer, 0);
+}
+
+static void on_exit(void *arg)
+{
+  cvy_peer_exited(arg);
+}
+
+static void watch_closed(void *arg)
+{
+  covey_peer *peer = arg;
+  covey_node *node = peer->node;
+  cvy_loop_lock(node->loop);
+  node->streams--;
+  cvy_loop_changed(node->loop);
+  cvy_peer_unref(peer);
+  cvy_node_release(node);
+}
+
+static void start_watch(void *arg)
+{
+  covey_peer *peer = arg;
+  covey_node *node = peer->node;
+  cvy_loop_lock(node->loop);
+  bool alive = peer->state != CVY_PEER_DEAD;
+  if (alive) { /* given back by watch_closed */
+    node->streams++;
+    node->refs++;
+    cvy_peer_ref(peer);
+  }
+  cvy_loop_unlock(node->loop);
+  if (alive && cvos_exit_watch_open(cvy_loop_uv(node->loop), &peer->pin, on_exit, watch_closed, peer,
+                                    &peer->watch) < 0) {
+    peer->watch = NULL; /* the end of its stream tells */
+    watch_closed(peer);
+  }
+  cvy_peer_unref(peer);
+}
+
+static void stream_watch(covey_peer *peer)
+{
+  if (peer->pin.pid <= 0 || peer->pin.pid == peer->node->self.pid) return;
+  peer->watch_task = (cvy_task){.run = start_watch, .arg = peer};
+  cvy_peer_ref(peer);
+  cvy_loop_post(peer->node->loop, &peer->watch_task);
+}
+
 static void close_stream(void *arg)
 {
   covey_peer *peer = arg;
+  if (peer->watch) cvos_exit_watch_close(peer->watch);
+  peer->watch = NULL;
   if (!peer->io) {
     cvy_peer_closed(peer);
     return;
@@ -110,4 +167,5 @@ static void stream_close(covey_peer *peer, bool now)
   cvy_loop_post(peer->node->loop, &peer->close_task);
 }
 
-const cvy_transport cvy_transport_stream = {stream_write, stream_pending, stream_want_room, stream_close};
+const cvy_transport cvy_transport_stream = {stream_write, stream_pending, stream_want_room, stream_watch,
+                                            stream_close};

@@ -162,7 +162,7 @@ TEST(node, bad_options)
   covey_node *node = NULL;
   const covey_node_options bad[] = {
       {.name = ""},         {.name = "a/b"},
-      {.name = ".x"},     {.app = "a b"},
+      {.name = ".x"},       {.app = "a b"},
       {.app = ""},          {.name = test_format("%065d", 1)},
       {.window = 100},      {.max_message = (size_t)2 << 30},
       {.max_memory = 1000}, {.max_memory = 2000000, .max_message = 1500000},
@@ -319,4 +319,29 @@ TEST(node, is_stale_after_fork)
   REQUIRE_OK(covey_receive(node, NULL, 0, &m));
   covey_message_free(&m);
   CHECK_OK(covey_node_close(node, LONG));
+}
+
+TEST(node, a_fork_that_holds_the_connection_is_not_the_peer)
+{
+  covey_message m;
+  int64_t parent = test_pid();
+  if (test_is_windows()) TEST_SKIP("no fork");
+  int64_t pid = test_fork(); /* before this process has used the library */
+  if (pid == 0) {
+    int r = covey_send(NULL, parent, NULL, "mine", 4, LONG);
+    if (r == 0 && test_fork() == 0) { /* holds the connection for a while, without a node of its own */
+      test_pause(8000);
+      test_system_exit(0);
+    }
+    test_system_exit(r == 0 ? 0 : 1);
+  }
+  REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
+  CHECK_INT(m.from.pid, pid);
+  CHECK(test_process_ended(pid, LONG));
+  covey_send_options to = {.reply_to = &m, .level = COVEY_LEVEL_CONSUMED, .timeout = LONG};
+  int64_t before = test_now();
+  CHECK_ERR(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EPEERDIED);
+  CHECK(test_now() - before < 5000);
+  covey_message_free(&m);
+  CHECK_OK(covey_node_close(NULL, LONG));
 }

@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-enum { LONG = 30000 };
+enum { PATIENCE = 30000 };
 
 static char *inside(const char *name)
 {
@@ -53,10 +53,10 @@ TEST(place, a_directory_of_ones_own)
   covey_message m;
   for (int i = 0; i < 3; i++) {
     REQUIRE_OK(covey_node_open(&options, &node));
-    REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG));
-    REQUIRE_OK(covey_receive(node, NULL, LONG, &m));
+    REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, PATIENCE));
+    REQUIRE_OK(covey_receive(node, NULL, PATIENCE, &m));
     covey_message_free(&m);
-    CHECK_OK(covey_node_close(node, LONG));
+    CHECK_OK(covey_node_close(node, PATIENCE));
     if (!test_is_windows()) CHECK_INT(entries(inside("own")), 0);
   }
 }
@@ -89,18 +89,18 @@ TEST(place, a_directory_that_was_opened_to_others_later)
   covey_message m;
   REQUIRE_OK(covey_node_open(&oa, &a));
   REQUIRE_OK(covey_node_open(&ob, &b));
-  covey_send_options to = {.name = "b", .timeout = LONG};
+  covey_send_options to = {.name = "b", .timeout = PATIENCE};
   mode(inside("later"), 0777);
   int64_t before = test_now();
   CHECK_ERR(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EUNSAFE);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
-  CHECK(test_now() - before < LONG / 2); /* at once */
+  CHECK(test_now() - before < PATIENCE / 2); /* at once */
   mode(inside("later"), 0700);
   REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL));
-  REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));
   covey_message_free(&m);
-  CHECK_OK(covey_node_close(a, LONG));
-  CHECK_OK(covey_node_close(b, LONG));
+  CHECK_OK(covey_node_close(a, PATIENCE));
+  CHECK_OK(covey_node_close(b, PATIENCE));
 }
 
 TEST(place, a_cleaner_that_removes_the_socket_breaks_no_connection)
@@ -113,10 +113,10 @@ TEST(place, a_cleaner_that_removes_the_socket_breaks_no_connection)
   covey_message m;
   REQUIRE_OK(covey_node_open(&oa, &a));
   REQUIRE_OK(covey_node_open(&ob, &b));
-  covey_send_options to = {.name = "b", .timeout = LONG};
+  covey_send_options to = {.name = "b", .timeout = PATIENCE};
   for (int i = 0; i < 3; i++) {
     REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL));
-    REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+    REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));
     covey_message_free(&m);
     if (i) continue;
     uv_dirent_t entry;
@@ -127,8 +127,8 @@ TEST(place, a_cleaner_that_removes_the_socket_breaks_no_connection)
     }
     uv_fs_req_cleanup(&fs);
   }
-  CHECK_OK(covey_node_close(a, LONG));
-  CHECK_OK(covey_node_close(b, LONG));
+  CHECK_OK(covey_node_close(a, PATIENCE));
+  CHECK_OK(covey_node_close(b, PATIENCE));
 }
 
 TEST(place, a_number_that_is_anothers_name)
@@ -141,9 +141,9 @@ TEST(place, a_number_that_is_anothers_name)
   covey_node *node;
   REQUIRE_OK(cvos_listener_open(&address, &listener));
   REQUIRE_OK(covey_node_open(&options, &node));
-  CHECK_ERR(covey_send(node, pid, NULL, "x", 1, LONG), COVEY_EUNSAFE);
+  CHECK_ERR(covey_send(node, pid, NULL, "x", 1, PATIENCE), COVEY_EUNSAFE);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
-  CHECK_OK(covey_node_close(node, LONG));
+  CHECK_OK(covey_node_close(node, PATIENCE));
   cvos_listener_close(listener);
 }
 
@@ -159,7 +159,7 @@ static bool start_as(int64_t pid)
     int64_t got = test_start(argv);
     if (got == pid) return true;
     test_process_kill(got);
-    if (!test_process_ended(got, LONG)) return false;
+    if (!test_process_ended(got, PATIENCE)) return false;
   }
   return false;
 }
@@ -169,22 +169,22 @@ TEST(place, a_number_that_came_again)
   const char *argv[] = {test_helper(), "node-echo", NULL};
   covey_message old, m;
   int64_t pid = test_start(argv);
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "first", 5, LONG));
-  REQUIRE_OK(covey_receive(NULL, "back", LONG, &old));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "first", 5, PATIENCE));
+  REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &old));
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
-  CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, LONG), COVEY_ENOPEER);
+  CHECK(test_process_ended(pid, PATIENCE));
+  CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, PATIENCE), COVEY_ENOPEER);
   if (!start_as(pid)) TEST_SKIP("the system does not let us choose a process number");
-  CHECK_ERR(covey_send(NULL, pid, NULL, "for the first", 13, LONG), COVEY_EPEERCHANGED);
+  CHECK_ERR(covey_send(NULL, pid, NULL, "for the first", 13, PATIENCE), COVEY_EPEERCHANGED);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
-  covey_send_options reply = {.reply_to = &old, .timeout = LONG};
+  covey_send_options reply = {.reply_to = &old, .timeout = PATIENCE};
   CHECK_ERR(covey_message_send(NULL, &reply, &(covey_buffer){"for the first", 13}, 1, NULL), COVEY_EPEERDIED);
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "second", 6, LONG)); /* told once: now it is meant */
-  REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "second", 6, PATIENCE)); /* told once: now it is meant */
+  REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
   CHECK_STR(m.data, "second"); /* and nothing was delivered before */
   CHECK(m.from.start != old.from.start);
   covey_message_free(&m);
   covey_message_free(&old);
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
 }
