@@ -27,7 +27,7 @@ static void on_closed(void *arg)
   cvy_peer_closed(arg);
 }
 
-static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed};
+static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed, NULL};
 
 struct attach {
   covey_peer *peer;

@@ -59,6 +59,9 @@ typedef struct cvos_io_events {
   /* There is room again, after cvos_io_want_room. */
   void (*room)(void *arg);
   void (*closed)(void *arg);
+  /* Where the bytes of the next read may go, which spares a copy: the memory, *ret_size bytes of it (1 or more), valid until bytes is told
+   * with data in it, or until the next call. NULL: the watch's own memory. May be NULL; a hint, which only POSIX pipes take. */
+  void *(*place)(void *arg, size_t *ret_size);
 } cvos_io_events;
 
 /* [token] Watches handle (moved on success only): a stream socket, pipe end or overlapped pipe made by cvos_stream_ or cvos_pipe calls.

@@ -95,6 +95,7 @@ struct cvos_io {
   bool closing;
   int armed; /* what uv watches at the moment */
   int64_t sender;
+  size_t asked; /* by the last read */
   cvos_shared *shared;
   const cvos_io_events *events;
   void *arg;
@@ -195,10 +196,16 @@ static ssize_t io_take(cvos_io *io)
   } control;
   cvos_handle handles[HANDLES];
   size_t handle_count = 0;
-  char *buffer = io->shared->buffer;
+  char *buffer = io->shared->buffer, *place = NULL;
   ssize_t n;
   bool cut = false;
   io->sender = -1;
+  io->asked = CVOS_READ_SIZE;
+  if (!io->socket && io->events->place) place = io->events->place(io->arg, &io->asked);
+  if (place)
+    buffer = place;
+  else
+    io->asked = CVOS_READ_SIZE;
   do {
     if (io->socket) {
       struct iovec v = {.iov_base = buffer, .iov_len = CVOS_READ_SIZE};
@@ -208,7 +215,7 @@ static ssize_t io_take(cvos_io *io)
       if (n >= 0 && m.msg_controllen) handle_count = io_control(io, &m, handles);
       cut = n >= 0 && (m.msg_flags & MSG_CTRUNC) != 0;
     } else {
-      n = CVOS_CALL(READ, read(io->fd, buffer, CVOS_READ_SIZE), -1);
+      n = CVOS_CALL(READ, read(io->fd, buffer, io->asked), -1);
     }
   } while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
@@ -242,7 +249,7 @@ static void io_on_poll(uv_poll_t *poll, int status, int what)
     for (int i = 0; i < ROUNDS && total < AT_ONCE && io->reading && !io->over && !io->closing; i++) {
       ssize_t n = io_take(io);
       if (n > 0) total += (size_t)n;
-      if (n < CVOS_READ_SIZE) break; /* empty, most likely; if not, the poll says so again */
+      if (n < (ssize_t)io->asked) break; /* empty, most likely; if not, the poll says so again */
     }
   }
   io_arm(io);

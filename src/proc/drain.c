@@ -8,6 +8,15 @@
 #include <string.h>
 
 #define FEED_AT_ONCE ((size_t)256 << 10) /* bytes handed to the system in one call */
+#define READ_AT_ONCE ((size_t)64 << 10)  /* what a pipe holds */
+#define SINK_LEAST   ((size_t)16 << 10)  /* readers with less memory are better served from ours */
+
+static const void *this_thread(void)
+{
+  static CVOS_THREAD_LOCAL char self;
+
+  return &self;
+}
 
 /* ---- output ---- */
 
@@ -48,7 +57,7 @@ static bool capture(cvy_stream *s, const void *data, size_t size)
     size = 1;
   }
   if (s->cut) kept = 0;
-  if (kept) memcpy(s->data + s->size, data, kept);
+  if (kept && data != s->data + s->size) memcpy(s->data + s->size, data, kept);
   s->size += kept;
   if (kept == size) return false;
   s->cut = true;
@@ -65,6 +74,26 @@ static cvy_deadline quiet_from_now(const covey_process *p, const cvy_stream *s)
   return quiet < all ? quiet : all;
 }
 
+/* Where the next bytes go without a copy: to a reader of this thread, or behind what is kept, where there is room for a whole read. */
+static void *place(void *arg, size_t *ret_size)
+{
+  cvy_stream *s = arg;
+  covey_process *p = s->process;
+  char *at = NULL;
+
+  cvy_loop_lock(p->loop);
+  if (s->sink && s->sink_owner == this_thread() && s->size == s->taken && !s->sunk) {
+    at = s->sink;
+    *ret_size = s->sink_size;
+  } else if (!s->ended && !s->cut && (s->kind == CVY_STREAM_PIPE || s->limit - s->size >= READ_AT_ONCE) &&
+             grow(s, READ_AT_ONCE)) {
+    at = s->data + s->size;
+    *ret_size = READ_AT_ONCE;
+  }
+  cvy_loop_unlock(p->loop);
+  return at;
+}
+
 static void bytes_came(void *arg, const void *data, size_t size, const cvos_handle *handles, size_t count)
 {
   cvy_stream *s = arg;
@@ -78,8 +107,10 @@ static void bytes_came(void *arg, const void *data, size_t size, const cvos_hand
     if (s->kind == CVY_STREAM_CAPTURE) {
       over = capture(s, data, size) && !(p->flags & COVEY_PROCESS_KEEP_HEAD);
       if (over && !p->over) p->over = s->index;
-    } else if (grow(s, size)) {
-      memcpy(s->data + s->size, data, size);
+    } else if (s->sink && data == s->sink) {
+      s->sunk = size;
+    } else if (data == s->data + s->size || grow(s, size)) {
+      if (data != s->data + s->size) memcpy(s->data + s->size, data, size);
       s->size += size;
       pause = s->size - s->taken >= s->limit;
       if (pause) s->reading = false;
@@ -162,7 +193,7 @@ static void room_came(void *arg)
 /* ---- opening and closing ---- */
 
 static const cvos_io_events events = {
-    .bytes = bytes_came, .end = stream_ended, .room = room_came, .closed = io_closed};
+    .bytes = bytes_came, .end = stream_ended, .room = room_came, .closed = io_closed, .place = place};
 
 int cvy_stream_open(covey_process *p, int i, cvos_handle handle)
 {
@@ -274,7 +305,17 @@ static bool readable(void *arg)
   const stream_wait *w = arg;
   const cvy_stream *s = w->stream;
 
-  return s->size > s->taken || s->ended || s->failed || cvy_load_seq_u32(&w->process->cancelled);
+  return s->size > s->taken || s->sunk || s->ended || s->failed || cvy_load_seq_u32(&w->process->cancelled);
+}
+
+/* Takes what the system holds by one read of our own, where nobody turns the loop. Lock held on entry and return. */
+static void look(covey_process *p, cvy_stream *s)
+{
+  if (!s->io || !s->reading || !cvy_loop_enter(p->loop)) return;
+  cvy_loop_unlock(p->loop);
+  if (s->io) cvos_io_look(s->io);
+  cvy_loop_leave(p->loop);
+  cvy_loop_lock(p->loop);
 }
 
 int covey_process_read(covey_process *process, int stream, int64_t timeout, void *ret_data, size_t capacity)
@@ -282,6 +323,8 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
   covey_process *p = process;
   stream_wait w = {p, NULL};
   cvy_stream *s;
+  size_t sunk = 0;
+  bool mine;
   int r;
 
   if (!p) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
@@ -292,13 +335,28 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
   w.stream = s = &p->streams[stream];
   if (s->kind == CVY_STREAM_NONE)
     return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_STDIO, stream, -1, "no pipe and no capture");
+  if (capacity > INT_MAX) capacity = INT_MAX;
   cvy_loop_lock(p->loop);
+  mine = !s->sink && s->size == s->taken && capacity >= SINK_LEAST;
+  if (mine) {
+    s->sink = ret_data;
+    s->sink_size = capacity;
+    s->sink_owner = this_thread();
+    s->sunk = 0;
+    look(p, s);
+  }
   r = cvy_loop_wait(p->loop, readable, &w, cvy_deadline_in(timeout), p->cancel);
-  if (s->size > s->taken) {
+  if (mine) {
+    s->sink = NULL;
+    sunk = s->sunk;
+    s->sunk = 0;
+  }
+  if (sunk) {
+    r = (int)sunk;
+  } else if (s->size > s->taken) {
     size_t size = s->size - s->taken;
 
     if (size > capacity) size = capacity;
-    if (size > INT_MAX) size = INT_MAX;
     memcpy(ret_data, s->data + s->taken, size);
     s->taken += size;
     r = (int)size;

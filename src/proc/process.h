@@ -82,6 +82,11 @@ typedef struct cvy_stream {
   bool cut;           /* CAPTURE: bytes were dropped, or it was given up */
   bool held;          /* given up while somebody still held it */
   bool last_call;     /* the silence is over; one more turn of the loop, then it is given up */
+  /* A reader that waits with nothing unread: bytes may go straight to its memory, but only in reads that it makes itself, as the token's
+   * thread: it cannot go away meanwhile. */
+  char *sink;
+  size_t sink_size, sunk; /* sunk: bytes that came there */
+  const void *sink_owner; /* the address of a variable of that thread */
   cvy_deadline quiet; /* until when it may be silent; CVY_NEVER before the end of the process */
 
   /* in */

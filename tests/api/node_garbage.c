@@ -63,7 +63,7 @@ static void on_closed(void *arg)
   cvy_loop_unlock(p->loop);
 }
 
-static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed};
+static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed, NULL};
 
 static int open_io(void *arg)
 {

@@ -44,7 +44,7 @@ static void on_closed(void *arg)
   ((end *)arg)->closed++;
 }
 
-static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed};
+static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed, NULL};
 
 void end_open(end *e, covey_loop *loop, cvos_handle handle)
 {
