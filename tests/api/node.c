@@ -29,20 +29,18 @@ TEST(node, opens_and_closes_and_opens_again)
 TEST(node, leaves_no_handle)
 {
   covey_node *node;
-  REQUIRE_OK(covey_node_open(NULL, &node)); /* the default loop stays */
-  REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG));
-  CHECK_INT(covey_node_close(node, LONG), 0);
-  test_no_handles_lost();
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < 6; i++) {
     const char *argv[] = {test_helper(), "node-echo", NULL};
     int64_t pid = test_start(argv);
     covey_message m;
     REQUIRE_OK(covey_node_open(NULL, &node));
+    REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG));
     REQUIRE_OK(covey_send(node, pid, NULL, "quit", 4, LONG));
     REQUIRE_OK(covey_receive(node, "back", LONG, &m));
     covey_message_free(&m);
     CHECK_INT(covey_node_close(node, LONG), 0);
     CHECK(test_process_ended(pid, LONG));
+    if (i == 0) test_no_handles_lost(); /* the default loop stays, and what the system makes once */
   }
 }
 
