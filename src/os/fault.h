@@ -43,6 +43,13 @@ void cvos_fault_after(int point, int64_t n, int system);
 /* Calls (of that point) of this thread since cvos_fault_after. */
 int64_t cvos_fault_seen(void);
 
+/* From now on a connection takes and gives at most size bytes in one call, in every thread; 0: as many as it can. To be set while no
+ * connection is open: what is cut anywhere must arrive all the same. */
+void cvos_fault_limit(size_t size);
+
+/* size, or that limit if it is less; always size without COVEY_FAULTS. */
+size_t cvos_fault_limited(size_t size);
+
 /* "PIPE" for CVOS_FAULT_PIPE; "?" else. Static. */
 const char *cvos_fault_name(int point);
 

@@ -29,6 +29,18 @@ int64_t cvos_fault_seen(void)
   return seen;
 }
 
+static size_t io_limit;
+
+void cvos_fault_limit(size_t size)
+{
+  io_limit = size;
+}
+
+size_t cvos_fault_limited(size_t size)
+{
+  return io_limit && io_limit < size ? io_limit : size;
+}
+
 #else
 
 bool cvos_fault(int point)
@@ -47,6 +59,16 @@ void cvos_fault_after(int point, int64_t n, int system)
 int64_t cvos_fault_seen(void)
 {
   return 0;
+}
+
+void cvos_fault_limit(size_t size)
+{
+  (void)size;
+}
+
+size_t cvos_fault_limited(size_t size)
+{
+  return size;
 }
 
 #endif

@@ -208,7 +208,7 @@ static ssize_t io_take(cvos_io *io)
     io->asked = CVOS_READ_SIZE;
   do {
     if (io->socket) {
-      struct iovec v = {.iov_base = buffer, .iov_len = CVOS_READ_SIZE};
+      struct iovec v = {.iov_base = buffer, .iov_len = cvos_fault_limited(CVOS_READ_SIZE)};
       struct msghdr m = {
           .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
       n = CVOS_CALL(RECEIVE, recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), -1);
@@ -347,6 +347,10 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
   for (;;) {
     int n = gather(v, pieces, count, done, &size);
     if (!n) return (int64_t)done;
+    if (io->socket && cvos_fault_limited(v[0].iov_len) < v[0].iov_len) {
+      v[0].iov_len = cvos_fault_limited(v[0].iov_len);
+      n = 1; /* less than size: it is told as all that was taken */
+    }
     ssize_t taken =
         io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count) : pipe_write(io->fd, v, n);
     if (taken < 0) {

@@ -207,7 +207,10 @@ static void io_pump(cvos_io *io)
       io->events->bytes(io->arg, io->in, n, NULL, 0);
       continue;
     }
-    if (CVOS_CALL(READ, ReadFile(io->file, io->in, READ_SIZE, &n, cvos_op_begin(&io->read)), FALSE)) {
+    if (CVOS_CALL(
+            READ,
+            ReadFile(io->file, io->in, (DWORD)cvos_fault_limited(READ_SIZE), &n, cvos_op_begin(&io->read)),
+            FALSE)) {
       cvos_op_none(&io->read);
       io->held = n;
       continue;
@@ -292,17 +295,17 @@ static bool out_reserve(cvos_io *io, size_t size)
   return true;
 }
 
-/* Copies up to WRITE_MAX bytes behind skip into out; returns how many. */
-static size_t out_fill(cvos_io *io, const cvos_piece *pieces, size_t count, size_t skip)
+/* Copies up to most bytes behind skip into out; returns how many. */
+static size_t out_fill(cvos_io *io, const cvos_piece *pieces, size_t count, size_t skip, size_t most)
 {
   size_t n = 0;
-  for (size_t i = 0; i < count && n < WRITE_MAX; i++) {
+  for (size_t i = 0; i < count && n < most; i++) {
     if (skip >= pieces[i].size) {
       skip -= pieces[i].size;
       continue;
     }
     size_t part = pieces[i].size - skip;
-    if (part > WRITE_MAX - n) part = WRITE_MAX - n;
+    if (part > most - n) part = most - n;
     memcpy(io->out + n, (const char *)pieces[i].data + skip, part);
     n += part;
     skip = 0;
@@ -321,14 +324,16 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
     return COVEY_EINVAL;
   }
   for (size_t i = 0; i < count; i++) total += pieces[i].size;
+  total = cvos_fault_limited(total);
   AcquireSRWLockExclusive(&io->lock);
   e = io->shut ? ERROR_BROKEN_PIPE : io->write_failed;
   while (!e && !io->write_busy && done < total) {
-    if (!out_reserve(io, total - done < WRITE_MAX ? total - done : WRITE_MAX)) {
+    size_t most = total - done < WRITE_MAX ? total - done : WRITE_MAX;
+    if (!out_reserve(io, most)) {
       e = ERROR_NOT_ENOUGH_MEMORY;
       break;
     }
-    DWORD size = (DWORD)out_fill(io, pieces, count, done), n = 0;
+    DWORD size = (DWORD)out_fill(io, pieces, count, done, most), n = 0;
     if (CVOS_CALL(WRITE, WriteFile(io->file, io->out, size, &n, cvos_op_begin(&io->write)), FALSE)) {
       cvos_op_none(&io->write);
       done += n;

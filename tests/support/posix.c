@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,6 +101,19 @@ void test_process_kill(int64_t pid)
 void test_process_reap(int64_t pid)
 {
   while (waitpid((pid_t)pid, NULL, 0) == -1 && errno == EINTR) continue;
+}
+
+static void interrupted(int signal)
+{
+  (void)signal;
+}
+
+void test_interrupt(bool on)
+{
+  struct sigaction action = {.sa_handler = interrupted}; /* without SA_RESTART */
+  struct itimerval every = {{0, on ? 1000 : 0}, {0, on ? 1000 : 0}};
+  if (on) sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &every, NULL);
 }
 
 int test_handle_count(void)

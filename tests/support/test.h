@@ -177,6 +177,9 @@ bool test_has_leak_checker(void);
 /* Takes away what a program of test_start leaves when it has ended (a zombie on POSIX); waits for its end. */
 void test_process_reap(int64_t pid);
 
+/* A signal every millisecond, which interrupts every system call that may be interrupted, in any thread; false ends it. Windows has none. */
+void test_interrupt(bool on);
+
 /* Open descriptors or handles of this process; -1 where the system cannot tell. */
 int test_handle_count(void);
 

@@ -73,6 +73,11 @@ void test_process_reap(int64_t pid)
   CloseHandle(process);
 }
 
+void test_interrupt(bool on)
+{
+  (void)on;
+}
+
 /* Wine answers 0 to GetProcessHandleCount, so its handles are tried one by one. */
 enum { HANDLES = 4096 };
 
