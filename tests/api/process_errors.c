@@ -312,3 +312,27 @@ TEST_LIMIT(process_errors, allocation_walk_over_a_run, 300)
 {
   walk_run(true);
 }
+
+/* The kill itself fails: five seconds later the call says so, and the process is ended in the background as soon as that works. */
+TEST_LIMIT(process_errors, stuck, 240)
+{
+  bool stuck = false;
+
+  count_handles();
+  for (int64_t n = 1; n < 12 && !stuck; n++) {
+    covey_process_options o = {
+        .argv = ARGV("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 400, .grace = 50};
+    covey_result result;
+    int r;
+
+    cvos_fault_after(CVOS_FAULT_SIGNAL, n, test_is_windows() ? 5 : 1); /* not allowed */
+    r = covey_run(&o, &result);
+    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    stuck = r == COVEY_ESTUCK;
+    if (r == 0) {
+      CHECK_INT(result.exit.why, COVEY_WHY_TIMEOUT);
+      covey_result_free(&result);
+    }
+  }
+  CHECK(stuck);
+}
