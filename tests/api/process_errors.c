@@ -318,7 +318,7 @@ TEST_LIMIT(process_errors, stuck, 240)
 {
   bool stuck = false;
 
-  count_handles();
+  if (!test_is_windows()) count_handles(); /* a long wait makes the pool there grow, once */
   for (int64_t n = 1; n < 12 && !stuck; n++) {
     covey_process_options o = {
         .argv = ARGV("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 400, .grace = 50};
