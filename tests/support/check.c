@@ -508,6 +508,57 @@ size_t test_ends_noted(int outcome)
   return count;
 }
 
+/* ---- the deadline ---- */
+
+static struct {
+  uv_thread_t thread;
+  uv_mutex_t lock;
+  uv_cond_t over;
+  bool done;
+  int64_t ms;
+} watch;
+
+double test_scale(void)
+{
+  const char *scale = getenv("COVEY_TEST_SCALE");
+  return scale && atof(scale) > 0 ? atof(scale) : 1.0;
+}
+
+/* Nothing here may wait for a lock that the hanging test holds, not even that of a FILE. */
+static void watch_main(void *unused)
+{
+  int64_t end = test_now() + watch.ms, left;
+  char text[256];
+  (void)unused;
+  test_system_block_signals();
+  uv_mutex_lock(&watch.lock);
+  while (!watch.done && (left = end - test_now()) > 0)
+    uv_cond_timedwait(&watch.over, &watch.lock, (uint64_t)left * 1000000u);
+  if (!watch.done) {
+    snprintf(text, sizeof text, "# %s/%s: did not end within %.0f s\n", now.test->suite, now.test->name,
+             (double)watch.ms / 1000.0);
+    test_system_exit_saying(TEST_LATE, text);
+  }
+  uv_mutex_unlock(&watch.lock);
+}
+
+static void watch_start(int64_t ms)
+{
+  watch.ms = ms;
+  if (uv_mutex_init(&watch.lock) != 0 || uv_cond_init(&watch.over) != 0 ||
+      uv_thread_create(&watch.thread, watch_main, NULL) != 0)
+    abort();
+}
+
+static void watch_stop(void)
+{
+  uv_mutex_lock(&watch.lock);
+  watch.done = true;
+  uv_cond_signal(&watch.over);
+  uv_mutex_unlock(&watch.lock);
+  uv_thread_join(&watch.thread);
+}
+
 int test_frame(const test_case *test)
 {
   jmp_buf here;
@@ -518,6 +569,7 @@ int test_frame(const test_case *test)
   leave();
   test_system_begin();
   test_now(); /* libuv's own first steps open handles on Windows: not in the middle of a count */
+  watch_start((int64_t)(test->limit * test_scale() * 1000.0));
   atexit(at_exit);
   now.in_body = true;
   if (setjmp(here) == 0) {
@@ -530,6 +582,7 @@ int test_frame(const test_case *test)
     test_system_exit(TEST_FORKED);
   }
   look_behind();
+  watch_stop();
   now.in_body = false;
   if (test_failures() > 0) return note_end(TEST_FAILED);
   return note_end(now.skipped ? TEST_SKIPPED : TEST_PASSED);

@@ -5,10 +5,20 @@
 #include "test.h"
 
 /* Exit codes of a test's process under the stand-in. 0 is none of them: a test that leaves by exit(0) has not passed. */
-enum { TEST_PASSED = 42, TEST_FAILED = 1, TEST_SKIPPED = 77, TEST_LEFT = 97, TEST_FORKED = 99 };
+enum {
+  TEST_PASSED = 42,
+  TEST_FAILED = 1,
+  TEST_SKIPPED = 77,
+  TEST_LEFT = 97,
+  TEST_LATE = 98,
+  TEST_FORKED = 99
+};
 
 /* Runs the body and what follows it (clean-up, checks for what was left). Returns TEST_PASSED, TEST_FAILED or TEST_SKIPPED. */
 int test_frame(const test_case *test);
+
+/* What deadlines are multiplied with: COVEY_TEST_SCALE, else 1. */
+double test_scale(void);
 
 /* Why the last test was skipped. */
 const char *test_skip_reason(void);

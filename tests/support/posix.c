@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -42,6 +43,19 @@ void test_system_exit(int code)
 {
   fflush(stderr);
   _exit(code);
+}
+
+void test_system_exit_saying(int code, const char *text)
+{
+  if (write(2, text, strlen(text)) < 0) code = code ? code : 1;
+  _exit(code);
+}
+
+void test_system_block_signals(void)
+{
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
 void test_pause(int64_t ms)

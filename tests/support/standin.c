@@ -89,7 +89,8 @@ static void show(const char *path)
 static void why(const test_ended *e, const test_case *test, char *text, size_t capacity)
 {
   if (e->timed_out)
-    snprintf(text, capacity, "did not end within %.0f s: killed with its tree", test->limit * run.scale);
+    snprintf(text, capacity, "did not end within %.0f s, nor at its own watch's hand: killed with its tree",
+             test->limit * run.scale);
   else if (e->signal)
     snprintf(text, capacity, "ended by signal %d", e->signal);
   else if (e->code == 0)
@@ -135,7 +136,7 @@ static void report(size_t number, const test_case *test, const test_ended *e, bo
     } else {
       show(output);
       if (left) printf("# %s: left %d processes behind, killed: %s\n", name, left, names);
-      if (e->timed_out || (e->code != TEST_FAILED && e->code != TEST_PASSED)) {
+      if (e->timed_out || (e->code != TEST_FAILED && e->code != TEST_PASSED && e->code != TEST_LATE)) {
         why(e, test, text, sizeof text);
         printf("# %s: %s\n", name, text);
       }
@@ -154,14 +155,15 @@ static void worker(void *unused)
     char name[256], output[1024], mark[128], names[1024];
     const char *argv[] = {run.program, "--run", name, NULL};
     test_ended e = {.code = -1};
-    bool started;
+    bool started, late;
     int left;
     full_name(test, name, sizeof name);
     snprintf(output, sizeof output, "%s/%zu.out", run.dir, number);
     snprintf(mark, sizeof mark, "%s.%zu", run.mark, number);
-    started = test_system_run(argv, output, mark, (int64_t)(test->limit * run.scale * 1000.0), &e);
-    left = test_system_sweep(mark, e.timed_out ? 0 : 3000, names, sizeof names);
-    report(number, test, &e, started, e.timed_out ? 0 : left, names, output);
+    started = test_system_run(argv, output, mark, (int64_t)(test->limit * run.scale * 1000.0) + 5000, &e);
+    late = e.timed_out || e.code == TEST_LATE;
+    left = test_system_sweep(mark, late ? 0 : 3000, names, sizeof names);
+    report(number, test, &e, started, late ? 0 : left, names, output);
     test_system_remove(output);
   }
 }
@@ -196,7 +198,6 @@ static int run_all(const char *filter, int jobs)
 {
   uv_thread_t threads[16];
   char mark[64], program[1024];
-  const char *scale = getenv("COVEY_TEST_SCALE");
   int started = 0, forced;
   if (!test_system_program(program, sizeof program) || !test_run_begin(mark, sizeof mark)) return 1;
   if (uv_mutex_init(&run.lock) != 0) return 1;
@@ -205,7 +206,7 @@ static int run_all(const char *filter, int jobs)
   run.program = program;
   run.mark = mark;
   run.dir = getenv("COVEY_TEST_TEMP");
-  run.scale = scale && atof(scale) > 0 ? atof(scale) : 1.0;
+  run.scale = test_scale();
   printf("TAP version 13\n");
   fflush(stdout);
   while (started < jobs && started < 16 && uv_thread_create(&threads[started], worker, NULL) == 0) started++;

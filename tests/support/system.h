@@ -8,6 +8,12 @@
  * when the test's process is gone. */
 void test_system_begin(void);
 
+/* No signal is delivered to the calling thread. */
+void test_system_block_signals(void);
+
+/* Writes text to stderr and ends this process with code, past all locks and handlers. */
+void test_system_exit_saying(int code, const char *text);
+
 /* Looks for what the test's process left behind: children that ended and were not reaped (POSIX), processes in its job that still run
  * (Windows). They get ms to go. Returns how many there are, with their names in text. */
 int test_system_left(int64_t ms, char *text, size_t capacity);

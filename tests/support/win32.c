@@ -32,6 +32,15 @@ void test_system_exit(int code)
   TerminateProcess(GetCurrentProcess(), (UINT)code);
 }
 
+void test_system_exit_saying(int code, const char *text)
+{
+  DWORD n;
+  WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)strlen(text), &n, NULL);
+  TerminateProcess(GetCurrentProcess(), (UINT)code);
+}
+
+void test_system_block_signals(void) {}
+
 void test_pause(int64_t ms)
 {
   Sleep((DWORD)ms);
