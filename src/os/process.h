@@ -28,11 +28,13 @@ enum {
 };
 
 enum {
-  CVOS_SPAWN_TIED =
-      1 << 0, /* dies with us, however we end: job with kill-on-close, or the guard. Not with DETACHED */
-  CVOS_SPAWN_NO_WINDOW =
-      1 << 1, /* Windows: a console program gets a console without a window (CREATE_NO_WINDOW) */
-  CVOS_SPAWN_NEW_CONSOLE = 1 << 2 /* Windows: a console of its own, with a window */
+  /* Dies with us, however we end: a job with kill-on-close, or the guard (which ends the group; SHARED: the leader alone). Not with
+   * DETACHED. */
+  CVOS_SPAWN_TIED = 1 << 0,
+  /* Windows: a console program gets a console without a window (CREATE_NO_WINDOW). */
+  CVOS_SPAWN_NO_WINDOW = 1 << 1,
+  /* Windows: a console of its own, with a window. */
+  CVOS_SPAWN_NEW_CONSOLE = 1 << 2
 };
 
 /* A further descriptor or handle for the child. */

@@ -51,13 +51,9 @@ cvos_handle cvos_handle_standard(int stream)
   return handle;
 }
 
-void cvos_standard_fill(void)
-{
-}
+void cvos_standard_fill(void) {}
 
-void cvos_standard_free(void)
-{
-}
+void cvos_standard_free(void) {}
 
 /* A name that nobody can guess. The pipe has one instance, which we connect to ourselves: somebody who was quicker is noticed by that. */
 static int pipe_pair(int direction, HANDLE *ret_ours, HANDLE *ret_theirs)

@@ -309,6 +309,33 @@ TEST(process, knows_its_child)
   child_finish(&c);
 }
 
+static void keep_thread(void *arg)
+{
+  (void)arg;
+  while (test_add(arg, 0) == 0) test_pause(1);
+}
+
+/* The number of a thread has an entry of its own on Linux, and is no process. */
+TEST(process, a_thread_is_no_process)
+{
+  test_counter done = {0};
+  covey_identity id;
+  cvos_process held;
+  test_thread *thread = test_thread_start(keep_thread, &done);
+  /* what has an identity can be opened: the number of the thread, which is one of the next, has none */
+  for (int64_t pid = test_pid() + 1; pid < test_pid() + 64; pid++) {
+    covey_identity again;
+    if (cvos_identity(pid, &id, NULL) < 0) continue;
+    int r = cvos_process_open(pid, id.start, &held);
+    if (r == 0)
+      cvos_process_close(&held);
+    else if (r != COVEY_EACCES)
+      CHECK(cvos_identity(pid, &again, NULL) < 0 || again.start != id.start);
+  }
+  test_add(&done, 1);
+  test_thread_join(thread);
+}
+
 /* The stamp is the child's own, also where it is read from the clock: every one of many is compared with what the system says. */
 TEST(process, stamps_are_the_systems)
 {

@@ -1,0 +1,317 @@
+#include "win32/detail/attempt.h"
+
+#include "core/mem.h"
+#include "os/error.h"
+#include "os/fault.h"
+#include "win32/detail/text.h"
+#include "win32/detail/tree.h"
+
+#include <string.h>
+
+#ifndef PROC_THREAD_ATTRIBUTE_JOB_LIST
+#define PROC_THREAD_ATTRIBUTE_JOB_LIST ((DWORD_PTR)0x0002000D)
+#endif
+
+enum {
+  MOST_LINE = 32766, /* units of a command line, without the NUL */
+  MOST_FILE = 259,
+  MOST_CWD = 258 /* Windows adds a backslash */
+};
+
+/* Inheritable handles exist only while this is held: another child of ours does not get them. (The handle list keeps them from it anyway; the
+ * lock keeps the values that we pass on from being made twice.) */
+static SRWLOCK inherit_lock = SRWLOCK_INIT;
+
+static int failed(covey_failure *ret, int code, int stage, DWORD system, int64_t index, const char *what)
+{
+  *ret = (covey_failure){.code = code, .stage = stage, .system = (int)system, .offset = -1, .index = index};
+  size_t n = what ? strlen(what) : 0;
+  if (n >= sizeof ret->what) {
+    n = sizeof ret->what - 1;
+    while (n > 0 && ((unsigned char)what[n] & 0xC0) == 0x80) n--;
+  }
+  if (n) memcpy(ret->what, what, n);
+  return code;
+}
+
+/* Everything that one attempt needs; attempt_free takes it half-made. */
+typedef struct attempt {
+  const cvos_spawn_request *request;
+  WCHAR *file, *line, *cwd;
+  HANDLE copies[3]; /* inheritable duplicates of the streams */
+  HANDLE *list;     /* what is inherited, each once */
+  DWORD list_count;
+  bool *ours; /* which of request->pass are inheritable because we made them so */
+  STARTUPINFOEXW info;
+  bool attributes;
+  cvos_tree *tree;
+} attempt;
+
+static int convert(attempt *s, covey_failure *ret)
+{
+  const cvos_spawn_request *q = s->request;
+  size_t file = 0, line = 0, cwd = 0;
+  int r;
+  if (!q->file || !q->command_line)
+    return failed(ret, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, ERROR_INVALID_PARAMETER, -1, q->file);
+  if ((r = cvos_text_wide(q->file, &s->file, &file)) < 0)
+    return failed(ret, r, COVEY_STAGE_LOOKUP, GetLastError(), -1, q->file);
+  if ((r = cvos_text_wide(q->command_line, &s->line, &line)) < 0)
+    return failed(ret, r, COVEY_STAGE_ARGUMENTS, GetLastError(), -1, "command line");
+  if (q->cwd && (r = cvos_text_wide(q->cwd, &s->cwd, &cwd)) < 0)
+    return failed(ret, r, COVEY_STAGE_CWD, GetLastError(), -1, q->cwd);
+  if (line > MOST_LINE || file > MOST_FILE || cwd > MOST_CWD)
+    return failed(ret, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, ERROR_FILENAME_EXCED_RANGE, -1,
+                  line > MOST_LINE   ? "command line"
+                  : file > MOST_FILE ? q->file
+                                     : q->cwd);
+  return 0;
+}
+
+static int make_job(attempt *s, covey_failure *ret)
+{
+  if (s->request->scope == CVOS_SCOPE_DETACHED) return 0;
+  s->tree = cvy_alloc_zero(1, sizeof *s->tree);
+  if (!s->tree) return failed(ret, COVEY_ENOMEM, COVEY_STAGE_LIMITS, ERROR_NOT_ENOUGH_MEMORY, -1, NULL);
+  s->tree->job = CVOS_CALL(JOB, CreateJobObjectW(NULL, NULL), NULL);
+  if (!s->tree->job) {
+    DWORD error = GetLastError();
+    cvy_free(s->tree);
+    s->tree = NULL;
+    return failed(ret, cvos_translate((int)error), COVEY_STAGE_SCOPE, error, -1, "job");
+  }
+  s->tree->group = s->request->scope != CVOS_SCOPE_SHARED;
+  if (!(s->request->flags & CVOS_SPAWN_TIED)) return 0;
+  JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
+  memset(&limits, 0, sizeof limits);
+  limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+  if (!CVOS_CALL(
+          JOB,
+          SetInformationJobObject(s->tree->job, JobObjectExtendedLimitInformation, &limits, sizeof limits),
+          FALSE)) {
+    DWORD error = GetLastError();
+    return failed(ret, cvos_translate((int)error), COVEY_STAGE_SCOPE, error, -1, "job");
+  }
+  s->tree->tied = true;
+  return 0;
+}
+
+static void list_once(attempt *s, HANDLE handle)
+{
+  for (DWORD i = 0; i < s->list_count; i++) {
+    if (s->list[i] == handle) return;
+  }
+  s->list[s->list_count++] = handle;
+}
+
+/* Lock held: the streams as inheritable duplicates, the passed ones made inheritable as they are, so that their values stay. */
+static int make_inheritable(attempt *s, covey_failure *ret)
+{
+  static const char *const streams[] = {"stdin", "stdout", "stderr"};
+  const cvos_spawn_request *q = s->request;
+  HANDLE self = GetCurrentProcess();
+  for (int i = 0; i < 3; i++) {
+    if (q->stdio[i] == CVOS_NONE || !q->stdio[i]) continue;
+    if (!CVOS_CALL(DUPLICATE,
+                   DuplicateHandle(self, q->stdio[i], self, &s->copies[i], 0, TRUE, DUPLICATE_SAME_ACCESS),
+                   FALSE)) {
+      DWORD error = GetLastError();
+      s->copies[i] = NULL;
+      return failed(ret, cvos_translate((int)error), COVEY_STAGE_STDIO, error, i, streams[i]);
+    }
+    list_once(s, s->copies[i]);
+  }
+  for (size_t i = 0; i < q->pass_count; i++) {
+    DWORD flags = 0;
+    BOOL done = CVOS_CALL(PLACE, GetHandleInformation(q->pass[i].handle, &flags), FALSE);
+    if (done && !(flags & HANDLE_FLAG_INHERIT)) {
+      done = SetHandleInformation(q->pass[i].handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+      s->ours[i] = done != 0;
+    }
+    if (!done) {
+      DWORD error = GetLastError();
+      return failed(ret, cvos_translate((int)error), COVEY_STAGE_STDIO, error, (int64_t)i + 3,
+                    "passed handle");
+    }
+    list_once(s, q->pass[i].handle);
+  }
+  return 0;
+}
+
+static void end_inheritable(attempt *s)
+{
+  for (int i = 0; i < 3; i++) {
+    if (s->copies[i]) (void)CloseHandle(s->copies[i]);
+    s->copies[i] = NULL;
+  }
+  for (size_t i = 0; s->ours && i < s->request->pass_count; i++) {
+    if (s->ours[i]) (void)SetHandleInformation(s->request->pass[i].handle, HANDLE_FLAG_INHERIT, 0);
+  }
+}
+
+static int make_attributes(attempt *s, covey_failure *ret)
+{
+  SIZE_T size = 0;
+  s->info.StartupInfo.cb = sizeof s->info;
+  (void)InitializeProcThreadAttributeList(NULL, 2, 0, &size);
+  LPPROC_THREAD_ATTRIBUTE_LIST list = cvy_alloc(size);
+  if (!list) return failed(ret, COVEY_ENOMEM, COVEY_STAGE_LIMITS, ERROR_NOT_ENOUGH_MEMORY, -1, NULL);
+  s->info.lpAttributeList = list;
+  BOOL done = CVOS_CALL(ATTRIBUTES, InitializeProcThreadAttributeList(list, 2, 0, &size), FALSE);
+  s->attributes = done != 0;
+  if (done && s->list_count)
+    done = CVOS_CALL(ATTRIBUTES,
+                     UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, s->list,
+                                               s->list_count * sizeof *s->list, NULL, NULL),
+                     FALSE);
+  if (done) return 0;
+  DWORD error = GetLastError();
+  return failed(ret, cvos_translate((int)error), COVEY_STAGE_STDIO, error, -1, "handle list");
+}
+
+static void attempt_free(attempt *s)
+{
+  if (s->attributes) DeleteProcThreadAttributeList(s->info.lpAttributeList);
+  cvy_free(s->info.lpAttributeList);
+  cvy_free(s->file);
+  cvy_free(s->line);
+  cvy_free(s->cwd);
+  cvy_free(s->list);
+  cvy_free(s->ours);
+  if (s->tree) {
+    (void)CloseHandle(s->tree->job);
+    cvy_free(s->tree);
+  }
+}
+
+static DWORD creation_flags(const cvos_spawn_request *q)
+{
+  DWORD flags = EXTENDED_STARTUPINFO_PRESENT;
+  if (q->env_block) flags |= CREATE_UNICODE_ENVIRONMENT;
+  if (q->scope != CVOS_SCOPE_SHARED) flags |= CREATE_NEW_PROCESS_GROUP;
+  if (q->scope == CVOS_SCOPE_DETACHED)
+    flags |= DETACHED_PROCESS;
+  else if (q->flags & CVOS_SPAWN_NEW_CONSOLE)
+    flags |= CREATE_NEW_CONSOLE;
+  else if (q->flags & CVOS_SPAWN_NO_WINDOW)
+    flags |= CREATE_NO_WINDOW;
+  return flags;
+}
+
+static BOOL create(attempt *s, DWORD flags, PROCESS_INFORMATION *ret)
+{
+  const cvos_spawn_request *q = s->request;
+  return CVOS_CALL(CREATE_PROCESS,
+                   CreateProcessW(s->file, s->line, NULL, NULL, s->list_count > 0, flags,
+                                  (void *)(uintptr_t)q->env_block, s->cwd, &s->info.StartupInfo, ret),
+                   FALSE);
+}
+
+/* The process is in its job before its first instruction: by the attribute, or suspended until it is assigned. 0 or a GetLastError number;
+ * *ret_stage says where. */
+static DWORD create_in_job(attempt *s, PROCESS_INFORMATION *ret, int *ret_stage)
+{
+  DWORD flags = creation_flags(s->request);
+  *ret_stage = COVEY_STAGE_EXEC;
+  if (!s->tree) {
+    if (create(s, flags | CREATE_BREAKAWAY_FROM_JOB, ret)) return 0;
+    if (GetLastError() != ERROR_ACCESS_DENIED) return GetLastError();
+    return create(s, flags, ret) ? 0 : GetLastError();
+  }
+  HANDLE job = s->tree->job;
+  if (CVOS_CALL(ATTRIBUTES,
+                UpdateProcThreadAttribute(s->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_JOB_LIST, &job,
+                                          sizeof job, NULL, NULL),
+                FALSE))
+    return create(s, flags, ret) ? 0 : GetLastError();
+  if (!create(s, flags | CREATE_SUSPENDED, ret)) return GetLastError();
+  DWORD error = 0;
+  if (!CVOS_CALL(JOB, AssignProcessToJobObject(job, ret->hProcess), FALSE))
+    error = GetLastError();
+  else if (CVOS_CALL(RESUME, ResumeThread(ret->hThread), (DWORD)-1) == (DWORD)-1)
+    error = GetLastError();
+  if (!error) return 0;
+  *ret_stage = COVEY_STAGE_SCOPE;
+  (void)TerminateProcess(ret->hProcess, CVOS_KILLED_CODE);
+  (void)CloseHandle(ret->hThread);
+  (void)CloseHandle(ret->hProcess);
+  return error;
+}
+
+static int diagnose(attempt *s, int stage, DWORD error, covey_failure *ret)
+{
+  const cvos_spawn_request *q = s->request;
+  int code = cvos_translate((int)error);
+  if (stage != COVEY_STAGE_EXEC) return failed(ret, code, stage, error, -1, "job");
+  DWORD cwd = s->cwd ? GetFileAttributesW(s->cwd) : FILE_ATTRIBUTE_DIRECTORY;
+  DWORD why = GetLastError();
+  DWORD file = GetFileAttributesW(s->file);
+  if (cwd == INVALID_FILE_ATTRIBUTES || !(cwd & FILE_ATTRIBUTE_DIRECTORY)) {
+    if (cwd != INVALID_FILE_ATTRIBUTES)
+      why = ERROR_DIRECTORY;
+    else if (why == ERROR_INVALID_NAME)
+      why = ERROR_PATH_NOT_FOUND;
+    code = why == ERROR_DIRECTORY ? COVEY_ENOTFOUND : cvos_translate((int)why);
+    return failed(ret, code, COVEY_STAGE_CWD, why, -1, q->cwd);
+  }
+  if (error == ERROR_DIRECTORY) return failed(ret, COVEY_EACCES, COVEY_STAGE_CWD, error, -1, q->cwd);
+  if (file == INVALID_FILE_ATTRIBUTES)
+    return failed(ret, COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP, error, -1, q->file);
+  switch (error) {
+  case ERROR_FILENAME_EXCED_RANGE: return failed(ret, code, COVEY_STAGE_ARGUMENTS, error, -1, "command line");
+  case ERROR_NOT_ENOUGH_QUOTA: return failed(ret, COVEY_ELIMIT, COVEY_STAGE_LIMITS, error, -1, "new process");
+  case ERROR_NOT_ENOUGH_MEMORY:
+  case ERROR_COMMITMENT_LIMIT:
+  case ERROR_NO_SYSTEM_RESOURCES: return failed(ret, code, COVEY_STAGE_LIMITS, error, -1, "new process");
+  case ERROR_BAD_EXE_FORMAT:
+  case ERROR_EXE_MACHINE_TYPE_MISMATCH: code = COVEY_EINVAL; break;
+  case ERROR_FILE_NOT_FOUND:
+  case ERROR_MOD_NOT_FOUND: return failed(ret, code, COVEY_STAGE_INTERPRETER, error, -1, q->file);
+  default: break;
+  }
+  if (file & FILE_ATTRIBUTE_DIRECTORY) code = COVEY_EACCES;
+  return failed(ret, code, COVEY_STAGE_EXEC, error, -1, q->file);
+}
+
+/* With the lock held: makes the handles, starts, and takes the inheritable ones away again. */
+static int start_locked(attempt *s, PROCESS_INFORMATION *ret, covey_failure *ret_failure)
+{
+  int stage, r = make_inheritable(s, ret_failure);
+  if (r == 0) r = make_attributes(s, ret_failure);
+  if (r < 0) return r;
+  if (s->copies[0] || s->copies[1] || s->copies[2]) {
+    s->info.StartupInfo.dwFlags |= STARTF_USESTDHANDLES;
+    s->info.StartupInfo.hStdInput = s->copies[0];
+    s->info.StartupInfo.hStdOutput = s->copies[1];
+    s->info.StartupInfo.hStdError = s->copies[2];
+  }
+  DWORD error = create_in_job(s, ret, &stage);
+  return error ? diagnose(s, stage, error, ret_failure) : 0;
+}
+
+int cvos_attempt(const cvos_spawn_request *request, PROCESS_INFORMATION *ret, cvos_tree **ret_tree,
+                 covey_failure *ret_failure)
+{
+  attempt s;
+  memset(&s, 0, sizeof s);
+  s.request = request;
+  s.list = cvy_alloc((request->pass_count + 3) * sizeof *s.list);
+  s.ours = cvy_alloc_zero(request->pass_count + 1, sizeof *s.ours);
+  int r = s.list && s.ours
+              ? convert(&s, ret_failure)
+              : failed(ret_failure, COVEY_ENOMEM, COVEY_STAGE_LIMITS, ERROR_NOT_ENOUGH_MEMORY, -1, NULL);
+  if (r == 0) r = make_job(&s, ret_failure);
+  if (r == 0) {
+    AcquireSRWLockExclusive(&inherit_lock);
+    r = start_locked(&s, ret, ret_failure);
+    end_inheritable(&s);
+    ReleaseSRWLockExclusive(&inherit_lock);
+  }
+  if (r == 0) {
+    *ret_tree = s.tree;
+    if (s.tree) s.tree->leader = ret->dwProcessId;
+    s.tree = NULL;
+  }
+  attempt_free(&s);
+  return r;
+}
