@@ -231,7 +231,7 @@ TEST(message, a_dead_receiver_ends_the_wait)
   covey_send_options peer = {.reply_to = &m, .timeout = 200, .level = COVEY_LEVEL_CONSUMED};
   CHECK_ERR(covey_message_send(NULL, &peer, &(covey_buffer){"x", 1}, 1, NULL), COVEY_ETIMEDOUT);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_SENT);
-  while (covey_send(NULL, pid, NULL, block, 4000, 0) == 0) continue;
+  while (covey_send(NULL, pid, NULL, block, 4000, 1000) == 0) continue; /* the window is used up */
   test_process_kill(pid);
   CHECK_ERR(covey_send(NULL, pid, NULL, block, 4000, LONG), COVEY_ENOPEER);
   CHECK(test_process_ended(pid, LONG));
