@@ -69,8 +69,8 @@ typedef struct covey_group_options {
 COVEY_API int covey_group_open(covey_node *node, const char *name, const covey_group_options *options);
 
 /* covey_group_close closes the group called name: receives that wait for it return COVEY_ECLOSED, what waits in it is discarded, and the
- * senders are told so: from now on they find no such group. It can be opened again. Errors: COVEY_ENOTFOUND (it is not open),
- * COVEY_EINVAL ("default", NULL and COVEY_ANY_GROUP cannot be closed), COVEY_ECLOSED, COVEY_ESTALE. Any thread. */
+ * senders are told so: from now on they find no such group. It can be opened again; a receive that begins later does that.
+ * Errors: COVEY_ENOTFOUND (it is not open), COVEY_EINVAL ("default", NULL and COVEY_ANY_GROUP cannot be closed), COVEY_ECLOSED, COVEY_ESTALE. Any thread. */
 COVEY_API int covey_group_close(covey_node *node, const char *name);
 
 /* ---- sending ---- */

@@ -78,7 +78,7 @@ int cvy_intake_begins(const cvy_intake *in, const cvy_chunk *chunk, cvy_begin *r
   return 1;
 }
 
-static void begin(cvy_intake *in, const cvy_begin *b, cvy_assembly *a, bool keep, uint64_t arrived)
+static void begin(cvy_intake *in, const cvy_begin *b, cvy_assembly *a, uint64_t keep, uint64_t arrived)
 {
   *a = (cvy_assembly){.id = b->id, .total = b->total, .group = b->group, .kind = b->kind, .flags = b->flags};
   a->used = true;
@@ -86,6 +86,7 @@ static void begin(cvy_intake *in, const cvy_begin *b, cvy_assembly *a, bool keep
   if (!is_answer(b->kind)) in->last = b->id;
   if (!keep) return;
   uint64_t room = arrived > FIRST_ROOM ? arrived : FIRST_ROOM;
+  if (keep > room) room = keep;
   a->item = cvy_item_new(room < b->total ? room : b->total);
   if (!a->item) in->error = COVEY_ENOMEM;
 }
@@ -130,7 +131,7 @@ static cvy_item *finish(cvy_intake *in, cvy_assembly *a)
 }
 
 /* The first chunk of a frame: finds or makes its message. Returns the bytes of the chunk that are not the message's. */
-static int start_frame(cvy_intake *in, const cvy_chunk *chunk, bool keep)
+static int start_frame(cvy_intake *in, const cvy_chunk *chunk, uint64_t keep)
 {
   const cvy_header *h = &chunk->header;
   cvy_begin b;
@@ -147,7 +148,7 @@ static int start_frame(cvy_intake *in, const cvy_chunk *chunk, bool keep)
   return piece_fits(in->now, h, h->size - (uint32_t)prefix) ? prefix : COVEY_EPROTO;
 }
 
-int cvy_intake_take(cvy_intake *in, const cvy_chunk *chunk, bool keep, cvy_item **ret_item)
+int cvy_intake_take(cvy_intake *in, const cvy_chunk *chunk, uint64_t keep, cvy_item **ret_item)
 {
   uint32_t skip = 0;
   if (in->error) return in->error;

@@ -50,10 +50,11 @@ typedef struct cvy_begin {
 int cvy_intake_begins(const cvy_intake *in, const cvy_chunk *chunk, cvy_begin *ret);
 
 /* Takes a chunk of a frame that carries (part of) a message. keep: counts for the first chunk of a message;
- * false throws its bytes away as they come (its group is closed, say). 1: a message is complete, *ret_item is
- * it: owned, or NULL when it was thrown away; its data begin with the prefix for REQ, REP and ERR; a NUL is
- * behind them. 0: not yet. COVEY_EPROTO, COVEY_ENOMEM: for good. */
-int cvy_intake_take(cvy_intake *in, const cvy_chunk *chunk, bool keep, cvy_item **ret_item);
+ * 0 throws its bytes away as they come (its group is closed, say), else it is the number of bytes that may be
+ * allocated at once, for which the caller vouches (1: none beyond what has arrived). 1: a message is complete,
+ * *ret_item is it: owned, or NULL when it was thrown away; its data begin with the prefix for REQ, REP and ERR; a
+ * NUL is behind them. 0: not yet. COVEY_EPROTO, COVEY_ENOMEM: for good. */
+int cvy_intake_take(cvy_intake *in, const cvy_chunk *chunk, uint64_t keep, cvy_item **ret_item);
 
 /* Bytes of messages that have begun and are held here; and how many have. */
 uint64_t cvy_intake_held(const cvy_intake *in, size_t *ret_count);

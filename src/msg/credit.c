@@ -208,7 +208,7 @@ static void try_grant(cvy_inlet *in)
   send_credit(in, in->arriving_id, bytes, 0);
 }
 
-int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin)
+int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin, uint64_t *ret_keep)
 {
   cvy_inlet *in = cvy_inlet_find(peer, begin->group);
   uint64_t charge = begin->total + CVY_CHARGE_FIXED, lent = begin->lent ? begin->lent : charge;
@@ -224,7 +224,8 @@ int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin)
   in->arriving_lent = lent;
   in->arriving_extra = charge - lent;
   if (in->arriving_extra) try_grant(in);
-  return 1;
+  *ret_keep = in->is_begging ? lent : charge;
+  return 0;
 }
 
 bool cvy_inlet_exceeds(const covey_peer *peer, uint16_t number)

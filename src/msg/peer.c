@@ -328,9 +328,10 @@ static void take_message(covey_peer *peer, const cvy_chunk *chunk)
   cvy_begin begin;
   cvy_item *item = NULL;
   uint16_t group = chunk->header.group;
-  int r = cvy_intake_begins(&peer->intake, chunk, &begin), keep = 0;
-  if (r > 0) keep = r = cvy_inlet_begin(peer, &begin);
-  if (r >= 0) r = cvy_intake_take(&peer->intake, chunk, keep > 0, &item);
+  uint64_t keep = 0;
+  int r = cvy_intake_begins(&peer->intake, chunk, &begin);
+  if (r > 0) r = cvy_inlet_begin(peer, &begin, &keep);
+  if (r >= 0) r = cvy_intake_take(&peer->intake, chunk, keep, &item);
   if (r < 0) {
     cvy_peer_end(peer, r);
     return;

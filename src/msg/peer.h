@@ -204,9 +204,9 @@ int cvy_inlet_gone(covey_peer *peer, uint16_t number);
 
 cvy_inlet *cvy_inlet_find(const covey_peer *peer, uint16_t number);
 
-/* A message begins: takes its charge from what the peer has, and grants or notes what it asks beyond. 1: take it; 0: throw it
- * away (its group was closed meanwhile); COVEY_EPROTO: it breaks a rule. */
-int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin);
+/* A message begins: takes its charge from what the peer has, and grants or notes what it asks beyond. *ret_keep: bytes of it that
+ * memory is reserved for; 0: its group was closed meanwhile, throw it away. 0 or COVEY_EPROTO: it breaks a rule. */
+int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin, uint64_t *ret_keep);
 
 /* True when more of it has arrived than the peer may send before the grant. */
 bool cvy_inlet_exceeds(const covey_peer *peer, uint16_t number);

@@ -1,0 +1,104 @@
+/* A peer that sends any bytes, before and after its introduction: nothing breaks, nothing that was lent stays behind, and once its connection has
+ * ended nothing of it is delivered any more. The first byte chooses: bit 0: it has introduced itself; the rest: how the stream is cut. */
+#include "fuzz.h"
+
+#include <covey/message.h>
+
+#include "msg/group.h"
+#include "msg/lane.h"
+
+static covey_loop *loop;
+static covey_node *node;
+
+static int64_t swallow(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
+{
+  int64_t n = 0;
+  (void)peer;
+  *ret_system = 0;
+  for (size_t i = 0; i < count; i++) n += (int64_t)pieces[i].size;
+  return n;
+}
+
+static bool pending(const covey_peer *peer)
+{
+  (void)peer;
+  return false;
+}
+
+static void nothing(covey_peer *peer)
+{
+  (void)peer;
+}
+
+static void closed(void *arg)
+{
+  cvy_peer_closed(arg);
+}
+
+static void end(covey_peer *peer, bool now)
+{
+  (void)now;
+  peer->close_task = (cvy_task){.run = closed, .arg = peer};
+  cvy_loop_post(peer->node->loop, &peer->close_task);
+}
+
+static const cvy_transport sink = {swallow, pending, nothing, nothing, end};
+
+static void begin(void)
+{
+  covey_loop_options lo = {.flags = COVEY_LOOP_NO_THREAD};
+  covey_node_options no = {
+      .app = "fuzz", .flags = COVEY_NODE_NO_LISTEN, .max_memory = 4 << 20, .max_message = 1 << 20};
+  FUZZ_REQUIRE(covey_loop_open(&lo, &loop) == 0);
+  no.loop = loop;
+  FUZZ_REQUIRE(covey_node_open(&no, &node) == 0);
+  covey_group_options priorities = {.priorities = 1}, old = {.full = COVEY_FULL_DROP_OLD, .max_count = 3},
+                      few = {.max_count = 2};
+  FUZZ_REQUIRE(covey_group_open(node, "priorities", &priorities) == 0);
+  FUZZ_REQUIRE(covey_group_open(node, "old", &old) == 0);
+  FUZZ_REQUIRE(covey_group_open(node, "few", &few) == 0);
+}
+
+static void introduce(covey_peer *peer)
+{
+  uint8_t frame[CVY_HEADER + 96 + 255];
+  cvy_hello hello = {
+      .version_least = CVY_VERSION, .version_most = CVY_VERSION, .max_message = 1000, .pid = 1};
+  size_t size = cvy_hello_encode(&hello, frame + CVY_HEADER);
+  cvy_header h = {.kind = CVY_FRAME_HELLO, .size = (uint32_t)size};
+  cvy_header_encode(&h, frame);
+  cvy_peer_bytes(peer, frame, CVY_HEADER + size);
+  FUZZ_REQUIRE(peer->state == CVY_PEER_OPEN);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  covey_message m;
+  if (!node) begin();
+  if (size < 1) return 0;
+  uint64_t before = node->lent;
+  cvy_loop_lock(loop);
+  covey_peer *peer = cvy_peer_new(node, CVY_PEER_HELLO, &sink);
+  FUZZ_REQUIRE(peer != NULL);
+  peer->identity.pid = 4711;
+  peer->identity.flags = COVEY_ID_SAME_USER;
+  cvy_loop_unlock(loop);
+  if (data[0] & 1) introduce(peer);
+  size_t step = (size_t)(data[0] >> 1) + 1;
+  for (size_t at = 1; at < size; at += step) {
+    cvy_peer_bytes(peer, data + at, size - at < step ? size - at : step);
+    FUZZ_REQUIRE(node->lent <= node->max_memory / 2);
+    FUZZ_REQUIRE(node->granted <= node->max_memory / 2 + 1);
+    if ((data[at] & 7) == 0 && covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
+  }
+  cvy_peer_over(peer, 0);
+  FUZZ_REQUIRE(peer->state == CVY_PEER_DEAD);
+  uint64_t items = node->items;
+  cvy_peer_bytes(peer, data, size);
+  FUZZ_REQUIRE(node->items == items);
+  while (covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
+  FUZZ_REQUIRE(node->lent == before && node->granted == 0 && node->items == 0);
+  cvy_peer_unref(peer);
+  FUZZ_REQUIRE(covey_loop_dispatch(loop) >= 0);
+  return 0;
+}
