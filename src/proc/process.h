@@ -77,17 +77,17 @@ typedef struct cvy_stream {
   /* out and err: bytes [taken, size) of data are unread */
   char *data;
   size_t size, capacity, taken;
-  size_t limit;       /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
-  bool reading;       /* reading is on */
-  bool cut;           /* CAPTURE: bytes were dropped, or it was given up */
-  bool held;          /* given up while somebody still held it */
-  bool last_call;     /* the silence is over; one more turn of the loop, then it is given up */
+  size_t limit;   /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
+  bool reading;   /* reading is on */
+  bool cut;       /* CAPTURE: bytes were dropped, or it was given up */
+  bool held;      /* given up while somebody still held it */
+  bool last_call; /* the silence is over; one more turn of the loop, then it is given up */
   /* A reader that waits with nothing unread: bytes may go straight to its memory, but only in reads that it makes itself, as the token's
    * thread: it cannot go away meanwhile. */
   char *sink;
   size_t sink_size, sunk; /* sunk: bytes that came there */
   const void *sink_owner; /* the address of a variable of that thread */
-  cvy_deadline quiet; /* until when it may be silent; CVY_NEVER before the end of the process */
+  cvy_deadline quiet;     /* until when it may be silent; CVY_NEVER before the end of the process */
 
   /* in */
   const char *input; /* FEED: what is to be fed; a view of owned or of the caller's */
