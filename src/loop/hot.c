@@ -1,14 +1,18 @@
 /* The look before sleeping. A sleep in the kernel and the wake-up out of it cost several microseconds; a message that comes within that time is
- * cheaper found by looking. How long to look is learned: a look that found something, or a sleep that turned out shorter than a look
- * would have been, makes the next one long; looks in vain make it shorter until there is none. */
+ * cheaper found by looking. But a thread that looks holds its CPU, and where the peer needs that very CPU (few CPUs, much to do) a look is the
+ * slowest way. So it is tried, and learned from: a look that finds something soon is repeated at the next sleep; one in vain puts off the next
+ * try, twice as long each time. What counts are sleeps that were short: those which a look could have saved. */
 #include "loop/state.h"
 
 #define LOOK_MAX_US 50
+#define LOOK_OFF_MAX                                                                                         \
+  1024 /* short sleeps between two tries when all are in vain: then they cost 50 us in 1024 times 5 */
 #define LOOKS_MAX                                                                                            \
   16 /* looks that found something, one after the other; then uv has a turn, for timers and colder streams */
 
 void cvy_hot_init(covey_loop *loop)
 {
+  loop->look_off = loop->look_pause = 1;
   loop->look_max_us = cvos_io_can_look() && uv_available_parallelism() > 1 ? LOOK_MAX_US : 0;
 }
 
@@ -22,8 +26,8 @@ void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
   /* The hottest comes first. */
   for (; i > 0; i--) loop->hot[i] = loop->hot[i - 1];
   loop->hot[0] = io;
-  if (loop->asleep_ns && uv_hrtime() - loop->asleep_ns < LOOK_MAX_US * 1000)
-    loop->look_us = loop->look_max_us;
+  if (loop->asleep_ns && uv_hrtime() - loop->asleep_ns < LOOK_MAX_US * 1000 && loop->look_off)
+    loop->look_off--;
   loop->asleep_ns = 0;
 }
 
@@ -38,12 +42,12 @@ void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
 
 bool cvy_hot_look(covey_loop *loop)
 {
-  if (!loop->look_us || loop->looks >= LOOKS_MAX) return false;
+  if (loop->look_off || loop->looks >= LOOKS_MAX) return false;
   cvy_store_relaxed_u32(&loop->wake_sent, 0);
   loop->polling = loop->looking = true;
   loop->asleep_ns = 0;
   uv_mutex_unlock(&loop->lock);
-  uint64_t end = uv_hrtime() + loop->look_us * (uint64_t)1000;
+  uint64_t end = uv_hrtime() + loop->look_max_us * (uint64_t)1000;
   bool found = false;
   do {
     for (uint32_t i = 0; i < loop->hot_count && !found; i++) found = cvos_io_look(loop->hot[i]) != 0;
@@ -51,9 +55,11 @@ bool cvy_hot_look(covey_loop *loop)
   uv_mutex_lock(&loop->lock);
   loop->polling = loop->looking = false;
   loop->looks = found ? loop->looks + 1 : 0;
-  if (found)
-    loop->look_us = loop->look_max_us;
-  else
-    loop->look_us /= 2;
+  if (found) {
+    loop->look_pause = 1;
+  } else {
+    loop->look_off = loop->look_pause;
+    if (loop->look_pause < LOOK_OFF_MAX) loop->look_pause *= 2;
+  }
   return found;
 }

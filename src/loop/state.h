@@ -77,8 +77,9 @@ struct covey_loop {
   /* hot streams, with the token only */
   struct cvos_io *hot[HOT_MAX];
   uint32_t hot_count;
-  uint32_t look_us;     /* how long the next look before sleeping takes; 0: none */
-  uint32_t look_max_us; /* the most that it may take */
+  uint32_t look_max_us; /* how long a look may take; 0: none on this machine */
+  uint32_t look_off;    /* short sleeps until the next try; 0: look */
+  uint32_t look_pause;  /* what look_off becomes after a look in vain */
   uint32_t looks;       /* that found something since uv had its turn */
   bool looking;         /* the holder looks, and is not inside uv_run */
   uint64_t asleep_ns;   /* when the leader went to sleep, for judging in hindsight; 0: judged */

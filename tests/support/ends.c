@@ -152,7 +152,10 @@ static const cvos_acceptor_events place_events = {on_accepted, on_failed, on_pla
 void place_open(place *p, covey_loop *loop)
 {
   *p = (place){.loop = loop};
-  p->address = (cvos_address){.directory = test_temp_dir(), .app = "watch", .name = "test"};
+  /* A name of its own: on Windows a pipe's name is taken while a connection of it lives. */
+  static int places;
+  p->address =
+      (cvos_address){.directory = test_temp_dir(), .app = "watch", .name = test_format("test%d", ++places)};
   REQUIRE_OK(cvos_listener_open(&p->address, &p->listener));
   REQUIRE_OK(cvos_acceptor_open(cvy_loop_uv(loop), p->listener, &place_events, p, &p->acceptor));
 }

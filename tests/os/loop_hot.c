@@ -1,0 +1,181 @@
+/* Streams that are worth a look before sleeping: two ends on one loop that answer each other without end. */
+#include "support/test.h"
+
+#include "loop/loop.h"
+#include "support/ends.h"
+
+typedef struct player {
+  covey_loop *loop;
+  cvos_io *io;
+  int64_t count, wanted;
+  bool hot, quiet;
+  int ended, closed;
+} player;
+
+static void answer(player *p)
+{
+  cvos_piece piece = {"ball", 4};
+  int system;
+  if (!p->quiet) CHECK_INT(cvos_io_write(p->io, &piece, 1, NULL, 0, &system), 4);
+}
+
+static void on_bytes(void *arg, const void *data, size_t size, const cvos_handle *handles,
+                     size_t handle_count)
+{
+  player *p = arg;
+  (void)handles;
+  CHECK_UINT(size, 4);
+  CHECK_UINT(handle_count, 0);
+  CHECK_MEM(data, "ball", 4);
+  if (p->hot) cvy_loop_hot(p->loop, p->io);
+  cvy_loop_lock(p->loop);
+  p->count++;
+  cvy_loop_changed(p->loop);
+  cvy_loop_unlock(p->loop);
+  answer(p);
+}
+
+static void on_end(void *arg, int status, int system)
+{
+  (void)system;
+  CHECK_INT(status, 0);
+  ((player *)arg)->ended++;
+}
+
+static void on_closed(void *arg)
+{
+  ((player *)arg)->closed++;
+}
+
+static const cvos_io_events events = {on_bytes, on_end, NULL, on_closed};
+
+static bool enough(void *arg)
+{
+  player *p = arg;
+  return p->count >= p->wanted;
+}
+
+static bool is_closed(void *arg)
+{
+  return ((player *)arg)->closed != 0;
+}
+
+static void join(player *p, covey_loop *loop, cvos_handle handle)
+{
+  *p = (player){.loop = loop, .hot = true};
+  REQUIRE_OK(cvos_io_open(cvy_loop_uv(loop), handle, CVOS_IO_READ | CVOS_IO_WRITE, &events, p, &p->io));
+  cvos_io_read(p->io, true);
+}
+
+static void leave(player *p)
+{
+  cvy_loop_cold(p->loop, p->io);
+  cvos_io_close(p->io, true);
+  CHECK(ends_wait(p->loop, is_closed, p, ENDS_LONG));
+}
+
+static void meet(covey_loop *loop, player *a, player *b)
+{
+  place p;
+  place_open(&p, loop);
+  cvos_handle h = place_dial(&p);
+  place_wish one = {&p, 1};
+  REQUIRE(ends_wait(loop, place_has_count, &one, ENDS_LONG));
+  join(a, loop, h);
+  join(b, loop, p.accepted[0]);
+  place_close(&p);
+}
+
+typedef struct ticker {
+  covey_loop *loop;
+  cvy_timer *timer;
+  int64_t left;
+} ticker;
+
+static void on_tick(void *arg)
+{
+  ticker *t = arg;
+  if (--t->left > 0) cvy_timer_set(t->timer, cvy_deadline_in(3));
+}
+
+static bool ticked(void *arg)
+{
+  return ((ticker *)arg)->left <= 0;
+}
+
+TEST(loop_hot, timers_and_cold_streams_go_on)
+{
+  covey_loop *loop = ends_loop();
+  player a, b, cold, other;
+  meet(loop, &a, &b);
+  meet(loop, &cold, &other);
+  cold.hot = other.hot = false;
+  answer(&a);
+  answer(&cold);
+  ticker t = {.loop = loop, .left = 20};
+  REQUIRE_OK(cvy_timer_open(loop, on_tick, &t, &t.timer));
+  cvy_timer_set(t.timer, cvy_deadline_in(3));
+  CHECK(ends_wait(loop, ticked, &t, ENDS_LONG));
+  b.wanted = b.count + 1000;
+  CHECK(ends_wait(loop, enough, &b, ENDS_LONG));
+  cold.wanted = cold.count + 20;
+  CHECK(ends_wait(loop, enough, &cold, ENDS_LONG));
+  cvy_timer_close(t.timer);
+  a.quiet = b.quiet = cold.quiet = other.quiet = true;
+  leave(&a);
+  leave(&b);
+  leave(&cold);
+  leave(&other);
+  cvy_loop_private_close(loop);
+}
+
+/* A wait ends on time, and by a task of another thread, though looks go on. */
+static void post_one(void *arg)
+{
+  player *p = arg;
+  cvy_loop_lock(p->loop);
+  p->wanted = 0;
+  cvy_loop_changed(p->loop);
+  cvy_loop_unlock(p->loop);
+}
+
+TEST(loop_hot, waits_end_beside_looks)
+{
+  covey_loop *loop;
+  REQUIRE_OK(covey_loop_open(NULL, &loop));
+  player p = {.loop = loop, .wanted = 1};
+  for (int i = 0; i < 20; i++) {
+    p.wanted = 1;
+    cvy_loop_lock(loop);
+    int r = cvy_loop_wait(loop, enough, &p, cvy_deadline_in(2), NULL);
+    cvy_loop_unlock(loop);
+    CHECK_INT(r, COVEY_ETIMEDOUT);
+    test_thread *t = test_thread_start(post_one, &p);
+    cvy_loop_lock(loop);
+    r = cvy_loop_wait(loop, enough, &p, cvy_deadline_in(ENDS_LONG), NULL);
+    cvy_loop_unlock(loop);
+    CHECK_OK(r);
+    test_thread_join(t);
+  }
+  covey_loop_close(loop);
+}
+
+/* More hot streams than are looked at: the hottest stay. All of them are served. */
+TEST(loop_hot, more_than_are_looked_at)
+{
+  covey_loop *loop = ends_loop();
+  enum { N = 12 };
+  player a[N], b[N];
+  for (int i = 0; i < N; i++) meet(loop, &a[i], &b[i]);
+  for (int i = 0; i < N; i++) answer(&a[i]);
+  for (int i = 0; i < N; i++) {
+    b[i].wanted = b[i].count + 50;
+    CHECK(ends_wait(loop, enough, &b[i], ENDS_LONG));
+  }
+  for (int i = 0; i < N; i++) a[i].quiet = b[i].quiet = true;
+  for (int i = 0; i < N; i++) {
+    leave(&a[i]);
+    leave(&b[i]);
+  }
+  cvy_loop_private_close(loop);
+}
