@@ -47,7 +47,7 @@ static void on_closed(void *arg)
   ((player *)arg)->closed++;
 }
 
-static const cvos_io_events events = {on_bytes, on_end, NULL, on_closed};
+static const cvos_io_events events = {.bytes = on_bytes, .end = on_end, .closed = on_closed};
 
 static bool enough(void *arg)
 {
