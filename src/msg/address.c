@@ -326,6 +326,7 @@ static int dial(covey_node *node, const cvy_goal *goal, covey_peer **ret)
   covey_peer *peer = cvy_peer_new(node, CVY_PEER_DIALLING, &cvy_transport_stream);
   if (!peer) return COVEY_ENOMEM;
   peer->dialled = true;
+  peer->proven = goal->name != NULL; /* once it is connected */
   if (goal->name)
     snprintf(peer->name, sizeof peer->name, "%s", goal->name);
   else
@@ -334,7 +335,8 @@ static int dial(covey_node *node, const cvy_goal *goal, covey_peer **ret)
   cvy_loop_unlock(node->loop);
   int r = dial_to(node, goal, &handle, &who, &pin);
   cvy_loop_lock(node->loop);
-  if (r == 0 && peer->state != CVY_PEER_DIALLING) {
+  covey_peer *known = r == 0 && goal->name ? cvy_peer_claims(node, &who, goal->name, NULL) : NULL;
+  if (r == 0 && (known || peer->state != CVY_PEER_DIALLING)) {
     cvos_process_close(&pin);
     cvos_handle_close(handle);
     r = COVEY_ECLOSED;
@@ -349,7 +351,12 @@ static int dial(covey_node *node, const cvy_goal *goal, covey_peer **ret)
   if (r < 0) {
     cvy_peer_end(peer, r);
     cvy_peer_unref(peer);
-    return r;
+    if (!known) return r;
+    known->proven = true; /* it has come to us before, and its name leads to its process */
+    cvy_peer_index(known);
+    cvy_peer_ref(known);
+    *ret = known;
+    return 0;
   }
   cvy_handshake_hello(peer);
   cvy_peer_flush(peer);

@@ -104,14 +104,20 @@ static bool admitted(covey_peer *peer, const cvy_hello *h)
   return refused == 0;
 }
 
-/* Both have dialled each other: the connection of the smaller instance stays. True: this one goes. */
-static bool loses_glare(covey_peer *peer, const cvy_hello *h)
+/* One connection joins two nodes, so that messages cannot overtake each other. True: this one goes. There is one already, or both have dialled each
+ * other: then the one of the smaller instance stays. */
+static bool is_second(covey_peer *peer, const cvy_hello *h)
 {
   const covey_node *node = peer->node;
+  if (cvy_peer_claims(node, &peer->identity, h->name, h->instance)) return true;
   covey_peer *ours =
       h->name_size ? cvy_peer_by_name(node, h->name) : cvy_peer_by_pid(node, peer->identity.pid);
   if (!ours || ours == peer || !ours->dialled || ours->state > CVY_PEER_WELCOME) return false;
-  return memcmp(node->self.instance, h->instance, sizeof h->instance) < 0;
+  if (ours->state == CVY_PEER_WELCOME && ours->identity.pid != peer->identity.pid)
+    return false; /* it only says so */
+  if (memcmp(node->self.instance, h->instance, sizeof h->instance) < 0) return true;
+  cvy_peer_end(ours, COVEY_EAGAIN); /* who waits for it finds this one */
+  return false;
 }
 
 static void on_hello(covey_peer *peer, const cvy_chunk *chunk)
@@ -132,10 +138,10 @@ static void on_hello(covey_peer *peer, const cvy_chunk *chunk)
     deny(peer, CVY_DENY_IDENTITY, COVEY_EDENIED);
   } else if (node->state != CVY_NODE_OPEN) {
     deny(peer, CVY_DENY_CLOSING, COVEY_ECLOSED);
-  } else if (!peer->spawned && loses_glare(peer, &h)) {
-    deny(peer, CVY_DENY_GLARE, COVEY_EAGAIN);
   } else if (!peer->spawned && node->peer_count >= node->max_peers) {
     deny(peer, CVY_DENY_BUSY, COVEY_EQUOTA);
+  } else if (!peer->spawned && is_second(peer, &h)) {
+    deny(peer, CVY_DENY_GLARE, COVEY_EAGAIN);
   } else {
     know(peer, &h);
     if (peer->spawned) cvos_stream_quiet(cvos_io_handle(peer->io));

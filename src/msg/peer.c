@@ -67,7 +67,7 @@ void cvy_peer_index(covey_peer *peer)
     cvy_map_add(&node->by_pid, &peer->by_pid, (uint64_t)peer->identity.pid);
     peer->in_pid = true;
   }
-  if (peer->name[0]) {
+  if (peer->name[0] && peer->proven) {
     cvy_map_add(&node->by_name, &peer->by_name,
                 cvy_map_hash(node->by_name.seed, peer->name, strlen(peer->name)));
     peer->in_name = true;
@@ -100,6 +100,18 @@ covey_peer *cvy_peer_by_name(const covey_node *node, const char *name)
     if (strcmp(p->name, name) == 0 && better(p, best)) best = p;
   }
   return best;
+}
+
+covey_peer *cvy_peer_claims(const covey_node *node, const covey_identity *who, const char *name,
+                            const uint8_t *instance)
+{
+  for (covey_peer *p = node->peers; p; p = p->next) {
+    const covey_identity *id = &p->identity;
+    if (p->state != CVY_PEER_OPEN || p->tx.broken || strcmp(p->name, name) != 0) continue;
+    if (id->pid != who->pid || id->start != who->start) continue;
+    if (!instance || memcmp(id->instance, instance, sizeof id->instance) == 0) return p;
+  }
+  return NULL;
 }
 
 /* ---- the end ---- */

@@ -108,7 +108,8 @@ struct covey_peer {
 
   covey_identity identity; /* by the kernel; constant once known */
   cvos_process pin;
-  char name[COVEY_NAME_MAX + 1]; /* of its node */
+  char name[COVEY_NAME_MAX + 1]; /* of its node: what it says, until it is proven */
+  bool proven;                   /* its address leads to that process */
   bool dialled;                  /* by us */
   bool spawned;                  /* an inherited connection, our end: the child's HELLO may take its time */
   bool to_parent;                /* an inherited connection, the child's end */
@@ -144,10 +145,13 @@ covey_peer *cvy_peer_new(covey_node *node, enum cvy_peer_state state, const cvy_
 void cvy_peer_ref(covey_peer *peer);
 void cvy_peer_unref(covey_peer *peer); /* with or without the lock: the last one frees memory only */
 
-/* Makes it findable by pid (identity) or by name; again after it changed. */
+/* Makes it findable by pid (identity) or by name (proven); again after it changed. */
 void cvy_peer_index(covey_peer *peer);
 covey_peer *cvy_peer_by_pid(const covey_node *node, int64_t pid); /* the newest; NULL: none */
 covey_peer *cvy_peer_by_name(const covey_node *node, const char *name);
+
+/* An open peer of this process whose node says that it is called name; instance (may be NULL): and is this one. NULL: none. */
+covey_peer *cvy_peer_claims(const covey_node *node, const covey_identity *who, const char *name, const uint8_t *instance);
 
 /* Takes the connection into the loop and starts to read. handle: moved, whatever the result. COVEY_ECLOSED: the peer has ended
  * meanwhile. Lock not held. */

@@ -172,7 +172,8 @@ static size_t hello_body(uint8_t *body, int version)
                  .version_most = (uint16_t)version,
                  .max_message = 1000000,
                  .pid = 1};
-  memset(h.instance, 7, sizeof h.instance);
+  static uint8_t number; /* each is another node of this process */
+  memset(h.instance, ++number, sizeof h.instance);
   h.name_size = 8;
   memcpy(h.name, "impostor", 8);
   return cvy_hello_encode(&h, body);
@@ -511,5 +512,33 @@ TEST(garbage, who_begs_for_more_memory_than_there_is)
   CHECK_UINT(m.size, 200000);
   covey_message_free(&m);
   free(large);
+  scene_close(&s);
+}
+
+TEST(garbage, a_name_that_is_only_claimed)
+{
+  scene s = scene_open();
+  const char *name = test_format("true-%" PRId64, test_pid());
+  covey_message m;
+  uint8_t body[96 + 255];
+  cvy_hello h = {.version_least = CVY_VERSION, .version_most = CVY_VERSION, .max_message = 1000, .pid = 1};
+  h.name_size = (uint8_t)strlen(name);
+  memcpy(h.name, name, h.name_size);
+  memset(h.instance, 0, sizeof h.instance); /* would win every glare */
+  impostor *p = impostor_open(s.name, true);
+  impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, body, cvy_hello_encode(&h, body));
+  impostor_frame(p, CVY_FRAME_PONG, 0, 0, 0, NULL, 0);
+  covey_send_options to = {.name = name, .timeout = 300};
+  CHECK_ERR(covey_message_send(s.node, &to, &(covey_buffer){"for the true one", 16}, 1, NULL), COVEY_ENOPEER);
+  const char *argv[] = {test_helper(), "node-echo", "-", to.name, NULL};
+  int64_t pid = test_start(argv);
+  to.timeout = LONG;
+  REQUIRE_OK(covey_message_send(s.node, &to, &(covey_buffer){"for the true one", 16}, 1, NULL));
+  REQUIRE_OK(covey_receive(s.node, "back", LONG, &m));
+  CHECK_INT(m.from.pid, pid);
+  covey_message_free(&m);
+  test_process_kill(pid);
+  CHECK(test_process_ended(pid, LONG));
+  impostor_close(p);
   scene_close(&s);
 }
