@@ -3,7 +3,7 @@
 
 #include <covey/process.h>
 
-#define LONG      30000 /* ms: a deadline for what must happen */
+#define SOON      30000 /* ms: a deadline for what must happen */
 #define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
 
 /* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
@@ -44,7 +44,7 @@ static const char *read_line(covey_process *p)
   size_t size = 0;
 
   while (size < sizeof line - 1) {
-    int n = covey_process_read(p, COVEY_STDOUT, LONG, line + size, 1);
+    int n = covey_process_read(p, COVEY_STDOUT, SOON, line + size, 1);
 
     REQUIRE_OK(n);
     if (n == 0 || line[size] == '\n') break;
@@ -58,7 +58,7 @@ static covey_exit wait_end(covey_process *p)
 {
   covey_exit e = {0};
 
-  REQUIRE_OK(covey_process_wait(p, LONG, &e));
+  REQUIRE_OK(covey_process_wait(p, SOON, &e));
   return e;
 }
 
@@ -150,7 +150,7 @@ TEST(process, kill)
   CHECK_OK(covey_process_kill(p));
   CHECK(covey_process_pid(p) == pid);
   covey_process_close(p);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
 }
 
 /* ---- many threads ---- */
@@ -164,7 +164,7 @@ static void crowd_wait(void *arg)
 {
   crowd *c = arg;
   covey_exit e = {0};
-  int r = covey_process_wait(c->process, LONG, &e);
+  int r = covey_process_wait(c->process, SOON, &e);
 
   if (r == 0 && e.how == COVEY_HOW_SIGNALLED && e.code == 137) test_add(&c->right, 1);
   if (r == COVEY_ECANCELED) test_add(&c->cancelled, 1);
@@ -194,8 +194,8 @@ TEST(process, cancel_wakes_all)
   covey_process_cancel(c.process);
   for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
   CHECK_INT(test_add(&c.cancelled, 0), 4);
-  CHECK_ERR(covey_process_wait(c.process, LONG, NULL), COVEY_ECANCELED);
-  CHECK_ERR(covey_process_read(c.process, COVEY_STDOUT, LONG, &byte, 1), COVEY_ECANCELED);
+  CHECK_ERR(covey_process_wait(c.process, SOON, NULL), COVEY_ECANCELED);
+  CHECK_ERR(covey_process_read(c.process, COVEY_STDOUT, SOON, &byte, 1), COVEY_ECANCELED);
   /* the process was not touched, and can still be ended */
   CHECK_OK(covey_process_stop(c.process, 0, NULL));
   CHECK_OK(covey_process_wait(c.process, 0, NULL));
@@ -216,7 +216,7 @@ TEST(process, cancel_object)
   covey_process *p =
       spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .cancel = cancel});
   test_thread *t = test_thread_start(fire, cancel);
-  CHECK_ERR(covey_process_wait(p, LONG, NULL), COVEY_ECANCELED);
+  CHECK_ERR(covey_process_wait(p, SOON, NULL), COVEY_ECANCELED);
   test_thread_join(t);
   covey_process_close(p);
   covey_cancel_free(cancel);
@@ -236,7 +236,7 @@ TEST(process, close_kills_the_tree)
   }
   for (int i = 0; i < 7; i++) CHECK(test_process_alive(pids[i]));
   covey_process_close(p);
-  for (int i = 0; i < 7; i++) CHECK(test_process_gone(pids[i], LONG));
+  for (int i = 0; i < 7; i++) CHECK(test_process_gone(pids[i], SOON));
 }
 
 TEST(process, the_tree_ends_with_its_handle)
@@ -248,7 +248,7 @@ TEST(process, the_tree_ends_with_its_handle)
   CHECK_UINT(wait_end(p).code, 0);
   CHECK(test_process_alive(pid));
   covey_process_close(p);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
 }
 
 TEST(process, kill_reaches_a_tree_whose_leader_has_ended)
@@ -258,7 +258,7 @@ TEST(process, kill_reaches_a_tree_whose_leader_has_ended)
 
   wait_end(p);
   CHECK_OK(covey_process_kill(p));
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
   covey_process_close(p);
 }
 
@@ -273,7 +273,7 @@ TEST(process, leave_tree)
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
 }
 
 TEST(process, detach)
@@ -286,7 +286,7 @@ TEST(process, detach)
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
 }
 
 TEST(process, detached)
@@ -297,7 +297,7 @@ TEST(process, detached)
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
 }
 
 /* A handle may be closed at any moment of the child's life; the runner looks for zombies. */
@@ -311,7 +311,7 @@ TEST(process, closed_at_once)
     int64_t pid = covey_process_pid(p);
 
     covey_process_close(p);
-    CHECK(test_process_gone(pid, LONG));
+    CHECK(test_process_gone(pid, SOON));
   }
 }
 
@@ -325,7 +325,7 @@ TEST(process, stop_is_followed)
     TEST_SKIP("asking a console program: process.stop_at_the_end_of_input is the way under wine");
   covey_process *p = spawn_piped(ARGV("stop"));
   CHECK_STR(read_line(p), "ready");
-  CHECK_OK(covey_process_stop(p, LONG, &e));
+  CHECK_OK(covey_process_stop(p, SOON, &e));
   CHECK_INT(e.how, COVEY_HOW_EXITED);
   CHECK_INT(e.why, COVEY_WHY_STOP);
   CHECK_UINT(e.code, 7);
@@ -341,7 +341,7 @@ TEST(process, stop_at_the_end_of_input)
   covey_process *p = spawn(&(covey_process_options){
       .argv = ARGV("stop-at-end"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   CHECK_STR(read_line(p), "ready");
-  CHECK_OK(covey_process_stop(p, LONG, &e));
+  CHECK_OK(covey_process_stop(p, SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_STOP);
   CHECK_UINT(e.code, 7);
   covey_process_close(p);
@@ -355,7 +355,7 @@ TEST(process, stop_kills_who_does_not_listen)
   CHECK_STR(read_line(p), "ready");
   int64_t begin = test_now();
   CHECK_OK(covey_process_stop(p, 200, &e));
-  CHECK(test_now() - begin < LONG);
+  CHECK(test_now() - begin < SOON);
   CHECK_INT(e.why, COVEY_WHY_KILL);
   CHECK_UINT(e.code, 137);
   covey_process_close(p);
@@ -367,7 +367,7 @@ TEST(process, stop_of_one_that_has_ended)
   covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "4")});
 
   wait_end(p);
-  CHECK_OK(covey_process_stop(p, LONG, &e));
+  CHECK_OK(covey_process_stop(p, SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_SELF);
   CHECK_UINT(e.code, 4);
   CHECK_ERR(covey_process_stop(p, -2, &e), COVEY_EINVAL);
@@ -436,10 +436,10 @@ TEST(process, suspend_and_resume)
       .argv = ARGV("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   char byte;
 
-  CHECK_INT(covey_process_write(p, "a\n", 2, LONG), 2);
+  CHECK_INT(covey_process_write(p, "a\n", 2, SOON), 2);
   CHECK_STR(read_line(p), "a");
   CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, target));
-  CHECK_INT(covey_process_write(p, "b\n", 2, LONG), 2);
+  CHECK_INT(covey_process_write(p, "b\n", 2, SOON), 2);
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 200, &byte, 1), COVEY_ETIMEDOUT);
   CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, target));
@@ -486,7 +486,7 @@ TEST(process, adopt)
   CHECK_OK(covey_process_stop(adopted, 0, NULL));
   covey_exit e = wait_end(p);
   CHECK_UINT(e.code, 137);
-  CHECK_OK(covey_process_wait(adopted, LONG, NULL));
+  CHECK_OK(covey_process_wait(adopted, SOON, NULL));
   covey_process_close(adopted);
   covey_process_close(p);
 }
@@ -517,7 +517,7 @@ TEST_LIMIT(process, many_beside_long_lived_siblings, 240)
   for (int i = 0; i < COUNT; i++) p[i] = spawn_piped(ARGV("say", "x"));
   for (int i = 0; i < COUNT; i++) {
     CHECK_STR(read_line(p[i]), "x");
-    CHECK_INT(covey_process_read(p[i], COVEY_STDOUT, LONG, &byte, 1), 0);
+    CHECK_INT(covey_process_read(p[i], COVEY_STDOUT, SOON, &byte, 1), 0);
     CHECK_UINT(wait_end(p[i]).code, 0);
     covey_process_close(p[i]);
   }
@@ -525,7 +525,7 @@ TEST_LIMIT(process, many_beside_long_lived_siblings, 240)
     int64_t pid = covey_process_pid(sleepers[i]);
 
     covey_process_close(sleepers[i]);
-    CHECK(test_process_gone(pid, LONG));
+    CHECK(test_process_gone(pid, SOON));
   }
 }
 
@@ -542,7 +542,7 @@ static void storm_thread(void *arg)
     covey_exit e = {0};
 
     if (covey_spawn(&(covey_process_options){.argv = ARGV("exit", "6")}, &p) < 0) continue;
-    if (covey_process_wait(p, LONG, &e) == 0 && e.code == 6) test_add(&s->ended, 1);
+    if (covey_process_wait(p, SOON, &e) == 0 && e.code == 6) test_add(&s->ended, 1);
     covey_process_close(p);
   }
 }

@@ -7,8 +7,9 @@
 #include "proc/process.h"
 
 #include <signal.h>
+#include <uv.h>
 
-#define LONG      30000
+#define SOON      30000
 #define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
 
 static covey_process *spawn(const covey_process_options *options)
@@ -47,7 +48,7 @@ TEST(process_host, ignores_sigchld)
   count_handles();
   signal(SIGCHLD, SIG_IGN);
   covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "3")});
-  REQUIRE_OK(covey_process_wait(p, LONG, &e));
+  REQUIRE_OK(covey_process_wait(p, SOON, &e));
   CHECK(e.how == COVEY_HOW_LOST ? e.code == UINT32_MAX : e.code == 3);
   CHECK(!COVEY_EXIT_OK(&e));
   covey_process_close(p);
@@ -60,7 +61,7 @@ TEST(process_host, ignores_sigchld)
   int64_t pid = covey_process_pid(p);
   CHECK_OK(covey_process_stop(p, 0, &e));
   covey_process_close(p);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
   /* the child starts with it at its default */
   REQUIRE_OK(
       covey_run(&(covey_process_options){.argv = ARGV("signals"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
@@ -80,8 +81,8 @@ TEST(process_host, ignores_sigpipe_no_more_than_before)
   /* SIGPIPE has its default here: a write to a child that is gone would end this program */
   covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing"), .in.kind = COVEY_STDIO_PIPE});
 
-  CHECK_OK(covey_process_wait(p, LONG, NULL));
-  for (int i = 0; i < 200 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, LONG);
+  CHECK_OK(covey_process_wait(p, SOON, NULL));
+  for (int i = 0; i < 200 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, SOON);
   CHECK_ERR(n, COVEY_ECLOSED);
   covey_process_close(p);
 }
@@ -144,9 +145,9 @@ TEST(process_host, inherited_by_fork_is_stale)
     covey_process_close(p); /* touches nothing */
     test_system_exit(test_failures() ? 1 : 0);
   }
-  CHECK_INT(test_fork_join(pid, LONG), 0);
-  CHECK_INT(covey_process_write(p, "y\n", 2, LONG), 2); /* the child of the parent is unharmed */
-  CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, &byte, 1), 1);
+  CHECK_INT(test_fork_join(pid, SOON), 0);
+  CHECK_INT(covey_process_write(p, "y\n", 2, SOON), 2); /* the child of the parent is unharmed */
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, &byte, 1), 1);
   CHECK_INT(byte, 'y');
   covey_process_close(p);
 }
@@ -163,9 +164,9 @@ TEST(process_host, on_a_loop_of_its_own)
     REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = i ? COVEY_LOOP_NO_THREAD : 0}, &loop));
     covey_process *p = spawn(
         &(covey_process_options){.argv = ARGV("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
-    CHECK_OK(covey_process_wait(p, LONG, &e));
+    CHECK_OK(covey_process_wait(p, SOON, &e));
     CHECK(COVEY_EXIT_OK(&e));
-    CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, text, sizeof text), 3);
+    CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, text, sizeof text), 3);
     CHECK_MEM(text, "hi\n", 3);
     covey_process *live =
         spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
@@ -173,8 +174,62 @@ TEST(process_host, on_a_loop_of_its_own)
     covey_process_close(p);
     covey_process_close(live);
     covey_loop_close(loop);
-    CHECK(test_process_gone(pid, LONG));
+    CHECK(test_process_gone(pid, SOON));
   }
+}
+
+typedef struct lodger {
+  covey_process *process;
+  test_counter done;
+  int result, size;
+  covey_exit exit;
+  char text[8];
+} lodger;
+
+static void lodger_thread(void *arg)
+{
+  lodger *l = arg;
+
+  l->result = covey_process_wait(l->process, SOON, &l->exit);
+  l->size = covey_process_read(l->process, COVEY_STDOUT, SOON, l->text, sizeof l->text);
+  test_add(&l->done, 1);
+}
+
+static void tick(uv_timer_t *timer)
+{
+  (void)timer;
+}
+
+/* On the application's own loop: its thread never waits, another one does while it turns the loop. */
+TEST(process_host, on_a_lent_loop)
+{
+  uv_loop_t uv;
+  uv_timer_t timer;
+  covey_loop *loop;
+  lodger l = {0};
+  char byte;
+
+  REQUIRE(uv_loop_init(&uv) == 0);
+  uv_timer_init(&uv, &timer);
+  uv_timer_start(&timer, tick, 10, 10);
+  REQUIRE_OK(covey_loop_attach(&uv, uv_version(), &loop));
+  l.process =
+      spawn(&(covey_process_options){.argv = ARGV("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
+  CHECK_ERR(covey_process_wait(l.process, SOON, NULL), COVEY_EDEADLK);
+  CHECK_ERR(covey_process_read(l.process, COVEY_STDOUT, SOON, &byte, 1), COVEY_EDEADLK);
+  CHECK_ERR(covey_process_wait(l.process, 0, NULL), COVEY_ETIMEDOUT);
+  test_thread *t = test_thread_start(lodger_thread, &l);
+  while (test_add(&l.done, 0) == 0) uv_run(&uv, UV_RUN_ONCE);
+  test_thread_join(t);
+  CHECK_OK(l.result);
+  CHECK(COVEY_EXIT_OK(&l.exit));
+  CHECK_INT(l.size, 3);
+  CHECK_OK(covey_process_wait(l.process, SOON, NULL)); /* what is known needs no waiting */
+  covey_process_close(l.process);
+  covey_loop_close(loop);
+  uv_close((uv_handle_t *)&timer, NULL);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  CHECK_INT(uv_loop_close(&uv), 0);
 }
 
 /* ---- eight threads on one child: everything at once, and each releases its own reference last ---- */
@@ -240,7 +295,7 @@ TEST_LIMIT(process_host, a_storm_on_one_child, 240)
     for (int i = 0; i < 7; i++) cvy_process_ref(s.process);
     for (int i = 0; i < 8; i++) threads[i] = test_thread_start(storm_thread, &s);
     for (int i = 0; i < 8; i++) test_thread_join(threads[i]);
-    CHECK(test_process_gone(pid, LONG));
+    CHECK(test_process_gone(pid, SOON));
   }
   CHECK_INT(test_add(&s.strange, 0), 0);
 }

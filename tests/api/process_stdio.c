@@ -5,7 +5,7 @@
 
 #include "os/handle.h"
 
-#define LONG      30000
+#define SOON      30000
 #define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
 
 /* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
@@ -41,7 +41,7 @@ static size_t read_pattern(covey_process *p, int stream, bool *ret_same)
   int n;
 
   *ret_same = true;
-  while ((n = covey_process_read(p, stream, LONG, data, sizeof data)) > 0) {
+  while ((n = covey_process_read(p, stream, SOON, data, sizeof data)) > 0) {
     if (!test_is_pattern(data, (size_t)n, total)) *ret_same = false;
     total += (size_t)n;
   }
@@ -55,7 +55,7 @@ static void read_ready(covey_process *p)
   size_t size = 0;
 
   while (size < 6) {
-    int n = covey_process_read(p, COVEY_STDOUT, LONG, text + size, 1);
+    int n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, 1);
 
     REQUIRE(n == 1);
     if (text[size] != '\r') size++;
@@ -73,9 +73,9 @@ TEST(process_stdio, pipe_there_and_back)
   covey_process *p = spawn(&(covey_process_options){
       .argv = ARGV("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   CHECK_INT(covey_process_write(p, "", 0, 0), 0);
-  CHECK_INT(covey_process_write(p, "hello", 5, LONG), 5);
+  CHECK_INT(covey_process_write(p, "hello", 5, SOON), 5);
   for (size_t size = 0; size < 5; size += (size_t)n) {
-    n = covey_process_read(p, COVEY_STDOUT, LONG, text + size, sizeof text - size);
+    n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, sizeof text - size);
     REQUIRE(n > 0);
   }
   CHECK_MEM(text, "hello", 5);
@@ -83,11 +83,11 @@ TEST(process_stdio, pipe_there_and_back)
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 60, text, 1), COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_close_input(p));
   CHECK_OK(covey_process_close_input(p));
-  CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, text, 1), 0);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, text, 1), 0);
   CHECK_INT(covey_process_read(p, COVEY_STDOUT, 0, text, 1), 0);
-  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_OK(covey_process_wait(p, SOON, &e));
   CHECK(COVEY_EXIT_OK(&e));
-  CHECK_ERR(covey_process_write(p, "x", 1, LONG), COVEY_ECLOSED);
+  CHECK_ERR(covey_process_write(p, "x", 1, SOON), COVEY_ECLOSED);
   covey_process_close(p);
 }
 
@@ -131,7 +131,7 @@ static void feed_thread(void *arg)
 
   for (uint64_t from = 0; from < 3000000; from += sizeof data) {
     test_make_pattern(data, sizeof data, from);
-    test_add(&f->written, covey_process_write(f->process, data, sizeof data, LONG));
+    test_add(&f->written, covey_process_write(f->process, data, sizeof data, SOON));
   }
   covey_process_close_input(f->process);
 }
@@ -179,7 +179,7 @@ TEST(process_stdio, a_child_that_closes_its_input)
       .argv = ARGV("close-in"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
 
   read_ready(p);
-  for (int i = 0; i < 1000 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, LONG);
+  for (int i = 0; i < 1000 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, SOON);
   CHECK_ERR(n, COVEY_ECLOSED);
   covey_process_close(p);
 }
@@ -194,7 +194,7 @@ TEST(process_stdio, back_pressure)
   CHECK_ERR(covey_process_wait(p, 400, NULL), COVEY_ETIMEDOUT); /* 5 MB are more than all buffers hold */
   CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 5000000);
   CHECK(same);
-  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  CHECK_OK(covey_process_wait(p, SOON, NULL));
   covey_process_close(p);
 }
 
@@ -205,7 +205,7 @@ TEST(process_stdio, read_after_the_end)
   covey_process *p =
       spawn(&(covey_process_options){.argv = ARGV("out", "30000"), .out.kind = COVEY_STDIO_PIPE});
 
-  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  CHECK_OK(covey_process_wait(p, SOON, NULL));
   test_pause(300);
   CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 30000);
   CHECK(same);
@@ -219,7 +219,7 @@ TEST(process_stdio, capture_is_read_piece_by_piece)
                                                     .out.kind = COVEY_STDIO_CAPTURE,
                                                     .err.kind = COVEY_STDIO_CAPTURE});
 
-  CHECK_OK(covey_process_wait(p, LONG, NULL));
+  CHECK_OK(covey_process_wait(p, SOON, NULL));
   CHECK_UINT(read_pattern(p, COVEY_STDERR, &same), 300000);
   CHECK(same);
   CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 400000);
@@ -235,9 +235,9 @@ TEST(process_stdio, capture_over_its_limit)
   covey_process *p = spawn(&(covey_process_options){
       .argv = ARGV("flood"), .out.kind = COVEY_STDIO_CAPTURE, .capture_max = 100000});
 
-  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_OK(covey_process_wait(p, SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_OUTPUT);
-  while ((n = covey_process_read(p, COVEY_STDOUT, LONG, data + total, sizeof data - (size_t)total)) > 0)
+  while ((n = covey_process_read(p, COVEY_STDOUT, SOON, data + total, sizeof data - (size_t)total)) > 0)
     total += n;
   CHECK_ERR(n, COVEY_ETOOBIG);
   CHECK_INT(total, 100000);
@@ -252,7 +252,7 @@ static covey_exit finish(const covey_process_options *options)
   covey_exit e = {0};
   covey_process *p = spawn(options);
 
-  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_OK(covey_process_wait(p, SOON, &e));
   covey_process_close(p);
   return e;
 }
@@ -324,11 +324,11 @@ TEST(process_stdio, input_is_copied)
   (void)same;
   memset(text, 'x', 5);
   for (int size = 0; size < 5; size += n) {
-    n = covey_process_read(p, COVEY_STDOUT, LONG, back + size, sizeof back - (size_t)size);
+    n = covey_process_read(p, COVEY_STDOUT, SOON, back + size, sizeof back - (size_t)size);
     REQUIRE(n > 0);
   }
   CHECK_MEM(back, "hello", 5);
-  CHECK_INT(covey_process_read(p, COVEY_STDOUT, LONG, back, 1), 0);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, back, 1), 0);
   covey_process_close(p);
 }
 
@@ -342,17 +342,17 @@ TEST(process_stdio, a_held_pipe_delays_nobody)
       &(covey_process_options){.argv = ARGV("spawn-holding", "60000"), .out.kind = COVEY_STDIO_CAPTURE});
   int64_t begin = test_now(), pid;
 
-  CHECK_OK(covey_process_wait(p, LONG, &e));
-  CHECK(test_now() - begin < LONG);
+  CHECK_OK(covey_process_wait(p, SOON, &e));
+  CHECK(test_now() - begin < SOON);
   CHECK_INT(e.pipe_held, 1);
   CHECK_INT(e.why, COVEY_WHY_SELF);
   CHECK_UINT(e.code, 0);
-  CHECK(covey_process_read(p, COVEY_STDOUT, LONG, text, 99) > 0);
+  CHECK(covey_process_read(p, COVEY_STDOUT, SOON, text, 99) > 0);
   pid = strtoll(text, NULL, 10);
   REQUIRE(pid > 0);
   CHECK(test_process_alive(pid));
   covey_process_close(p);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
   free(text);
 }
 
@@ -363,7 +363,7 @@ TEST(process_stdio, a_held_pipe_that_is_read)
   covey_process *p =
       spawn(&(covey_process_options){.argv = ARGV("spawn-holding", "60000"), .out.kind = COVEY_STDIO_PIPE});
 
-  while ((n = covey_process_read(p, COVEY_STDOUT, LONG, text, sizeof text)) > 0) continue;
+  while ((n = covey_process_read(p, COVEY_STDOUT, SOON, text, sizeof text)) > 0) continue;
   CHECK_INT(n, 0); /* the end, although the grandchild holds it */
   covey_process_close(p);
 }
@@ -376,7 +376,7 @@ TEST(process_stdio, drain_to_the_end)
                                                     .drain = COVEY_FOREVER,
                                                     .drain_max = COVEY_FOREVER});
 
-  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_OK(covey_process_wait(p, SOON, &e));
   CHECK_INT(e.pipe_held, 0);
   covey_process_close(p);
 }
@@ -395,7 +395,7 @@ TEST(process_stdio, nothing_leaks)
   const char *number = test_format("%lld", (long long)(intptr_t)file);
   covey_process *p = spawn(&(covey_process_options){
       .argv = test_is_windows() ? ARGV("handles", number) : ARGV("handles"), .out.kind = COVEY_STDIO_PIPE});
-  while ((n = covey_process_read(p, COVEY_STDOUT, LONG, text + size, sizeof text - 1 - (size_t)size)) > 0)
+  while ((n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, sizeof text - 1 - (size_t)size)) > 0)
     size += n;
   text[size] = '\0';
   if (test_is_windows())

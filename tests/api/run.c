@@ -3,7 +3,7 @@
 
 #include <covey/process.h>
 
-#define LONG      30000
+#define SOON      30000
 #define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -154,7 +154,7 @@ TEST(run, timeout)
 TEST(run, timeout_that_is_obeyed)
 {
   if (test_is_windows()) TEST_SKIP("asking a console program under wine");
-  covey_result r = run((covey_process_options){.argv = ARGV("stop"), .timeout = 1500, .grace = LONG});
+  covey_result r = run((covey_process_options){.argv = ARGV("stop"), .timeout = 1500, .grace = SOON});
   CHECK_INT(r.exit.why, COVEY_WHY_TIMEOUT);
   CHECK_INT(r.exit.how, COVEY_HOW_EXITED);
   CHECK_UINT(r.exit.code, 7);
@@ -324,12 +324,12 @@ TEST(run, a_held_pipe_delays_nobody)
   int64_t begin = test_now(), pid;
   covey_result r = run((covey_process_options){.argv = ARGV("spawn-holding", "60000")});
 
-  CHECK(test_now() - begin < LONG);
+  CHECK(test_now() - begin < SOON);
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK_UINT(r.flags & COVEY_RESULT_HELD, COVEY_RESULT_HELD);
   pid = strtoll(r.out, NULL, 10);
   REQUIRE(pid > 0);
-  CHECK(test_process_gone(pid, LONG)); /* nothing is left of a run */
+  CHECK(test_process_gone(pid, SOON)); /* nothing is left of a run */
   covey_result_free(&r);
 }
 
@@ -341,7 +341,7 @@ TEST(run, leaves_nothing)
   if (!test_is_wine())
     CHECK_UINT(r.flags & COVEY_RESULT_HELD, 0); /* there the common console host holds them */
   REQUIRE(pid > 0);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, SOON));
   covey_result_free(&r);
 }
 

@@ -3,7 +3,7 @@
 
 #include <covey/shell.h>
 
-#define LONG      30000
+#define SOON      30000
 #define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
 
 /* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
@@ -119,7 +119,7 @@ TEST(shell, run_and_start)
   CHECK_UINT(e.code, 5);
   CHECK_OK(covey_shell_run("exit 0", NULL, NULL));
   REQUIRE_OK(covey_shell("exit 6", NULL, &p));
-  CHECK_OK(covey_process_wait(p, LONG, &e));
+  CHECK_OK(covey_process_wait(p, SOON, &e));
   CHECK_UINT(e.code, 6);
   covey_process_close(p);
 }
