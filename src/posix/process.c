@@ -107,7 +107,7 @@ static int launch_once(cvos_launch *plan, cvos_tree *tree, bool tied, pid_t *ret
 static int launch(const cvos_spawn_request *request, cvos_launch *plan, cvos_tree *tree, pid_t *ret_pid,
                   int *ret_pidfd, covey_failure *ret_failure)
 {
-  bool tied = (request->flags & CVOS_SPAWN_TIED) != 0;
+  bool tied = (request->flags & CVOS_SPAWN_TIED) && request->scope != CVOS_SCOPE_DETACHED;
   for (int64_t pause = 1, spent = 0, guard_tries = 0;;) {
     int error = launch_once(plan, tree, tied, ret_pid, ret_pidfd);
     if (error) {
@@ -158,6 +158,7 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   }
   tree->place.slot = -1;
   tree->grouped = request->scope != CVOS_SCOPE_SHARED;
+  tree->session = request->scope == CVOS_SCOPE_SESSION;
   cvos_launch plan = {.file = request->file,
                       .argv = (char *const *)(uintptr_t)request->argv,
                       .env = request->env ? (char *const *)(uintptr_t)request->env : ENVIRONMENT,

@@ -104,7 +104,8 @@ static bool meet_member(pid_t pid, void *arg)
 {
   sweep *s = arg;
   pid_t leader = s->tree->leader;
-  if (s->tree->grouped && (getpgid(pid) == leader || getsid(pid) == leader)) return meet(pid, arg);
+  if (s->tree->grouped && getpgid(pid) == leader) return meet(pid, arg);
+  if (s->tree->session && getsid(pid) == leader) return meet(pid, arg);
   if (!s->scan_all || s->count == 0) return true;
   cvos_entry entry;
   if (cvos_system_entry(pid, &entry) == 0 && *table_find(s, entry.parent)) return meet(pid, arg);

@@ -1,6 +1,7 @@
 /* The tied life: children die with us, however we end. */
 #include "child.h"
 #include "os/path.h"
+#include "os/tree.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -53,6 +54,26 @@ TEST_LIMIT(tied, dies_by_the_hundred, 120)
     end_of_parent(ARGS("tied", "10"), 10);
   else
     end_of_parent(ARGS("tied", "700"), 700);
+}
+
+static bool nobody_left(void *tree)
+{
+  return cvos_tree_members(tree, NULL, 0) == 0;
+}
+
+/* The parent is killed while it starts them, at many moments: nobody is left, told of or not. All are of one session (one job). */
+TEST_LIMIT(tied, leaves_nobody_at_any_moment, 180)
+{
+  bool wine = test_is_wine();
+  for (int moment = 0; moment < (wine ? 3 : 25); moment++) {
+    child c;
+    child_start(&c, &(cvos_spawn_request){.scope = CVOS_SCOPE_SESSION}, ARGS("tied", "700"));
+    (void)child_number(&c, wine ? moment : moment * 3);
+    test_process_kill(c.process.pid);
+    REQUIRE_OK(cvos_process_wait(&c.process, GONE));
+    CHECK(test_wait_until(nobody_left, c.tree, GONE));
+    child_finish(&c);
+  }
 }
 
 TEST(tied, lives_on_when_it_is_not)

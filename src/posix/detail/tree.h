@@ -14,7 +14,8 @@ typedef struct cvos_kin {
 struct cvos_tree {
   pid_t leader;
   uint64_t start;         /* of the leader */
-  bool grouped;           /* leader is the number of a group (and perhaps session) too */
+  bool grouped;           /* leader is the number of a group too */
+  bool session;           /* ... and of a session */
   bool ended;             /* the leader was reaped: the numbers are nobody's any more */
   cvos_guard_place place; /* in the guard; slot -1: not tied */
   cvos_kin *kin;          /* members that left the group, found by earlier looks */
