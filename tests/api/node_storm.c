@@ -26,6 +26,12 @@ static int64_t start(const char *a, const char *b, const char *c, const char *d,
   return pid;
 }
 
+/* How often, natively and on Windows (wine starts a process in 50 ms); ci/test --long does it twenty times as often. */
+static int rounds(int native, int windows)
+{
+  return (test_is_windows() ? windows : native) * (test_is_long() ? 20 : 1);
+}
+
 static const char *own_pid(void)
 {
   return test_format("%" PRId64, test_pid());
@@ -82,12 +88,12 @@ TEST_LIMIT(storm, odd_pieces, 120)
 /* ---- killed anywhere ---- */
 
 /* Of what a sender was killed over, all that arrives is whole and in order, and a new one is not held up by it. */
-static void kill_senders(int rounds, const char *size)
+static void kill_senders(int count, const char *size)
 {
   size_t bytes = (size_t)strtoull(size, NULL, 10);
   int64_t arrived = 0;
   REQUIRE_OK(covey_group_open(NULL, "storm", NULL));
-  for (int round = 0; round < rounds; round++) {
+  for (int round = 0; round < count; round++) {
     int64_t pid = start("node-send", own_pid(), "storm", "1000000", size);
     int64_t expected = 0, enough = next(60);
     bool killed = false;
@@ -115,13 +121,13 @@ static void kill_senders(int rounds, const char *size)
   CHECK_INT(covey_node_close(NULL, ENOUGH), 0);
 }
 
-TEST_LIMIT(storm, killed_senders_of_small_messages, 180)
+TEST_LIMIT(storm, killed_senders_of_small_messages, 600)
 {
-  kill_senders(test_is_windows() ? 6 : 60, "300");
+  kill_senders(rounds(60, 6), "300");
 }
-TEST_LIMIT(storm, killed_senders_of_large_messages, 180)
+TEST_LIMIT(storm, killed_senders_of_large_messages, 600)
 {
-  kill_senders(test_is_windows() ? 6 : 40, "150000");
+  kill_senders(rounds(40, 6), "150000");
 }
 
 static void kill_later(void *arg)
@@ -132,11 +138,11 @@ static void kill_later(void *arg)
 }
 
 /* Whoever sends to a process that is killed is told so long before its deadline; the signal of a broken pipe is never raised. */
-TEST_LIMIT(storm, killed_receivers, 180)
+TEST_LIMIT(storm, killed_receivers, 600)
 {
   static unsigned char data[100000];
-  int rounds = test_is_windows() ? 6 : 60;
-  for (int round = 0; round < rounds; round++) {
+  int count = rounds(60, 6);
+  for (int round = 0; round < count; round++) {
     int64_t pid = start("node-echo", NULL, NULL, NULL, NULL);
     size_t size = round % 2 ? 50 : sizeof data;
     REQUIRE_OK(covey_send(NULL, pid, NULL, data, 1, ENOUGH));
@@ -155,9 +161,9 @@ TEST_LIMIT(storm, killed_receivers, 180)
 
 /* ---- signals, forks ---- */
 
-static void echo_rounds(int64_t pid, int rounds)
+static void echo_rounds(int64_t pid, int count)
 {
-  for (int i = 0; i < rounds; i++) {
+  for (int i = 0; i < count; i++) {
     covey_message m;
     const char *text = test_format("%d", i);
     REQUIRE_OK(covey_send(NULL, pid, NULL, text, strlen(text), ENOUGH));

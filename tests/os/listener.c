@@ -201,12 +201,12 @@ TEST(listener, a_dead_owner_leaves_the_name_free)
 }
 
 /* Starters race for a name whose owner was killed: one wins, and nobody takes the winner's socket away. */
-TEST_LIMIT(listener, race_after_a_kill, 120)
+TEST_LIMIT(listener, race_after_a_kill, 600)
 {
   enum { STARTERS = 4 };
   const char *dir = folder("d");
   cvos_address a = at(dir, "one");
-  int rounds = test_is_windows() ? 3 : 10;
+  int rounds = (test_is_windows() ? 3 : 10) * (test_is_long() ? 20 : 1);
   for (int round = 0; round < rounds; round++) {
     int64_t pid[STARTERS];
     int won = 0;

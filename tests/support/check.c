@@ -380,6 +380,12 @@ static bool is_dead(void *pid)
   return !test_process_alive(*(int64_t *)pid);
 }
 
+bool test_is_long(void)
+{
+  const char *value = getenv("COVEY_LONG");
+  return value && *value;
+}
+
 bool test_process_gone(int64_t pid, int64_t ms)
 {
   return test_wait_until(is_dead, &pid, ms);

@@ -137,6 +137,9 @@ int test_failures(void);
 bool test_is_windows(void);
 bool test_is_wine(void); /* Windows programs only */
 
+/* Whether there is much time (COVEY_LONG is set, by ci/test --long): what depends on chance is tried more often. */
+bool test_is_long(void);
+
 /* Milliseconds of the monotonic clock. */
 int64_t test_now(void);
 
