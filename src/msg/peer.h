@@ -160,7 +160,8 @@ int cvy_peer_attach(covey_peer *peer, cvos_handle handle);
 /* Bytes, the end, room, and closed: from the transport, without the lock. */
 void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size);
 void cvy_peer_over(covey_peer *peer, int status);
-void cvy_peer_exited(covey_peer *peer); /* [token] its process has ended, whoever may still hold the other end */
+void cvy_peer_exited(
+    covey_peer *peer); /* [token] its process has ended, whoever may still hold the other end */
 void cvy_peer_room(covey_peer *peer);
 void cvy_peer_closed(covey_peer *peer);
 
