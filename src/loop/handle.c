@@ -4,12 +4,19 @@
 
 static int open_pollable(covey_loop *loop)
 {
+  bool no_thread = loop->no_thread;
   cvy_helper_stop(loop);
   int r = cvy_token_demand(loop);
-  if (r) return r;
+  if (r) {
+    loop->no_thread = no_thread;
+    return r;
+  }
   if (!loop->pollable) {
     r = cvos_pollable_open(loop->uv, &loop->pollable);
-    if (!r) cvos_pollable_mark(loop->pollable);
+    if (!r)
+      cvos_pollable_mark(loop->pollable);
+    else
+      loop->no_thread = no_thread; /* nobody will dispatch */
   }
   cvy_token_give(loop);
   return r;

@@ -74,21 +74,28 @@ bool cvy_token_take(covey_loop *loop, const waiter *w)
   return true;
 }
 
-/* Tells the thread that should have a free token: one that is in a hurry, else one whose wish is not met yet, else the helper. */
+/* Tells the thread that should have a free token: one that is in a hurry, else one whose wish is not met yet, else the helper. Those whose wish
+ * is met go, and pass it on. */
 void cvy_token_successor(covey_loop *loop)
 {
   if (loop->holder || (loop->heir && (loop->heir->urgent || !loop->urgent))) return;
   waiter *w = loop->waiters;
-  if (loop->urgent)
+  if (loop->urgent) {
     while (w && !w->urgent) w = w->next;
-  else
-    while (w && (w->told || w->met(w->arg))) w = w->next;
-  if (!w) {
-    if (!loop->waiters) cvy_helper_poke(loop);
-    return;
+  } else {
+    for (; w; w = w->next) {
+      if (w->told) continue;
+      if (!w->met(w->arg)) break;
+      waiter_tell(w);
+    }
   }
-  loop->heir = w;
-  waiter_tell(w);
+  if (w) {
+    loop->heir = w;
+    waiter_tell(w);
+  } else if (!loop->waiters) {
+    if (loop->tasks) loop->helper_now = true;
+    cvy_helper_poke(loop);
+  }
 }
 
 void cvy_token_give(covey_loop *loop)

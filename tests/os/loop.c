@@ -4,6 +4,9 @@
 #include "loop/loop.h"
 #include "loop/sync.h"
 
+#include <errno.h>
+#include <signal.h>
+
 #define LONG 20000 /* a deadline that is only met in failure */
 
 /* ---- what the tests wait for: a number under the loop's lock ---- */
@@ -158,14 +161,14 @@ TEST(loop_wait, inside_a_callback_is_a_deadlock)
 
 /* Many threads wait on one loop, each for a number of its own; each number is raised by the thread before. */
 enum { CHAIN = 12, ROUNDS = 200 };
-typedef struct link {
+typedef struct chain_link {
   box *all;
   int index;
-} link;
+} chain_link;
 
 static void chain_thread(void *arg)
 {
-  link *l = arg;
+  chain_link *l = arg;
   box *mine = &l->all[l->index], *next = &l->all[(l->index + 1) % CHAIN];
   for (int i = 0; i < ROUNDS; i++) {
     cvy_loop_lock(mine->loop);
@@ -183,12 +186,12 @@ TEST(loop_wait, the_token_goes_round)
 {
   covey_loop *loop = open_loop(0);
   box boxes[CHAIN] = {{0}};
-  link links[CHAIN];
+  chain_link links[CHAIN];
   test_thread *threads[CHAIN];
   for (int i = 0; i < CHAIN; i++) {
     boxes[i].loop = loop;
     boxes[i].wanted = 1;
-    links[i] = (link){boxes, i};
+    links[i] = (chain_link){boxes, i};
   }
   for (int i = 0; i < CHAIN; i++) threads[i] = test_thread_start(chain_thread, &links[i]);
   box_add(&boxes[0]);
@@ -449,6 +452,33 @@ TEST(loop_cancel, wakes_every_thread_on_every_loop)
     for (int i = 0; i < 3; i++) covey_loop_close(loops[i]);
     covey_cancel_free(c);
   }
+}
+
+static covey_cancel *signal_cancel;
+
+static void on_signal(int number)
+{
+  (void)number;
+  covey_cancel_fire(signal_cancel);
+}
+
+TEST(loop_cancel, fired_in_a_signal_handler)
+{
+  REQUIRE_OK(covey_cancel_new(&signal_cancel));
+  box leader = {.loop = open_loop(0), .wanted = 1, .cancel = signal_cancel}, follower = leader;
+  test_thread *a = test_thread_start(wait_thread, &leader), *b = test_thread_start(wait_thread, &follower);
+  test_pause(5);
+  REQUIRE(signal(SIGINT, on_signal) != SIG_ERR);
+  errno = 4711;
+  raise(SIGINT);
+  CHECK_INT(errno, 4711);
+  test_thread_join(a);
+  test_thread_join(b);
+  CHECK_INT(leader.result, COVEY_ECANCELED);
+  CHECK_INT(follower.result, COVEY_ECANCELED);
+  signal(SIGINT, SIG_DFL);
+  covey_loop_close(leader.loop);
+  covey_cancel_free(signal_cancel);
 }
 
 /* ---- references ---- */
