@@ -151,7 +151,8 @@ covey_peer *cvy_peer_by_pid(const covey_node *node, int64_t pid); /* the newest;
 covey_peer *cvy_peer_by_name(const covey_node *node, const char *name);
 
 /* An open peer of this process whose node says that it is called name; instance (may be NULL): and is this one. NULL: none. */
-covey_peer *cvy_peer_claims(const covey_node *node, const covey_identity *who, const char *name, const uint8_t *instance);
+covey_peer *cvy_peer_claims(const covey_node *node, const covey_identity *who, const char *name,
+                            const uint8_t *instance);
 
 /* Takes the connection into the loop and starts to read. handle: moved, whatever the result. COVEY_ECLOSED: the peer has ended
  * meanwhile. Lock not held. */

@@ -333,25 +333,22 @@ TEST(node, is_stale_after_fork)
 
 TEST(node, a_fork_that_holds_the_connection_is_not_the_peer)
 {
-  covey_message m;
-  int64_t parent = test_pid();
+  const char *argv[] = {test_helper(), "node-fork", test_format("%" PRId64, test_pid()), NULL};
+  covey_message m, number;
   if (test_is_windows()) TEST_SKIP("no fork");
-  int64_t pid = test_fork(); /* before this process has used the library */
-  if (pid == 0) {
-    int r = covey_send(NULL, parent, NULL, "mine", 4, LONG);
-    if (r == 0 && test_fork() == 0) { /* holds the connection for a while, without a node of its own */
-      test_pause(8000);
-      test_system_exit(0);
-    }
-    test_system_exit(r == 0 ? 0 : 1);
-  }
+  int64_t pid = test_start(argv);
   REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, NULL, LONG, &number));
+  int64_t holder = strtoll(number.data, NULL, 10);
   CHECK_INT(m.from.pid, pid);
   CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_alive(holder));
   covey_send_options to = {.reply_to = &m, .level = COVEY_LEVEL_CONSUMED, .timeout = LONG};
-  int64_t before = test_now();
   CHECK_ERR(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EPEERDIED);
-  CHECK(test_now() - before < 5000);
+  CHECK(test_process_alive(holder)); /* the stream has not ended, the process has */
+  test_process_kill(holder);
+  CHECK(test_process_gone(holder, LONG));
   covey_message_free(&m);
+  covey_message_free(&number);
   CHECK_OK(covey_node_close(NULL, LONG));
 }

@@ -108,6 +108,9 @@ int helper_permute(int argc, char **argv);
 int helper_files_are(int argc, char **argv);
 int helper_hostile_signals(int argc, char **argv);
 
+/* fork(); -1 where there is none. */
+int64_t helper_fork(void);
+
 /* ---- further tables ---- */
 
 extern const helper_behaviour helper_node[]; /* node.c: behaviours that talk */

@@ -105,6 +105,22 @@ static int do_send(int argc, char **argv)
   return 0;
 }
 
+/* node-fork PID: connects to PID; a fork of it holds the connection until it is killed; tells PID the fork's number and ends. */
+static int do_fork(int argc, char **argv)
+{
+  char text[32];
+  int64_t pid = number(argc, argv, 1, 0);
+  int r = covey_send(NULL, pid, NULL, "mine", 4, LONG);
+  if (r < 0) return failed("send", r);
+  int64_t holder = helper_fork();
+  if (holder == 0) helper_pause(LONG);
+  if (holder <= 0) helper_exit(HELPER_TIRED);
+  snprintf(text, sizeof text, "%lld", (long long)holder);
+  r = covey_send(NULL, pid, NULL, text, strlen(text), LONG);
+  helper_exit(r < 0);
+  return 0;
+}
+
 /* node-open NAME: 0 when the name is free, else 100 - the code; holds it until its stdin ends. */
 static int do_open(int argc, char **argv)
 {
@@ -196,6 +212,7 @@ const helper_behaviour helper_node[] = {
     {"node-sink", do_sink, "PID: tells PID that it is ready, never receives"},
     {"node-count", do_count, "PID GROUP COUNT SIZE: receives, tells how many were right"},
     {"node-send", do_send, "PID GROUP COUNT SIZE: sends and ends without a close"},
+    {"node-fork", do_fork, "PID: connects and ends; a fork of it holds the connection"},
     {"node-open", do_open, "NAME: opens a node and holds it"},
     {"node-beat", do_beat, "MS: sends to its parent until it is asked to stop"},
     {"node-stop", do_stop, "waits until it is asked to stop"},

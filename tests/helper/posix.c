@@ -431,3 +431,8 @@ int helper_hostile_signals(int argc, char **argv)
   cvos_process_close(&process);
   return 0;
 }
+
+int64_t helper_fork(void)
+{
+  return fork();
+}

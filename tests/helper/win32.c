@@ -331,3 +331,8 @@ int helper_hostile_signals(int argc, char **argv)
   (void)argv;
   return HELPER_NOT_HERE;
 }
+
+int64_t helper_fork(void)
+{
+  return -1;
+}
