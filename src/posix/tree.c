@@ -161,16 +161,14 @@ static void remember(cvos_tree *tree, const sweep *s)
   tree->kin_count = count;
 }
 
-static int kill_all(cvos_tree *tree, bool *denied)
+/* The group, and whoever left it. Whether one was not ours to kill. */
+static bool kill_all(const cvos_tree *tree)
 {
-  int error = 0;
-  if (tree->grouped && CVOS_CALL(SIGNAL, kill(-tree->leader, SIGKILL), -1) < 0 && errno == EPERM)
-    *denied = true;
+  bool denied = tree->grouped && CVOS_CALL(SIGNAL, kill(-tree->leader, SIGKILL), -1) < 0 && errno == EPERM;
   for (size_t i = 0; i < tree->kin_count; i++) {
-    error = signal_kin(&tree->kin[i], SIGKILL);
-    if (error == EPERM) *denied = true;
+    if (signal_kin(&tree->kin[i], SIGKILL) == EPERM) denied = true;
   }
-  return 0;
+  return denied;
 }
 
 int cvos_tree_kill(cvos_tree *tree)
@@ -185,8 +183,8 @@ int cvos_tree_kill(cvos_tree *tree)
     remember(tree, &s);
     sweep_free(&s);
   }
-  (void)kill_all(tree, &denied);
-  if (error) {
+  if (kill_all(tree)) denied = true;
+  if (error && error != ENOENT) { /* without /proc it is the group alone */
     errno = error;
     return error == ELOOP ? COVEY_ESTUCK : cvos_translate(error);
   }

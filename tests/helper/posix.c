@@ -269,6 +269,17 @@ int helper_guard(const char *what, const char *arg)
   if (strcmp(what, "none") == 0) return 0;
   pid_t pid = cvos_guard_pid();
   if (pid <= 0) return -1;
+  if (strcmp(what, "files") == 0) {
+    for (int fd = 0; fd < DESCRIPTORS; fd++) {
+      char name[64], target[256];
+      snprintf(name, sizeof name, "/proc/%d/fd/%d", (int)pid, fd);
+      ssize_t n = readlink(name, target, sizeof target - 1);
+      if (n < 0) continue;
+      target[n] = '\0';
+      if (strncmp(target, "pipe:", 5) != 0 && strcmp(target, "/dev/null") != 0) return -1;
+    }
+    return 0;
+  }
   if (strcmp(what, "kill") == 0) {
     covey_identity about;
     if (kill(pid, SIGKILL) != 0) return -1;

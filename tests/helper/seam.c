@@ -93,7 +93,8 @@ static int do_tied_and_fork(int argc, char **argv)
 const helper_behaviour helper_seam[] = {
     {"tied", do_tied, "COUNT [exit|crash]: tied children that hang; writes their pids and 0, hangs"},
     {"untied", do_untied, "[exit|crash]: one child that is not tied; the same"},
-    {"guard", do_guard, "kill|stop|none [SHELL]: a tied child, the guard is killed or stopped, another one"},
+    {"guard", do_guard,
+     "kill|stop|files|none [SHELL]: a tied child, something befalls the guard, another one"},
     {"tied-and-fork", do_tied_and_fork, "a tied child and a forked one; writes their pids and 0, hangs"},
     {"permute", helper_permute, "DIRECTORY: every way to hand on 0-2, and descriptors in each other's place"},
     {"files-are", helper_files_are, "INODE...: exits with 0 when 0, 1, 2 ... are these files"},

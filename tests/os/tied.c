@@ -110,6 +110,13 @@ TEST(tied, survives_the_end_of_its_guard)
   end_of_parent(ARGS("guard", "kill"), 2);
 }
 
+/* The parent's stdout is a file, and it has more open: nothing of it is with the guard. */
+TEST(tied, keeps_nothing_open_in_the_guard)
+{
+  if (test_is_windows()) TEST_SKIP("jobs need no guard");
+  end_of_parent(ARGS("guard", "files"), 2);
+}
+
 TEST(tied, replaces_a_guard_that_is_stuck)
 {
   if (test_is_windows()) TEST_SKIP("jobs need no guard");
