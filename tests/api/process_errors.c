@@ -187,6 +187,35 @@ TEST(process_errors, environment)
             0);
 }
 
+TEST(process_errors, encoding)
+{
+  const char *bad = "ab\xff";
+  covey_failure f;
+
+  if (!test_is_windows()) {
+    /* any bytes but NUL are fine there, and arrive */
+    covey_result r = {0};
+
+    REQUIRE_OK(covey_run(
+        &(covey_process_options){.argv = ARGV("args-hex", bad), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+    CHECK_STR(r.out, "[3]6162ff\n");
+    covey_result_free(&r);
+    return;
+  }
+  f = *refused(&(covey_process_options){.argv = ARGV("args", bad)}, COVEY_EENCODING, COVEY_STAGE_ARGUMENTS);
+  CHECK_INT(f.index, 2);
+  CHECK_INT(f.offset, 2);
+  f = *refused(&(covey_process_options){.argv = ARGV("args"), .env = COMMAND("A=1", "B=\xff")},
+               COVEY_EENCODING, COVEY_STAGE_ENVIRONMENT);
+  CHECK_INT(f.index, 1);
+  refused(&(covey_process_options){.argv = ARGV("args"), .cwd = bad}, COVEY_EENCODING, COVEY_STAGE_CWD);
+  refused(&(covey_process_options){.argv = COMMAND(bad)}, COVEY_EENCODING, COVEY_STAGE_LOOKUP);
+  f = *refused(&(covey_process_options){.argv = ARGV("args"), .out = {COVEY_STDIO_FILE, .path = bad}},
+               COVEY_EENCODING, COVEY_STAGE_STDIO);
+  CHECK_INT(f.index, 1);
+  refused(&(covey_process_options){.command = bad}, COVEY_EENCODING, COVEY_STAGE_ARGUMENTS);
+}
+
 TEST(process_errors, too_big)
 {
   size_t size = (size_t)8 << 20;
