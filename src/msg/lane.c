@@ -400,5 +400,5 @@ void cvy_lane_fini(covey_peer *peer, int code)
     p->next = NULL;
     p->result = code;
   }
-  if (!peer->tx.writing) peer->tx.cut.parcel = NULL;
+  peer->tx.cut.parcel = NULL;
 }

@@ -78,9 +78,10 @@ typedef struct cvy_plan {
   size_t piece_count;
   uint64_t bytes;
   uint64_t cut,
-      flying;          /* bytes of the frame that was taken in part, and of control frames: they come first */
-  uint32_t cut_header; /* of the cut one: bytes of its header */
-  size_t buffer, offset; /* where its parcel stood before */
+      flying; /* bytes of the frame that was taken in part, and of control frames: they come first */
+  cvy_parcel *cut_parcel; /* whose frame that is; NULL: none */
+  uint32_t cut_header;    /* of the cut one: bytes of its header */
+  size_t buffer, offset;  /* where its parcel stood before */
   struct cvy_planned {
     cvy_parcel *parcel;
     uint8_t header[CVY_HEADER + CVY_PREFIX];

@@ -113,6 +113,7 @@ void cvy_lane_plan(covey_peer *peer, cvy_plan *plan)
   cvy_tx *tx = &peer->tx;
   plan->piece_count = plan->frame_count = 0;
   plan->bytes = plan->cut = plan->flying = 0;
+  plan->cut_parcel = tx->cut.parcel;
   if (tx->cut.parcel) {
     cvy_parcel *p = tx->cut.parcel;
     plan->buffer = p->buffer;
@@ -172,11 +173,11 @@ static void take_back(covey_peer *peer, struct cvy_planned *f)
 }
 
 /* cvy_lane_fini has been here meanwhile: the parcels are in no list, and those without a sender are ours to free. */
-static void settle_ended(cvy_plan *plan, cvy_parcel *cut)
+static void settle_ended(cvy_plan *plan)
 {
   cvy_parcel *orphans = NULL;
   for (size_t i = 0; i <= plan->frame_count; i++) {
-    cvy_parcel *p = i < plan->frame_count ? plan->frames[i].parcel : cut;
+    cvy_parcel *p = i < plan->frame_count ? plan->frames[i].parcel : plan->cut_parcel;
     if (!p || !p->planned) continue;
     p->planned = false;
     if (!p->abandoned) continue;
@@ -224,15 +225,13 @@ static void cut_frame(cvy_tx *tx, struct cvy_planned *f, uint64_t taken)
 void cvy_lane_settle(covey_peer *peer, cvy_plan *plan, uint64_t taken)
 {
   cvy_tx *tx = &peer->tx;
-  cvy_parcel *cut = tx->cut.parcel;
   uint64_t end = tx->taken, n = 0;
   if (tx->broken || peer->state == CVY_PEER_DEAD) {
-    tx->cut.parcel = NULL;
-    settle_ended(plan, cut);
+    settle_ended(plan);
     return;
   }
   for (size_t i = 0; i < plan->frame_count; i++) plan->frames[i].parcel->planned = false;
-  if (cut) n = settle_cut(peer, plan, taken);
+  if (plan->cut_parcel) n = settle_cut(peer, plan, taken);
   uint64_t in_cut = n;
   taken -= n;
   end += n;
