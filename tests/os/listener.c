@@ -323,6 +323,43 @@ TEST(listener, full)
   cvos_listener_close(l);
 }
 
+static void no_client(uv_stream_t *server, int status)
+{
+  (void)server;
+  (void)status;
+}
+
+/* Somebody serves our name before us, without our lock. A pipe cannot be taken from him (Windows); a socket file in a folder that is ours
+ * alone can only be a leftover, and gives way (POSIX). */
+TEST(listener, a_name_that_is_served_already)
+{
+  uv_loop_t uv;
+  uv_pipe_t squatter;
+  cvos_listener *l;
+  char name[300];
+  cvos_address a = at(folder("d"), "one");
+  cvos_address_text(&a, name, sizeof name);
+  REQUIRE(uv_loop_init(&uv) == 0);
+  REQUIRE(uv_pipe_init(&uv, &squatter, 0) == 0);
+  REQUIRE(uv_pipe_bind(&squatter, name) == 0);
+  REQUIRE(uv_listen((uv_stream_t *)&squatter, 8, no_client) == 0);
+  CHECK_OK(dial_at(&a));
+  int r = open_at(&a, &l);
+  if (test_is_windows()) {
+    CHECK_INT(r, COVEY_EEXIST);
+  } else {
+    REQUIRE_OK(r);
+    CHECK_OK(dial_at(&a));
+    cvos_listener_close(l);
+  }
+  uv_close((uv_handle_t *)&squatter, NULL);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  CHECK_INT(uv_loop_close(&uv), 0);
+  REQUIRE_OK(open_at(&a, &l));
+  CHECK_OK(dial_at(&a));
+  cvos_listener_close(l);
+}
+
 /* ---- files that are not as they were left (POSIX) ---- */
 
 TEST(listener, leftovers)
