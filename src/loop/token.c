@@ -110,6 +110,8 @@ void cvy_token_give(covey_loop *loop)
 void cvy_token_wake(covey_loop *loop)
 {
   if (loop->kind == LOOP_LENT) {
+    /* What the owner itself leaves is work that its uv_run is not to end without. */
+    if (cvy_loop_has_token(loop)) uv_ref((uv_handle_t *)&loop->wake);
     if (!cvy_exchange_u32(&loop->wake_sent, 1)) uv_async_send(&loop->wake);
     return;
   }
@@ -149,6 +151,7 @@ void cvy_token_on_wake(uv_async_t *wake)
     if (w != loop->leader && cvy_cancel_fired(w->cancel)) waiter_tell(w);
   if (cvy_exchange_u32(&loop->poked, 0)) cvy_loop_changed(loop);
   if (loop->kind == LOOP_LENT) {
+    uv_unref((uv_handle_t *)wake);
     cvy_store_relaxed_u32(&loop->wake_sent, 0);
     cvy_token_run_tasks(loop);
     cvy_notes_run(loop);

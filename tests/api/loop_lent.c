@@ -122,6 +122,25 @@ TEST(loop_lent, does_not_keep_uv_run_going)
   lent_close(&l);
 }
 
+TEST(loop_lent, what_the_owner_leaves_is_done_before_uv_run_ends)
+{
+  lent l;
+  lent_open(&l);
+  box b = {.loop = l.loop};
+  for (int i = 1; i <= 5; i++) {
+    box_post(&b);
+    CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
+    CHECK_INT(b.count, 2 * i - 1);
+    cvy_loop_lock(l.loop);
+    b.note = (cvy_note){.run = box_add, .arg = &b};
+    cvy_loop_note(l.loop, &b.note);
+    cvy_loop_unlock(l.loop);
+    CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
+    CHECK_INT(b.count, 2 * i);
+  }
+  lent_close(&l);
+}
+
 TEST(loop_lent, the_owner_never_waits)
 {
   lent l;
