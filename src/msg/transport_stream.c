@@ -96,9 +96,32 @@ static void stream_want_room(covey_peer *peer)
 
 enum { LAST_LOOKS = 1024 }; /* of 64 KiB: more than a dead process can have left in the system */
 
+/* Where nobody can look, the death of a process still ends its stream, behind its last byte; only one that never connected has no
+ * end. So long it is waited for: many times what the system needs to close the handles of the dead. */
+enum { LAST_WAIT_MS = 3000 };
+
+static void end_is_overdue(void *arg)
+{
+  cvy_peer_over(arg, 0);
+}
+
+/* False when there is no waiting, or none any more. */
+static bool await_end(covey_peer *peer)
+{
+  covey_loop *loop = peer->node->loop;
+  cvy_loop_lock(loop);
+  bool alive = peer->state != CVY_PEER_DEAD;
+  cvy_loop_unlock(loop);
+  if (!alive || peer->last) return true;
+  if (cvy_timer_open(loop, end_is_overdue, peer, &peer->last) < 0) return false;
+  cvy_timer_set(peer->last, cvy_deadline_in(LAST_WAIT_MS));
+  return true;
+}
+
 void cvy_peer_exited(covey_peer *peer)
 {
   cvos_io *io = peer->io;
+  if (io && !cvos_io_can_look() && await_end(peer)) return;
   for (int i = 0; io && i < LAST_LOOKS && cvos_io_look(io) > 0; i++) continue;
   cvy_peer_over(peer, 0);
 }
@@ -152,6 +175,8 @@ static void close_stream(void *arg)
   covey_peer *peer = arg;
   if (peer->watch) cvos_exit_watch_close(peer->watch);
   peer->watch = NULL;
+  cvy_timer_close(peer->last);
+  peer->last = NULL;
   if (!peer->io) {
     cvy_peer_closed(peer);
     return;
