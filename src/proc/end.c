@@ -2,6 +2,7 @@
 
 #include "core/atomics.h"
 #include "core/error.h"
+#include "os/handle.h"
 #include "os/signal.h"
 
 /* ---- the system's side ---- */
@@ -182,11 +183,46 @@ void cvy_process_ref(covey_process *process)
   cvy_loop_unlock(process->loop);
 }
 
+bool cvy_process_hand_over(covey_process *p)
+{
+  covey_process *heir = NULL;
+  covey_loop *loop;
+  bool moved = false;
+
+  if (cvy_loop_acquire(NULL, &loop) < 0) return false;
+  if (loop != p->loop && cvy_process_new(loop, &heir) < 0) heir = NULL;
+  cvy_loop_release(loop);
+  if (!heir) return false;
+  cvy_mutex_lock(p->os_lock);
+  if (!p->settled) {
+    heir->os = p->os;
+    heir->os.handle = CVOS_NONE; /* one of its own: the watch of p still looks at p's */
+    moved = p->os.handle == CVOS_NONE || cvos_handle_duplicate(p->os.handle, &heir->os.handle) == 0;
+  }
+  if (moved) {
+    heir->child = true;
+    heir->pid = p->pid;
+    heir->start = p->start;
+    heir->scope = p->scope;
+    heir->flags = p->flags;
+    heir->detached = p->detached;
+    heir->tree = p->tree;
+    p->tree = NULL;
+    p->settled = true;
+  }
+  cvy_mutex_unlock(p->os_lock);
+  if (!moved)
+    cvy_process_scrap(heir);
+  else if (cvy_process_attach(heir, NULL) == 0)
+    covey_process_close(heir);
+  return moved;
+}
+
 void covey_process_close(covey_process *process)
 {
   covey_process *p = process;
   covey_loop *loop;
-  bool last, here;
+  bool last, here, live;
 
   if (!p || cvy_loop_check(p->loop) < 0) return;
   cvy_loop_lock(p->loop);
@@ -201,7 +237,10 @@ void covey_process_close(covey_process *process)
     else if (!p->detached && p->scope != COVEY_SCOPE_DETACHED && p->tree)
       cvos_tree_kill(p->tree);
   }
+  live = p->child && !p->settled;
   cvy_mutex_unlock(p->os_lock);
+  /* A loop of the program's may be closed, or turn no more, before the child has ended. */
+  if (live && !p->hooks) cvy_process_hand_over(p);
   loop = p->loop;
   cvy_loop_lock(loop);
   p->torn = true;

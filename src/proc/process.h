@@ -30,7 +30,7 @@
 typedef struct cvy_process_hooks {
   /* First rung of the stop ladder: asks the child to end over our own connection. 0 when it could ask. */
   int (*ask)(void *arg);
-  /* The process has ended; once. Not called when the system never ends it. */
+  /* The process has ended; once, also behind the last close. Not called when the system never ends it. */
   void (*ended)(void *arg);
   /* The last use of arg. */
   void (*released)(void *arg);
@@ -185,6 +185,10 @@ void cvy_process_settle(covey_process *p, bool kill);
 
 /* True when what the process leaves behind ends with the handle. One of the locks held. */
 bool cvy_process_kills_rest(const covey_process *p);
+
+/* Gives a process that is still to be ended and reaped to the default loop: true, and p has nothing to wait for any more. False when p is on
+ * that loop, is settled, or out of memory. Users of p are gone; no lock held. */
+bool cvy_process_hand_over(covey_process *p);
 
 /* The exit watch has spoken, or look_at has come: [token]. */
 void cvy_process_exited(void *arg);

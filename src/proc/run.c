@@ -131,32 +131,6 @@ void covey_result_free(covey_result *result)
 
 /* ---- the run ---- */
 
-/* The system does not end the child: from now on the default loop waits for it, and nothing of this call does. */
-static void hand_over(covey_process *p)
-{
-  covey_process *heir = NULL;
-  covey_loop *loop;
-
-  if (cvy_loop_acquire(NULL, &loop) == 0) {
-    if (cvy_process_new(loop, &heir) < 0) heir = NULL;
-    cvy_loop_release(loop);
-  }
-  cvy_mutex_lock(p->os_lock);
-  p->settled = true;
-  if (heir) {
-    heir->child = true;
-    heir->pid = p->pid;
-    heir->scope = p->scope;
-    heir->flags = p->flags;
-    heir->os = p->os;
-    heir->tree = p->tree;
-    p->os.handle = CVOS_NONE;
-    p->tree = NULL;
-  }
-  cvy_mutex_unlock(p->os_lock);
-  if (heir && cvy_process_attach(heir, NULL) == 0) covey_process_close(heir);
-}
-
 /* Waits for the end; a fired cancel starts the ladder and is waited out. */
 static int wait_end(covey_process *p, covey_cancel *cancel)
 {
@@ -200,7 +174,11 @@ static int run_on(covey_loop *loop, const covey_process_options *o, const char *
     r = collect(p, name, ret);
   } else {
     cvy_process_kill_now(p);
-    hand_over(p);
+    if (!cvy_process_hand_over(p)) { /* out of memory: it stays a zombie, but nobody waits for it */
+      cvy_mutex_lock(p->os_lock);
+      p->settled = true;
+      cvy_mutex_unlock(p->os_lock);
+    }
     cvy_fail(r, COVEY_STAGE_NONE, "%s", name);
   }
   covey_process_close(p);

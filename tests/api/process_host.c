@@ -238,8 +238,20 @@ TEST(process_host, on_a_lent_loop)
   CHECK(COVEY_EXIT_OK(&l.exit));
   CHECK_INT(l.size, 3);
   CHECK_OK(covey_process_wait(l.process, SOON, NULL)); /* what is known needs no waiting */
+  /* children that outlive the loop: one is killed, one goes on */
+  covey_process *live =
+      spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
+  covey_process *free_one =
+      spawn(&(covey_process_options){.argv = ARGV("hang"), .scope = COVEY_SCOPE_DETACHED, .loop = loop});
+  int64_t pid = covey_process_pid(live), free_pid = covey_process_pid(free_one);
+  covey_process_close(live);
+  covey_process_close(free_one);
   covey_process_close(l.process);
   covey_loop_close(loop);
+  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_alive(free_pid));
+  test_process_kill(free_pid);
+  CHECK(test_process_gone(free_pid, SOON));
   uv_close((uv_handle_t *)&timer, NULL);
   uv_run(&uv, UV_RUN_DEFAULT);
   CHECK_INT(uv_loop_close(&uv), 0);
