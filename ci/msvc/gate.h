@@ -60,6 +60,11 @@ long long _InterlockedExchangeAdd64(long long volatile *, long long);
 long long _InterlockedOr64(long long volatile *, long long);
 long long _InterlockedAnd64(long long volatile *, long long);
 void _ReadWriteBarrier(void);
+/* words that only files with windows.h must avoid; the build by mingw sees to those */
+#undef far
+#undef near
+#undef small
+#undef interface
 /* from here on we are cl.exe, not clang under its name */
 #undef __clang__
 #undef ssize_t
