@@ -62,10 +62,26 @@ cvos_handle cvos_handle_standard(int stream)
 }
 
 static pthread_mutex_t standard_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t standard_once = PTHREAD_ONCE_INIT;
 static bool standard_filled[3];
+
+/* A child of fork may make loops of its own, whatever another thread was at. */
+static void standard_hold(void)
+{
+  (void)pthread_mutex_lock(&standard_lock);
+}
+static void standard_let_go(void)
+{
+  (void)pthread_mutex_unlock(&standard_lock);
+}
+static void standard_watch_forks(void)
+{
+  (void)pthread_atfork(standard_hold, standard_let_go, standard_let_go);
+}
 
 void cvos_standard_fill(void)
 {
+  (void)pthread_once(&standard_once, standard_watch_forks);
   (void)pthread_mutex_lock(&standard_lock);
   for (int i = 0; i < 3; i++) {
     if (fcntl(i, F_GETFD) >= 0) continue;

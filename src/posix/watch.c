@@ -27,7 +27,9 @@
 
 /* ---- what the watches of a loop share ---- */
 
-static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t shared_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* whole in a child of fork, which may have loops of its own */
+static pthread_once_t shared_once = PTHREAD_ONCE_INIT;
 static cvos_shared *shared_list;
 static CVOS_THREAD_LOCAL uint64_t activity;
 
@@ -40,8 +42,22 @@ uint64_t cvos_watch_activity(void)
   return activity;
 }
 
+static void shared_hold(void)
+{
+  pthread_mutex_lock(&shared_lock);
+}
+static void shared_let_go(void)
+{
+  pthread_mutex_unlock(&shared_lock);
+}
+static void shared_watch_forks(void)
+{
+  pthread_atfork(shared_hold, shared_let_go, shared_let_go);
+}
+
 cvos_shared *cvos_shared_get(uv_loop_t *uv)
 {
+  pthread_once(&shared_once, shared_watch_forks);
   pthread_mutex_lock(&shared_lock);
   cvos_shared *s = shared_list;
   while (s && s->uv != uv) s = s->next;

@@ -394,6 +394,48 @@ TEST(loop_handle, misses_nothing_beside_threads_that_wait)
 
 /* ---- fork ---- */
 
+/* Loops come and go in other threads while the process forks: each child can still make and use one of its own. */
+typedef struct churn {
+  test_counter stop;
+} churn;
+
+static void churn_thread(void *arg)
+{
+  churn *c = arg;
+  while (!test_add(&c->stop, 0)) {
+    covey_loop *loop;
+    REQUIRE_OK(covey_loop_open(NULL, &loop));
+    box b = {.loop = loop, .wanted = 1};
+    box_post(&b);
+    REQUIRE_OK(box_wait(&b, LONG));
+    covey_loop_close(loop);
+  }
+}
+
+TEST(loop, a_child_of_fork_has_loops_of_its_own)
+{
+  if (test_is_windows()) TEST_SKIP("no fork there");
+  churn c = {{0}};
+  test_thread *threads[2] = {test_thread_start(churn_thread, &c), test_thread_start(churn_thread, &c)};
+  for (int i = 0; i < 20; i++) {
+    int64_t pid = test_fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+      covey_loop *loop =
+          open_loop(COVEY_LOOP_NO_THREAD); /* ThreadSanitizer allows no threads in such a child */
+      box b = {.loop = loop, .wanted = 1};
+      box_post(&b);
+      if (box_wait(&b, LONG) != 0) test_system_exit(2);
+      covey_loop_close(loop);
+      test_system_exit(0);
+    }
+    CHECK_INT(test_fork_join(pid, LONG), 0);
+  }
+  test_add(&c.stop, 1);
+  test_thread_join(threads[0]);
+  test_thread_join(threads[1]);
+}
+
 TEST(loop, inherited_by_fork_is_stale)
 {
   if (test_is_windows()) TEST_SKIP("no fork there");
