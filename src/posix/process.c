@@ -284,6 +284,7 @@ int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
   if (tied) cvos_tree_untie(tree);
   if (process->child && !process->reaped)
     taken = cvos_system_wait(process->handle, (pid_t)process->pid, 0, &ended);
+  if (taken < 0 && errno != ECHILD && process->child && !process->reaped) return cvos_translate(errno);
   if (taken == 0) return COVEY_EAGAIN;
   if (taken > 0)
     fill_status(&ended, &status);

@@ -28,7 +28,10 @@ void cvy_process_settle(covey_process *p, bool kill)
   if (p->settled) return;
   p->settled = true;
   if (kill && p->tree) cvos_tree_kill(p->tree);
-  if (p->child && cvos_process_reap(&p->os, p->tree, &status) == 0) take_usage(&p->status, &status);
+  int r = p->child ? cvos_process_reap(&p->os, p->tree, &status) : COVEY_ENOTFOUND;
+  if (r < 0 && p->child)
+    r = cvos_process_reap(&p->os, p->tree, &status); /* it may have been for the moment only */
+  if (r == 0) take_usage(&p->status, &status);
   cvos_tree_release(p->tree);
   p->tree = NULL;
 }
