@@ -303,7 +303,7 @@ typedef struct covey_result {
  * NULL: output is then dropped.
  * Errors: all of covey_spawn; COVEY_ECANCELED (cancel was fired before the start); COVEY_ESTUCK (the system
  * does not end it although it was killed: 5 s, an uninterruptible wait in the kernel; it is reaped in the
- * background); COVEY_EDEADLK (in a callback of the loop).
+ * background).
  * Scope DETACHED is COVEY_EINVAL here. Any thread; calls of different threads do not disturb each other. */
 COVEY_API int covey_run(const covey_process_options *options, covey_result *ret_result);
 
@@ -408,16 +408,18 @@ COVEY_API int covey_process_signal(covey_process *process, int signal, int targe
 
 /* covey_process_stop ends the process in an orderly way: it asks, waits, and kills the tree; then it waits
  * for the end.
- * Asking: a child of covey_node_spawn gets STOP over its connection; else POSIX: SIGTERM to the tree (and
- * SIGCONT, so that a suspended one hears it); Windows: its piped input is closed, WM_CLOSE goes to its
- * windows, and CTRL_BREAK to its group if it shares our console.
+ * Asking: a child of covey_node_spawn gets STOP over its connection, and half of the grace later what others
+ * get at once. POSIX: SIGTERM to the tree (and SIGCONT, so that a suspended one hears it). Windows: its piped
+ * input is closed, WM_CLOSE goes to its windows, and CTRL_BREAK to its group if it shares our console; where
+ * none of these is possible nobody was told, and the grace is not waited out.
  * grace: milliseconds between asking and killing; 0 kills at once, COVEY_FOREVER never kills. Stops of
  * several threads share one ladder: the shortest grace counts. ret_exit: filled on success, may be NULL;
  * why is COVEY_WHY_STOP when the request was followed, COVEY_WHY_KILL when not, COVEY_WHY_SELF when it had
  * ended before.
  * Errors: COVEY_ESTUCK (5 s after the kill it is still there), COVEY_ECANCELED (covey_process_cancel during
- * this call; the ladder goes on), COVEY_EDEADLK (it was asked, but this thread cannot wait), COVEY_EINVAL,
- * COVEY_ESTALE. Any thread. */
+ * this call; the ladder goes on), COVEY_EDEADLK (it was asked, but this thread cannot wait), COVEY_ENOTSUP
+ * (grace is COVEY_FOREVER, and there is no way to ask), COVEY_EACCES (grace is 0, and the kill is not ours to
+ * do), COVEY_EINVAL, COVEY_ESTALE. Any thread. */
 COVEY_API int covey_process_stop(covey_process *process, int64_t grace, covey_exit *ret_exit);
 
 /* covey_process_kill kills the tree (adopted and DETACHED: the process) and returns at once;
@@ -437,7 +439,8 @@ COVEY_API int covey_process_detach(covey_process *process);
 
 /* covey_process_close releases one reference. process: moved, NULL does nothing. The last one closes the
  * pipes and, unless the process was detached, adopted, or left alone by its scope or flags, kills the tree;
- * what still has to be reaped is reaped in the background. Never waits. Any thread. */
+ * what still has to be reaped is reaped in the background, on the default loop if its own is another. Never
+ * waits. Any thread. */
 COVEY_API void covey_process_close(covey_process *process);
 
 #ifdef __cplusplus
