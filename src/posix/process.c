@@ -111,7 +111,9 @@ static int launch(const cvos_spawn_request *request, cvos_launch *plan, cvos_tre
   for (int64_t pause = 1, spent = 0, guard_tries = 0;;) {
     int error = launch_once(plan, tree, tied, ret_pid, ret_pidfd);
     if (error) {
-      cvos_diagnose(request, COVEY_STAGE_LIMITS, error, -1, ret_failure);
+      bool handles = error == EMFILE || error == ENFILE;
+      cvos_guard_free(&tree->place);
+      cvos_diagnose(request, handles ? COVEY_STAGE_STDIO : COVEY_STAGE_LIMITS, error, -1, ret_failure);
       return ret_failure->code;
     }
     if (*ret_pid > 0 && plan->guarded) cvos_guard_told(&tree->place, tree->grouped ? -*ret_pid : *ret_pid);

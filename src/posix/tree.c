@@ -161,10 +161,11 @@ static void remember(cvos_tree *tree, const sweep *s)
   tree->kin_count = count;
 }
 
-/* The group, and whoever left it. Whether one was not ours to kill. */
+/* The group (or the leader, whose number is still its own), and whoever left it. Whether one was not ours to kill. */
 static bool kill_all(const cvos_tree *tree)
 {
-  bool denied = tree->grouped && CVOS_CALL(SIGNAL, kill(-tree->leader, SIGKILL), -1) < 0 && errno == EPERM;
+  pid_t target = tree->grouped ? -tree->leader : tree->leader;
+  bool denied = CVOS_CALL(SIGNAL, kill(target, SIGKILL), -1) < 0 && errno == EPERM;
   for (size_t i = 0; i < tree->kin_count; i++) {
     if (signal_kin(&tree->kin[i], SIGKILL) == EPERM) denied = true;
   }

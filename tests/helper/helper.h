@@ -108,6 +108,7 @@ int helper_guard(const char *what, const char *arg);
 int helper_permute(int argc, char **argv);
 int helper_files_are(int argc, char **argv);
 int helper_hostile_signals(int argc, char **argv);
+int helper_exhaust(int argc, char **argv);
 
 /* fork(); -1 where there is none. */
 int64_t helper_fork(void);

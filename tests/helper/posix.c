@@ -1,4 +1,5 @@
 #include "helper.h"
+#include "os/handle.h"
 #include "os/path.h"
 #include "os/process.h"
 #include "posix/detail/guard.h"
@@ -446,4 +447,53 @@ int helper_hostile_signals(int argc, char **argv)
 int64_t helper_fork(void)
 {
   return fork();
+}
+
+/* With every limit from too low to just enough: a start fails by it and says so, or works; nothing is left open. */
+int helper_exhaust(int argc, char **argv)
+{
+  struct rlimit limit;
+  char *self;
+  int failed = 0, worked = 0;
+  (void)argc;
+  (void)argv;
+  if (cvos_path_self(&self) < 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0) return HELPER_NO_START;
+  const char *child[] = {self, "nothing", NULL};
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int round = 0; round < 2; round++) {
+    for (rlim_t most = 3; most < 24; most++) {
+      cvos_spawn_request q = {
+          .file = self, .argv = child, .stdio = {null, null, null}, .flags = round ? CVOS_SPAWN_TIED : 0};
+      cvos_process process;
+      cvos_tree *tree;
+      cvos_status status;
+      covey_failure failure;
+      struct rlimit low = {most, limit.rlim_max};
+      int64_t before = cvos_handle_count();
+      if (setrlimit(RLIMIT_NOFILE, &low) != 0) return HELPER_NO_START;
+      int r = cvos_spawn(&q, &process, &tree, &failure);
+      if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return HELPER_NO_START;
+      if (r < 0) {
+        failed++;
+        if (r != COVEY_ELIMIT || (failure.stage != COVEY_STAGE_STDIO && failure.stage != COVEY_STAGE_SCOPE)) {
+          helper_print(1, "limit %d: code %d stage %d system %d %s\n", (int)most, r, failure.stage,
+                       failure.system, failure.what);
+          return 2;
+        }
+      } else {
+        worked++;
+        if (cvos_process_wait(&process, 30000) != 0) return 3;
+        if (cvos_process_reap(&process, tree, &status) != 0 || status.how != CVOS_END_EXITED) return 4;
+        /* it has the low limit too: its loader may give up */
+        if (status.code != 0 && status.code != 127) return 4;
+        cvos_tree_release(tree);
+        cvos_process_close(&process);
+      }
+      /* the guard's three may have come */
+      if (cvos_handle_count() > before + (r == 0 && round ? 3 : 0)) return 5;
+    }
+  }
+  covey_free(self);
+  helper_print(1, "%d failed, %d worked\n", failed, worked);
+  return failed > 0 && worked > 0 ? 0 : 6;
 }

@@ -336,3 +336,10 @@ int64_t helper_fork(void)
 {
   return -1;
 }
+
+int helper_exhaust(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  return HELPER_NOT_HERE;
+}

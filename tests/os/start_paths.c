@@ -76,6 +76,16 @@ TEST_LIMIT(start_paths, descriptors_in_every_order, 120)
   permute();
 }
 
+TEST(start_paths, under_any_limit_on_descriptors)
+{
+  if (test_is_windows()) TEST_SKIP("no such limit");
+  child c;
+  child_start(&c, NULL, ARGS("exhaust"));
+  child_finish(&c);
+  CHECK_UINT(c.status.code, 0);
+  test_log("%s", test_read_file(c.output, NULL));
+}
+
 /* What is open here and was not named is not open there. */
 static void closed_but_named(void)
 {

@@ -1,5 +1,6 @@
 #include "os/tree.h"
 #include "child.h"
+#include "os/fault.h"
 #include "os/handle.h"
 #include "os/signal.h"
 
@@ -76,6 +77,22 @@ TEST(tree, kills_who_made_a_session_of_its_own)
 TEST(tree, kills_who_made_a_session_under_a_shared_leader)
 {
   kills_who_left(&shared);
+}
+
+/* Where nothing can be read about the members, the leader and its group end all the same. */
+TEST(tree, kills_blindly)
+{
+  for (int scope = CVOS_SCOPE_TREE; scope <= CVOS_SCOPE_SESSION; scope++) {
+    for (int64_t n = 1; n < 12; n++) {
+      child c;
+      child_start(&c, &(cvos_spawn_request){.scope = scope}, ARGS("hang"));
+      cvos_fault_after(n & 1 ? CVOS_FAULT_IDENTITY : CVOS_FAULT_PROCESS_LIST, (n + 1) / 2, 24);
+      (void)cvos_tree_kill(c.tree);
+      cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+      CHECK_OK(cvos_process_wait(&c.process, GONE));
+      child_finish(&c);
+    }
+  }
 }
 
 /* The members are known from a look before: so is the one whose leader has gone. */

@@ -5,7 +5,6 @@
 #include "posix/detail/raw.h"
 #include "posix/detail/system.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -48,8 +47,7 @@ typedef struct child_stack {
   _Alignas(64) char bytes[8192];
 } child_stack;
 
-static pthread_once_t probe_once = PTHREAD_ONCE_INIT;
-static int best_path = CVOS_PATH_FORK, forced_path;
+static int best_path, forced_path; /* best_path 0: not known yet */
 static bool stamp_by_clock;
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -150,67 +148,79 @@ static uint64_t clock_stamp(void)
   return (uint64_t)now.tv_sec * hertz + (uint64_t)now.tv_nsec / (1000000000U / hertz);
 }
 
-static bool probe_path(int path)
+/* 1: this way works; 0: not here; or the negative errno of something that may pass (no descriptor, no process, no memory left). */
+static int probe_path(int path)
 {
   probe shared = {0};
   int pidfd = -1;
   uint64_t mask, before = clock_stamp();
   raw_mask(UINT64_MAX, &mask);
   int pid = create(path, run_probe, &shared, 0, &pidfd);
+  int error = errno;
   raw_mask(mask, NULL);
-  if (pid < 0) return false;
+  if (pid < 0) return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM ? -error : 0;
   bool works = shared.shared == 1;
   cvos_entry entry;
   uint64_t after = clock_stamp();
-  if (cvos_system_entry(pid, &entry) == 0) stamp_by_clock = entry.start >= before && entry.start <= after;
+  if (cvos_system_entry(pid, &entry) == 0)
+    __atomic_store_n(&stamp_by_clock, entry.start >= before && entry.start <= after, __ATOMIC_RELAXED);
   cvos_fd_close(pidfd);
   while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR) {
   }
   return works;
 }
 
-static void probe_all(void)
+/* The best way of this system, found by the first call that is not kept from it (threads that meet here find the same, and a fork finds no
+ * lock held); or a negative errno. */
+static int find_best(void)
 {
   static const int paths[] = {
 #if HAS_CLONE3
     CVOS_PATH_CLONE3,
 #endif
     CVOS_PATH_CLONE,
-    CVOS_PATH_VFORK
+    CVOS_PATH_VFORK,
+    CVOS_PATH_FORK
   };
+  int path = __atomic_load_n(&best_path, __ATOMIC_ACQUIRE);
+  if (path) return path;
   int saved = errno;
-  for (size_t i = 0; i < sizeof paths / sizeof paths[0] && best_path == CVOS_PATH_FORK; i++) {
-    if (probe_path(paths[i])) best_path = paths[i];
+  for (size_t i = 0; !path; i++) {
+    int r = paths[i] == CVOS_PATH_FORK ? 1 : probe_path(paths[i]);
+    if (r < 0)
+      path = r;
+    else if (r)
+      path = paths[i];
   }
+  if (path > 0) __atomic_store_n(&best_path, path, __ATOMIC_RELEASE);
   errno = saved;
+  return path;
 }
 
 uint64_t cvos_launch_stamp(void)
 {
-  (void)pthread_once(&probe_once, probe_all);
-  return stamp_by_clock ? clock_stamp() : 0;
+  return find_best() > 0 && __atomic_load_n(&stamp_by_clock, __ATOMIC_RELAXED) ? clock_stamp() : 0;
 }
 
 bool cvos_launch_flat(void)
 {
-  (void)pthread_once(&probe_once, probe_all);
-  return best_path != CVOS_PATH_FORK;
+  return find_best() != CVOS_PATH_FORK;
 }
 
 int cvos_launch_force(int path)
 {
-  (void)pthread_once(&probe_once, probe_all);
-  bool can =
-      path == CVOS_PATH_BEST || path == CVOS_PATH_FORK || (path >= best_path && path <= CVOS_PATH_FORK);
+  int best = find_best();
+  bool can = path == CVOS_PATH_BEST || path == CVOS_PATH_FORK ||
+             (best > 0 && path >= best && path <= CVOS_PATH_FORK);
   if (can) __atomic_store_n(&forced_path, path, __ATOMIC_RELAXED);
   return can ? 0 : COVEY_ENOTSUP;
 }
 
 int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
 {
-  (void)pthread_once(&probe_once, probe_all);
   int path = __atomic_load_n(&forced_path, __ATOMIC_RELAXED);
-  if (path == CVOS_PATH_BEST) path = best_path;
+  if (path == CVOS_PATH_BEST) path = find_best();
+  if (path < 0) return -path;
   plan->stage = 0;
   plan->guarded = plan->unheard = false;
   if (path == CVOS_PATH_FORK) {
