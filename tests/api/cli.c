@@ -5,7 +5,7 @@
 #include <covey/process.h>
 #include <covey/self.h>
 
-enum { LONG = 30000, WORDS = 12 };
+enum { PATIENCE = 30000, WORDS = 12 };
 
 /* Runs "covey WORD..." with input (may be NULL) and captures both streams. */
 static void tool(covey_result *ret, const char *input, const char *const *words)
@@ -17,7 +17,7 @@ static void tool(covey_result *ret, const char *input, const char *const *words)
                                    .err.kind = COVEY_STDIO_CAPTURE,
                                    .input = input,
                                    .input_size = input ? strlen(input) : 0,
-                                   .timeout = LONG};
+                                   .timeout = PATIENCE};
   memset(ret, 0, sizeof *ret);
   REQUIRE_OK(covey_run(&options, ret));
   CHECK_INT(ret->exit.why, COVEY_WHY_SELF);
@@ -105,13 +105,13 @@ TEST(cli, sends_and_receives)
   TOOL(&r, NULL, "send", "--group", "cli", self, "hello", "world");
   CHECK_UINT(r.exit.code, 0);
   covey_result_free(&r);
-  REQUIRE_OK(covey_receive(NULL, "cli", LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, "cli", PATIENCE, &m));
   CHECK_STR(m.data, "hello world");
   covey_message_free(&m);
   TOOL(&r, "from input\r\n", "send", self);
   CHECK_UINT(r.exit.code, 0);
   covey_result_free(&r);
-  REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, NULL, PATIENCE, &m));
   CHECK_STR(m.data, "from input\r\n"); /* bytes, not lines */
   covey_message_free(&m);
   CODE(1, "send", "--timeout", "200", "covey-nobody-has-this-name", "x");
@@ -122,15 +122,15 @@ TEST(cli, sends_and_receives)
   REQUIRE_OK(covey_spawn(
       &(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_CAPTURE, .err.kind = COVEY_STDIO_NULL},
       &p));
-  CHECK_OK(covey_send(NULL, covey_process_pid(p), NULL, "one", 3, LONG));
-  CHECK_OK(covey_send(NULL, covey_process_pid(p), NULL, "two", 3, LONG));
+  CHECK_OK(covey_send(NULL, covey_process_pid(p), NULL, "one", 3, PATIENCE));
+  CHECK_OK(covey_send(NULL, covey_process_pid(p), NULL, "two", 3, PATIENCE));
   covey_exit end;
-  REQUIRE_OK(covey_process_wait(p, LONG, &end));
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, &end));
   CHECK_UINT(end.code, 0);
   char text[200] = "";
-  int got = covey_process_read(p, COVEY_STDOUT, LONG, text, sizeof text - 1);
+  int got = covey_process_read(p, COVEY_STDOUT, PATIENCE, text, sizeof text - 1);
   CHECK(got > 0);
   CHECK_STR(text, test_format("%s one\n%s two\n", self, self));
   covey_process_close(p);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
 }

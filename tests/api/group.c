@@ -2,11 +2,11 @@
 
 #include <covey/message.h>
 
-enum { LONG = 30000 };
+enum { PATIENCE = 30000 };
 
 static void send_text(const char *group, const char *text, int priority)
 {
-  covey_send_options to = {.pid = test_pid(), .group = group, .priority = priority, .timeout = LONG};
+  covey_send_options to = {.pid = test_pid(), .group = group, .priority = priority, .timeout = PATIENCE};
   REQUIRE_OK(covey_message_send(NULL, &to, &(covey_buffer){text, strlen(text)}, 1, NULL));
 }
 
@@ -47,8 +47,8 @@ TEST(group, opens_again_and_again)
   for (int i = 0; i < 6000; i++) { /* more than there are numbers: they are used again */
     REQUIRE_OK(covey_group_open(NULL, "passing", NULL));
     if (i % 500 == 0) {
-      REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
-      REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+      REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, PATIENCE));
+      REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
       covey_message_free(&m);
       send_text("passing", "x", 0);
       expect("passing", "x", 0);
@@ -57,7 +57,7 @@ TEST(group, opens_again_and_again)
     REQUIRE_OK(covey_group_close(NULL, "passing"));
   }
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
 }
 
 TEST(group, many_at_once)
@@ -67,7 +67,7 @@ TEST(group, many_at_once)
   CHECK_ERR(covey_group_open(NULL, "one more", NULL), COVEY_ELIMIT);
   for (int i = 0; i < 4095; i += 100) {
     send_text(test_format("g%d", i), "x", 0);
-    REQUIRE_OK(covey_receive(NULL, COVEY_ANY_GROUP, LONG, &m));
+    REQUIRE_OK(covey_receive(NULL, COVEY_ANY_GROUP, PATIENCE, &m));
     CHECK_STR(m.group, test_format("g%d", i));
     covey_message_free(&m);
   }
@@ -91,7 +91,7 @@ TEST(group, close_wakes_its_receivers)
   test_thread *threads[3];
   REQUIRE_OK(covey_group_open(NULL, "closing", NULL));
   for (int i = 0; i < 3; i++) threads[i] = test_thread_start(receive_in_it, &results[i]);
-  CHECK(test_wait_until(is_open, NULL, LONG));
+  CHECK(test_wait_until(is_open, NULL, PATIENCE));
   test_pause(50);
   REQUIRE_OK(covey_group_close(NULL, "closing"));
   for (int i = 0; i < 3; i++) {
@@ -164,7 +164,7 @@ TEST(group, full_drops_the_new)
 {
   covey_group_options options = {.max_count = 2, .full = COVEY_FULL_DROP_NEW};
   covey_send_options receipt = {
-      .pid = test_pid(), .group = "new", .level = COVEY_LEVEL_CONSUMED, .timeout = LONG};
+      .pid = test_pid(), .group = "new", .level = COVEY_LEVEL_CONSUMED, .timeout = PATIENCE};
   REQUIRE_OK(covey_group_open(NULL, "new", &options));
   send_text("new", "1", 0);
   send_text("new", "2", 0);
@@ -181,7 +181,7 @@ TEST(group, full_drops_the_old)
 {
   covey_group_options options = {.max_count = 2, .full = COVEY_FULL_DROP_OLD};
   covey_send_options receipt = {
-      .pid = test_pid(), .group = "old", .level = COVEY_LEVEL_CONSUMED, .timeout = LONG};
+      .pid = test_pid(), .group = "old", .level = COVEY_LEVEL_CONSUMED, .timeout = PATIENCE};
   REQUIRE_OK(covey_group_open(NULL, "old", &options));
   for (int i = 1; i <= 2000; i++) send_text("old", test_format("%d", i), 0);
   expect("old", "1999", 1998);
@@ -195,7 +195,8 @@ TEST(group, full_drops_the_old_by_bytes)
   char block[4000] = {0};
   covey_message m;
   REQUIRE_OK(covey_group_open(NULL, "old", &options));
-  for (int i = 0; i < 100; i++) REQUIRE_OK(covey_send(NULL, test_pid(), "old", block, sizeof block, LONG));
+  for (int i = 0; i < 100; i++)
+    REQUIRE_OK(covey_send(NULL, test_pid(), "old", block, sizeof block, PATIENCE));
   REQUIRE_OK(covey_receive(NULL, "old", 0, &m));
   CHECK_UINT(m.lost, 98);
   covey_message_free(&m);
@@ -213,8 +214,8 @@ TEST(group, a_message_larger_than_its_window)
   REQUIRE_OK(covey_group_open(NULL, "narrow", &options));
   static const size_t sizes[] = {0, 2000, 2048, 4000, 4096, 5000, 3000000, 10, 3000000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    REQUIRE_OK(covey_send(NULL, test_pid(), "narrow", data, sizes[i], LONG));
-    REQUIRE_OK(covey_receive(NULL, "narrow", LONG, &m));
+    REQUIRE_OK(covey_send(NULL, test_pid(), "narrow", data, sizes[i], PATIENCE));
+    REQUIRE_OK(covey_receive(NULL, "narrow", PATIENCE, &m));
     CHECK_UINT(m.size, sizes[i]);
     CHECK(test_is_pattern(m.data, m.size, 0));
     covey_message_free(&m);

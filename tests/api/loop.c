@@ -6,7 +6,7 @@
 
 #include "loop/loop.h"
 
-#define LONG 20000 /* a deadline that is only met in failure */
+#define PATIENCE 20000 /* a deadline that is only met in failure */
 
 typedef struct box {
   covey_loop *loop;
@@ -93,7 +93,7 @@ static int timer_close(void *arg)
 static void wait_thread(void *arg)
 {
   box *b = arg;
-  b->result = box_wait(b, b->timeout ? b->timeout : LONG);
+  b->result = box_wait(b, b->timeout ? b->timeout : PATIENCE);
 }
 
 static bool waits(void *arg)
@@ -139,7 +139,7 @@ TEST(loop, open_and_close_leave_nothing)
     box b = {.loop = open_loop(i % 3 == 0 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 1, .timeout = 1};
     REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
     if (i % 3 == 2) REQUIRE_OK(covey_loop_handle(b.loop, &handle));
-    CHECK_OK(box_wait(&b, LONG));
+    CHECK_OK(box_wait(&b, PATIENCE));
     cvy_loop_call(b.loop, timer_close, &b);
     covey_loop_close(b.loop);
   }
@@ -155,7 +155,7 @@ TEST(loop, the_default_loop)
   covey_loop_close(a); /* does nothing to it */
   box x = {.loop = a, .wanted = 1};
   box_post(&x);
-  CHECK_OK(box_wait(&x, LONG));
+  CHECK_OK(box_wait(&x, PATIENCE));
   CHECK_OK(covey_loop_dispatch(NULL));
   cvy_loop_release(a);
 }
@@ -228,7 +228,7 @@ TEST(loop, dispatch_while_another_thread_waits)
 {
   box b = {.loop = open_loop(0), .wanted = 1}, n = {.loop = b.loop};
   test_thread *t = test_thread_start(wait_thread, &b);
-  REQUIRE(test_wait_until(waits, &b, LONG));
+  REQUIRE(test_wait_until(waits, &b, PATIENCE));
   for (int i = 0; i < 50; i++) {
     box_note(&n);
     CHECK_INT(covey_loop_dispatch(b.loop), 1);
@@ -257,7 +257,7 @@ TEST(loop, dispatch_inside_the_loop_is_a_deadlock)
   cvy_loop_lock(b.loop);
   cvy_loop_post(b.loop, &b.task);
   cvy_loop_unlock(b.loop);
-  CHECK_OK(box_wait(&b, LONG));
+  CHECK_OK(box_wait(&b, PATIENCE));
   CHECK_INT(b.result, COVEY_EDEADLK);
   covey_loop_close(b.loop);
 }
@@ -278,8 +278,8 @@ static void settle(covey_loop *loop, covey_native handle)
 static bool foreign(box *b, covey_native handle)
 {
   int64_t start = test_now();
-  while (box_count(b) < b->wanted && test_now() - start < LONG)
-    if (test_handle_ready(handle, LONG)) CHECK_OK(covey_loop_dispatch(b->loop));
+  while (box_count(b) < b->wanted && test_now() - start < PATIENCE)
+    if (test_handle_ready(handle, PATIENCE)) CHECK_OK(covey_loop_dispatch(b->loop));
   return box_count(b) >= b->wanted;
 }
 
@@ -365,7 +365,7 @@ static void post_thread(void *arg)
     box_note(b);
     box mine = {.loop = b->loop, .wanted = 1};
     box_post(&mine);
-    REQUIRE_OK(box_wait(&mine, LONG)); /* leads the loop itself meanwhile */
+    REQUIRE_OK(box_wait(&mine, PATIENCE)); /* leads the loop itself meanwhile */
   }
   cvy_loop_lock(b->loop);
   b->result = 1;
@@ -379,7 +379,7 @@ TEST(loop_handle, misses_nothing_beside_threads_that_wait)
   REQUIRE_OK(covey_loop_handle(b.loop, &handle));
   test_thread *t = test_thread_start(post_thread, &b);
   int64_t start = test_now();
-  for (bool over = false; !over && test_now() - start < LONG;) {
+  for (bool over = false; !over && test_now() - start < PATIENCE;) {
     if (test_handle_ready(handle, 50)) CHECK_OK(covey_loop_dispatch(b.loop));
     cvy_loop_lock(b.loop);
     over = b.result == 1;
@@ -407,7 +407,7 @@ static void churn_thread(void *arg)
     REQUIRE_OK(covey_loop_open(NULL, &loop));
     box b = {.loop = loop, .wanted = 1};
     box_post(&b);
-    REQUIRE_OK(box_wait(&b, LONG));
+    REQUIRE_OK(box_wait(&b, PATIENCE));
     covey_loop_close(loop);
   }
 }
@@ -425,11 +425,11 @@ TEST(loop, a_child_of_fork_has_loops_of_its_own)
           open_loop(COVEY_LOOP_NO_THREAD); /* ThreadSanitizer allows no threads in such a child */
       box b = {.loop = loop, .wanted = 1};
       box_post(&b);
-      if (box_wait(&b, LONG) != 0) test_system_exit(2);
+      if (box_wait(&b, PATIENCE) != 0) test_system_exit(2);
       covey_loop_close(loop);
       test_system_exit(0);
     }
-    CHECK_INT(test_fork_join(pid, LONG), 0);
+    CHECK_INT(test_fork_join(pid, PATIENCE), 0);
   }
   test_add(&c.stop, 1);
   test_thread_join(threads[0]);
@@ -443,7 +443,7 @@ TEST(loop, inherited_by_fork_is_stale)
   REQUIRE_OK(cvy_loop_acquire(NULL, &def));
   box b = {.loop = loop, .wanted = 1};
   box_post(&b);
-  CHECK_OK(box_wait(&b, LONG)); /* the helper runs, perhaps has the token */
+  CHECK_OK(box_wait(&b, PATIENCE)); /* the helper runs, perhaps has the token */
   int64_t pid = test_fork();
   REQUIRE(pid >= 0);
   if (pid == 0) {
@@ -463,7 +463,7 @@ TEST(loop, inherited_by_fork_is_stale)
       covey_loop_close(own_loop);
     test_system_exit(bad);
   }
-  CHECK_INT(test_fork_join(pid, LONG), 0);
+  CHECK_INT(test_fork_join(pid, PATIENCE), 0);
   CHECK_OK(cvy_loop_check(loop));
   cvy_loop_release(def);
   covey_loop_close(loop);

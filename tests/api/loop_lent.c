@@ -6,7 +6,7 @@
 
 #include "loop/loop.h"
 
-#define LONG 20000 /* a deadline that is only met in failure */
+#define PATIENCE 20000 /* a deadline that is only met in failure */
 
 typedef struct box {
   covey_loop *loop;
@@ -74,7 +74,7 @@ static int timer_close(void *arg)
 static void wait_thread(void *arg)
 {
   box *b = arg;
-  b->result = box_wait(b, b->timeout ? b->timeout : LONG);
+  b->result = box_wait(b, b->timeout ? b->timeout : PATIENCE);
 }
 
 TEST(loop_lent, refused_arguments)
@@ -146,11 +146,11 @@ TEST(loop_lent, the_owner_never_waits)
   lent l;
   lent_open(&l);
   box b = {.loop = l.loop, .wanted = 1};
-  CHECK_ERR(box_wait(&b, LONG), COVEY_EDEADLK);
+  CHECK_ERR(box_wait(&b, PATIENCE), COVEY_EDEADLK);
   CHECK_ERR(box_wait(&b, COVEY_FOREVER), COVEY_EDEADLK);
   CHECK_ERR(box_wait(&b, 0), COVEY_ETIMEDOUT); /* trying once is no waiting */
   b.count = 1;
-  CHECK_OK(box_wait(&b, LONG));
+  CHECK_OK(box_wait(&b, PATIENCE));
   CHECK(cvy_loop_has_token(l.loop));
   lent_close(&l);
 }
@@ -183,7 +183,7 @@ static void lent_thread(void *arg)
   for (int i = 0; i < 200; i++) {
     box mine = {.loop = b->loop, .wanted = 1};
     box_post(&mine);
-    REQUIRE_OK(box_wait(&mine, LONG));
+    REQUIRE_OK(box_wait(&mine, PATIENCE));
     REQUIRE(cvy_loop_call(b->loop, timer_set, b) == 0);
   }
   cvy_loop_lock(b->loop);
@@ -200,7 +200,7 @@ TEST(loop_lent, other_threads_wait_and_the_owner_turns)
   test_thread *threads[4];
   for (int i = 0; i < 4; i++) threads[i] = test_thread_start(lent_thread, &b);
   int64_t start = test_now();
-  for (int done = 0; done < 4 && test_now() - start < LONG;) {
+  for (int done = 0; done < 4 && test_now() - start < PATIENCE;) {
     own(&l, 5);
     cvy_loop_lock(l.loop);
     done = b.result;

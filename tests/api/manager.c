@@ -3,7 +3,7 @@
 #include <covey/manager.h>
 #include <covey/message.h>
 
-enum { LONG = 30000 };
+enum { PATIENCE = 30000 };
 
 static covey_manager *manager_new(uint32_t flags)
 {
@@ -34,7 +34,7 @@ static int64_t start_ready(covey_manager *m, const char *behaviour)
   covey_process_options options = {.argv = argv, .out.kind = COVEY_STDIO_PIPE};
   REQUIRE_OK(covey_manager_spawn(m, &options, &p));
   while (got < 5) {
-    int r = covey_process_read(p, COVEY_STDOUT, LONG, line + got, 5 - got);
+    int r = covey_process_read(p, COVEY_STDOUT, PATIENCE, line + got, 5 - got);
     REQUIRE(r > 0);
     got += (size_t)r;
   }
@@ -63,11 +63,11 @@ TEST(manager, counts_lists_finds_and_forgets)
   CHECK_OK(covey_manager_remove(m, b));
   CHECK(test_process_alive(b)); /* we hold it */
   covey_process_close(p);
-  CHECK(test_process_gone(b, LONG));
+  CHECK(test_process_gone(b, PATIENCE));
   CHECK_ERR(covey_manager_remove(m, b), COVEY_ENOTFOUND);
   CHECK_INT(covey_manager_count(m), 1);
   covey_manager_free(m);
-  CHECK(test_process_gone(a, LONG)); /* the tree ends with its handle */
+  CHECK(test_process_gone(a, PATIENCE)); /* the tree ends with its handle */
 }
 
 TEST(manager, wait_all_tells_each_end)
@@ -100,7 +100,7 @@ TEST(manager, an_untold_end_stays)
 {
   covey_manager *m = manager_new(COVEY_MANAGER_PLAIN);
   start(m, "exit", "9");
-  CHECK_INT(covey_manager_wait_all(m, LONG, NULL, 0), 0);
+  CHECK_INT(covey_manager_wait_all(m, PATIENCE, NULL, 0), 0);
   CHECK_INT(covey_manager_count(m), 1);
   covey_member member;
   CHECK_INT(covey_manager_wait_all(m, 0, &member, 1), 0);
@@ -117,14 +117,14 @@ TEST_LIMIT(manager, stop_all_gives_one_grace_to_all, 120)
   int64_t polite = start_ready(m, "node-stop");
   covey_process *p;
   REQUIRE_OK(covey_manager_get(m, gone, &p));
-  REQUIRE_OK(covey_process_wait(p, LONG, NULL));
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, NULL));
   covey_process_close(p);
   covey_member members[4];
   int64_t before = test_now();
   CHECK_INT(covey_manager_stop_all(m, 3000, members, 4), 0);
   int64_t took = test_now() - before;
   CHECK(took >= 2900 || test_is_windows()); /* where there is no way to ask, nobody waits for an answer */
-  CHECK(took < 3000 + LONG);                /* one grace, not one for each */
+  CHECK(took < 3000 + PATIENCE);            /* one grace, not one for each */
   CHECK_INT(members[0].pid, gone);
   CHECK_INT(members[0].exit.why, COVEY_WHY_SELF);
   CHECK_UINT(members[0].exit.code, 5);
@@ -137,7 +137,7 @@ TEST_LIMIT(manager, stop_all_gives_one_grace_to_all, 120)
   CHECK_INT(members[3].exit.how, COVEY_HOW_EXITED);
   CHECK_INT(covey_manager_count(m), 0);
   covey_manager_free(m);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
 }
 
 TEST(manager, signal_all_goes_on_after_a_failure)
@@ -146,7 +146,7 @@ TEST(manager, signal_all_goes_on_after_a_failure)
   int64_t gone = start(m, "exit", "0"), alive = start(m, "hang", NULL);
   covey_process *p;
   REQUIRE_OK(covey_manager_get(m, gone, &p));
-  REQUIRE_OK(covey_process_wait(p, LONG, NULL));
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, NULL));
   covey_process_close(p);
   covey_member members[2];
   CHECK_INT(covey_manager_signal_all(m, COVEY_SIGNAL_KILL, COVEY_TARGET_LEADER, members, 2), 1);
@@ -155,7 +155,7 @@ TEST(manager, signal_all_goes_on_after_a_failure)
   CHECK_INT(members[0].ended, 1);
   CHECK_INT(members[1].pid, alive);
   CHECK_INT(members[1].result, 0);
-  CHECK_INT(covey_manager_wait_all(m, LONG, members, 2), 0);
+  CHECK_INT(covey_manager_wait_all(m, PATIENCE, members, 2), 0);
   CHECK_INT(members[1].exit.how, COVEY_HOW_SIGNALLED);
   covey_manager_free(m);
 }
@@ -167,12 +167,12 @@ TEST(manager, send_all_reaches_each_once)
   int64_t pids[CHILDREN];
   for (int i = 0; i < CHILDREN; i++) pids[i] = start(m, "node-echo", "jobs");
   covey_member members[CHILDREN + 1];
-  CHECK_INT(covey_manager_send_all(m, "jobs", "go", 2, LONG, members, CHILDREN + 1), 0);
+  CHECK_INT(covey_manager_send_all(m, "jobs", "go", 2, PATIENCE, members, CHILDREN + 1), 0);
   CHECK_INT(members[CHILDREN].pid, 0);
   int answers[CHILDREN] = {0};
   for (int i = 0; i < CHILDREN; i++) {
     covey_message message;
-    REQUIRE_OK(covey_receive(NULL, "back", LONG, &message));
+    REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &message));
     CHECK_UINT(message.size, 2);
     for (int k = 0; k < CHILDREN; k++) answers[k] += pids[k] == message.from.pid;
     covey_message_free(&message);
@@ -182,7 +182,7 @@ TEST(manager, send_all_reaches_each_once)
   CHECK_INT(covey_manager_send_all(m, "jobs", "go", 2, 0, members, CHILDREN), CHILDREN);
   for (int k = 0; k < CHILDREN; k++) CHECK_ERR(members[k].result, COVEY_EPEERDIED);
   covey_manager_free(m);
-  CHECK_OK(covey_node_close(NULL, LONG) < 0 ? -1 : 0);
+  CHECK_OK(covey_node_close(NULL, PATIENCE) < 0 ? -1 : 0);
 }
 
 TEST(manager, adopts_a_process_once)
@@ -196,7 +196,7 @@ TEST(manager, adopts_a_process_once)
   CHECK_ERR(covey_manager_add(m, test_pid(), 0), COVEY_EINVAL);
   CHECK_INT(covey_manager_count(m), 1);
   CHECK_INT(covey_manager_kill_all(m, NULL, 0), 0);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
   covey_manager_free(m);
 }
 
@@ -213,7 +213,7 @@ TEST(manager, cancel_ends_its_waits)
   CHECK_ERR(member.result, COVEY_ECANCELED);
   covey_manager_free(m);
   covey_cancel_free(cancel);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, PATIENCE));
 }
 
 TEST(manager, keeps_the_last_ended_only)
@@ -223,7 +223,7 @@ TEST(manager, keeps_the_last_ended_only)
     TEST_SKIP("a thousand processes take minutes under wine; the same text runs on Windows and POSIX");
   covey_manager *m = manager_new(COVEY_MANAGER_PLAIN);
   for (int i = 0; i < STARTED; i++) start(m, "nothing", NULL);
-  CHECK_INT(covey_manager_wait_all(m, LONG, NULL, 0), 0);
+  CHECK_INT(covey_manager_wait_all(m, PATIENCE, NULL, 0), 0);
   int64_t last = start(m, "nothing", NULL);
   CHECK(covey_manager_count(m) <= STARTED);
   covey_process *p;
@@ -255,5 +255,5 @@ TEST(manager, refuses_what_makes_no_sense)
   CHECK_ERR(covey_manager_spawn(m, &(covey_process_options){.argv = missing}, NULL), COVEY_ENOTFOUND);
   CHECK_INT(covey_manager_count(m), 0);
   covey_manager_free(m);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
 }

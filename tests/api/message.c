@@ -3,7 +3,7 @@
 #include <covey/message.h>
 #include <covey/self.h>
 
-enum { LONG = 30000 };
+enum { PATIENCE = 30000 };
 
 static int64_t start(const char *a, const char *b, const char *c, const char *d, const char *e)
 {
@@ -15,14 +15,14 @@ static int64_t start(const char *a, const char *b, const char *c, const char *d,
 static void end(int64_t pid)
 {
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
 }
 
 /* Receives from group and wants exactly this text from pid. */
 static void expect(const char *group, int64_t pid, const char *text)
 {
   covey_message m = {0};
-  REQUIRE_OK(covey_receive(NULL, group, LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, group, PATIENCE, &m));
   CHECK_STR(m.data, text);
   CHECK_UINT(m.size, strlen(text));
   CHECK_INT(m.from.pid, pid);
@@ -46,18 +46,18 @@ TEST(message, to_ourselves)
   CHECK(m.data == NULL);
   covey_message_free(&m);
   covey_message_free(NULL);
-  CHECK_INT(covey_node_close(NULL, LONG), 0);
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
 }
 
 TEST(message, to_another_process_and_back)
 {
   int64_t pid = start("node-echo", NULL, NULL, NULL, NULL);
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "there", 5, LONG));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "there", 5, PATIENCE));
   expect("back", pid, "there");
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "quit", 4, LONG));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "quit", 4, PATIENCE));
   expect("back", pid, "quit");
-  CHECK(test_process_ended(pid, LONG));
-  CHECK_INT(covey_node_close(NULL, LONG), 0);
+  CHECK(test_process_ended(pid, PATIENCE));
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
 }
 
 TEST(message, of_every_size_arrives_whole)
@@ -69,15 +69,15 @@ TEST(message, of_every_size_arrives_whole)
   test_make_pattern(data, 16777216, 0);
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     covey_message m = {0};
-    REQUIRE_OK(covey_send(NULL, pid, NULL, data, sizes[i], LONG));
-    REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+    REQUIRE_OK(covey_send(NULL, pid, NULL, data, sizes[i], PATIENCE));
+    REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
     CHECK_UINT(m.size, sizes[i]);
     CHECK(test_is_pattern(m.data, m.size, 0));
     CHECK_UINT((uintptr_t)m.data % 16, 0);
     CHECK_INT(((const char *)m.data)[m.size], 0);
     covey_message_free(&m);
   }
-  CHECK_ERR(covey_send(NULL, pid, NULL, data, 16777217 - 1 + 1, LONG), COVEY_ETOOBIG);
+  CHECK_ERR(covey_send(NULL, pid, NULL, data, 16777217 - 1 + 1, PATIENCE), COVEY_ETOOBIG);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
   free(data);
   end(pid);
@@ -87,7 +87,7 @@ TEST(message, in_pieces_and_in_order)
 {
   int64_t pid = start("node-count", "ME", "jobs", "1000", "1000");
   uint8_t data[1000];
-  covey_send_options to = {.pid = pid, .group = "jobs", .timeout = LONG};
+  covey_send_options to = {.pid = pid, .group = "jobs", .timeout = PATIENCE};
   uint64_t last = 0;
   expect("back", pid, "ready");
   for (int i = 0; i < 1000; i++) {
@@ -99,7 +99,7 @@ TEST(message, in_pieces_and_in_order)
     last = id;
   }
   expect("back", pid, "1000");
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
 }
 
 TEST(message, large_in_many_small_pieces)
@@ -108,7 +108,7 @@ TEST(message, large_in_many_small_pieces)
   int64_t pid = start("node-count", "ME", "jobs", "2", "185000");
   uint8_t *data = malloc(PIECES * PIECE);
   covey_buffer *pieces = malloc(PIECES * sizeof *pieces);
-  covey_send_options to = {.pid = pid, .group = "jobs", .timeout = LONG};
+  covey_send_options to = {.pid = pid, .group = "jobs", .timeout = PATIENCE};
   expect("back", pid, "ready");
   for (uint64_t n = 0; n < 2; n++) {
     test_make_pattern(data, PIECES * PIECE, n);
@@ -118,7 +118,7 @@ TEST(message, large_in_many_small_pieces)
   expect("back", pid, "2");
   free(pieces);
   free(data);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
 }
 
 TEST(message, start_order_does_not_matter)
@@ -127,10 +127,10 @@ TEST(message, start_order_does_not_matter)
   int64_t pid = start("node-count", "ME", "later", "1", "3");
   uint8_t data[3];
   test_make_pattern(data, 3, 0);
-  REQUIRE_OK(covey_send(NULL, pid, "later", data, 3, LONG));
+  REQUIRE_OK(covey_send(NULL, pid, "later", data, 3, PATIENCE));
   expect("back", pid, "ready");
   expect("back", pid, "1");
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
 }
 
 static void open_later(void *arg)
@@ -144,7 +144,7 @@ TEST(message, a_group_opened_later_wakes_its_sender)
   covey_message m;
   REQUIRE_ERR(covey_send(NULL, test_pid(), "later", "x", 1, 0), COVEY_ENOGROUP);
   test_thread *thread = test_thread_start(open_later, "later");
-  REQUIRE_OK(covey_send(NULL, test_pid(), "later", "x", 1, LONG));
+  REQUIRE_OK(covey_send(NULL, test_pid(), "later", "x", 1, PATIENCE));
   test_thread_join(thread);
   REQUIRE_OK(covey_receive(NULL, "later", 0, &m));
   covey_message_free(&m);
@@ -155,7 +155,8 @@ TEST(message, errors_of_the_three_stages)
   char block[1000] = {0};
   int64_t pid = start("node-sink", "ME", NULL, NULL, NULL), before;
   expect("back", pid, "ready");
-  CHECK_ERR(covey_send(NULL, 0x7ffffff0, NULL, "x", 1, LONG), COVEY_ENOPEER); /* no such process: at once */
+  CHECK_ERR(covey_send(NULL, 0x7ffffff0, NULL, "x", 1, PATIENCE),
+            COVEY_ENOPEER); /* no such process: at once */
   before = test_now();
   CHECK_ERR(covey_send(NULL, covey_self_parent(), NULL, "x", 1, 200), COVEY_ENOPEER); /* it has no node */
   CHECK(test_now() - before >= 190);
@@ -176,7 +177,7 @@ TEST(message, errors_of_the_three_stages)
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
   CHECK(strstr(covey_last_failure()->what, "default") != NULL);
   end(pid);
-  CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, LONG), COVEY_ENOPEER);
+  CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, PATIENCE), COVEY_ENOPEER);
 }
 
 TEST(message, one_full_group_stops_no_other)
@@ -186,7 +187,7 @@ TEST(message, one_full_group_stops_no_other)
   covey_message m;
   int64_t pid = start("node-echo", "*", NULL, NULL, NULL);
   (void)names;
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, PATIENCE));
   expect("back", pid, "x");
   /* our own node: "full" is never read, the others are */
   REQUIRE_OK(covey_group_open(NULL, "full", NULL));
@@ -194,7 +195,7 @@ TEST(message, one_full_group_stops_no_other)
   for (int i = 0; i < 9; i++) REQUIRE_OK(covey_group_open(NULL, names[i], NULL));
   for (int round = 0; round < 200; round++) {
     for (int i = 0; i < 9; i++) {
-      REQUIRE_OK(covey_send(NULL, test_pid(), names[i], block, sizeof block, LONG));
+      REQUIRE_OK(covey_send(NULL, test_pid(), names[i], block, sizeof block, PATIENCE));
       REQUIRE_OK(covey_receive(NULL, names[i], 0, &m));
       covey_message_free(&m);
     }
@@ -210,14 +211,14 @@ TEST(message, nothing_is_lost_when_the_sender_ends_at_once)
     int64_t pid = start("node-send", "ME", "-", "50", "3000");
     for (uint64_t i = 0; i < 50; i++) {
       covey_message m;
-      REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
+      REQUIRE_OK(covey_receive(NULL, NULL, PATIENCE, &m));
       test_make_pattern(wanted, sizeof wanted, i);
       CHECK_UINT(m.size, sizeof wanted);
       CHECK_MEM(m.data, wanted, sizeof wanted);
       CHECK_INT(m.from.pid, pid);
       covey_message_free(&m);
     }
-    CHECK(test_process_ended(pid, LONG));
+    CHECK(test_process_ended(pid, PATIENCE));
   }
 }
 
@@ -225,19 +226,19 @@ TEST(message, a_dead_receiver_ends_the_wait)
 {
   char *block = calloc(1, 4000000);
   int64_t pid = start("node-sink", "ME", NULL, NULL, NULL);
-  covey_send_options to = {.pid = pid, .timeout = LONG, .level = COVEY_LEVEL_CONSUMED};
+  covey_send_options to = {.pid = pid, .timeout = PATIENCE, .level = COVEY_LEVEL_CONSUMED};
   covey_message m;
-  REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
   covey_send_options peer = {.reply_to = &m, .timeout = 200, .level = COVEY_LEVEL_CONSUMED};
   CHECK_ERR(covey_message_send(NULL, &peer, &(covey_buffer){"x", 1}, 1, NULL), COVEY_ETIMEDOUT);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_SENT);
   while (covey_send(NULL, pid, NULL, block, 4000, 1000) == 0) continue; /* the window is used up */
   test_process_kill(pid);
-  CHECK_ERR(covey_send(NULL, pid, NULL, block, 4000, LONG), COVEY_ENOPEER);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK_ERR(covey_send(NULL, pid, NULL, block, 4000, PATIENCE), COVEY_ENOPEER);
+  CHECK(test_process_ended(pid, PATIENCE));
   CHECK_ERR(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_ENOPEER);
   peer.level = COVEY_LEVEL_SENT;
-  peer.timeout = LONG;
+  peer.timeout = PATIENCE;
   CHECK_ERR(covey_message_send(NULL, &peer, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EPEERDIED);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
   covey_message_free(&m);
@@ -247,7 +248,7 @@ TEST(message, a_dead_receiver_ends_the_wait)
 TEST(message, consumed_is_told)
 {
   int64_t pid = start("node-echo", NULL, NULL, NULL, NULL);
-  covey_send_options to = {.pid = pid, .timeout = LONG, .level = COVEY_LEVEL_CONSUMED};
+  covey_send_options to = {.pid = pid, .timeout = PATIENCE, .level = COVEY_LEVEL_CONSUMED};
   for (int i = 0; i < 20; i++) {
     REQUIRE_OK(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL));
     expect("back", pid, "x");
@@ -330,7 +331,7 @@ static void receive_some(void *arg)
   test_counter *counter = arg;
   covey_message m;
   for (;;) {
-    REQUIRE_OK(covey_receive(NULL, "work", LONG, &m));
+    REQUIRE_OK(covey_receive(NULL, "work", PATIENCE, &m));
     bool last = m.size == 0;
     covey_message_free(&m);
     if (last) return;
@@ -341,7 +342,7 @@ static void receive_some(void *arg)
 static void send_some(void *arg)
 {
   (void)arg;
-  for (int i = 0; i < 500; i++) REQUIRE_OK(covey_send(NULL, test_pid(), "work", &i, sizeof i, LONG));
+  for (int i = 0; i < 500; i++) REQUIRE_OK(covey_send(NULL, test_pid(), "work", &i, sizeof i, PATIENCE));
 }
 
 TEST(message, many_threads_send_and_receive)
@@ -352,7 +353,7 @@ TEST(message, many_threads_send_and_receive)
   for (int i = 0; i < 4; i++) receivers[i] = test_thread_start(receive_some, &counter);
   for (int i = 0; i < 4; i++) senders[i] = test_thread_start(send_some, NULL);
   for (int i = 0; i < 4; i++) test_thread_join(senders[i]);
-  for (int i = 0; i < 4; i++) REQUIRE_OK(covey_send(NULL, test_pid(), "work", NULL, 0, LONG));
+  for (int i = 0; i < 4; i++) REQUIRE_OK(covey_send(NULL, test_pid(), "work", NULL, 0, PATIENCE));
   for (int i = 0; i < 4; i++) test_thread_join(receivers[i]);
   CHECK_INT(test_add(&counter, 0), 2000);
 }
@@ -362,7 +363,7 @@ TEST(message, outlives_its_node)
   covey_message m;
   REQUIRE_OK(covey_send(NULL, test_pid(), "default", "stays", 5, 0));
   REQUIRE_OK(covey_receive(NULL, NULL, 0, &m));
-  CHECK_INT(covey_node_close(NULL, LONG), 0);
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
   CHECK_STR(m.data, "stays");
   CHECK_STR(m.group, "default");
   CHECK_INT(m.from.pid, test_pid());
@@ -373,7 +374,7 @@ static void send_large(void *arg)
 {
   int64_t pid = *(const int64_t *)arg;
   char *data = calloc(1, 8000000);
-  REQUIRE_OK(covey_send(NULL, pid, "large", data, 8000000, LONG));
+  REQUIRE_OK(covey_send(NULL, pid, "large", data, 8000000, PATIENCE));
   free(data);
 }
 
@@ -387,11 +388,11 @@ TEST(message, small_ones_slip_between_the_pieces_of_a_large_one)
   REQUIRE_OK(covey_group_open(NULL, "large", NULL));
   for (int i = 0; i < 3; i++) threads[i] = test_thread_start(send_large, &us);
   for (int i = 0; i < 50; i++) {
-    REQUIRE_OK(covey_send(NULL, pid, "small", "x", 1, LONG));
+    REQUIRE_OK(covey_send(NULL, pid, "small", "x", 1, PATIENCE));
     expect("back", pid, "x");
   }
   for (int i = 0; i < 3; i++) {
-    REQUIRE_OK(covey_receive(NULL, "large", LONG, &m));
+    REQUIRE_OK(covey_receive(NULL, "large", PATIENCE, &m));
     CHECK_UINT(m.size, 8000000);
     covey_message_free(&m);
   }
@@ -427,13 +428,13 @@ TEST(message, a_deadline_in_the_middle_says_that_it_may_still_arrive)
   covey_message m = {0};
   size_t sizes[2] = {0, 0};
   for (int i = 0; i < 2; i++) {
-    REQUIRE_OK(covey_receive(node, NULL, LONG, &m));
+    REQUIRE_OK(covey_receive(node, NULL, PATIENCE, &m));
     sizes[i] = m.size;
     covey_message_free(&m);
   }
   CHECK_UINT(sizes[0], 1);
   CHECK_UINT(sizes[1], 4000000);
-  CHECK_OK(covey_node_close(node, LONG));
+  CHECK_OK(covey_node_close(node, PATIENCE));
   covey_loop_close(loop);
   free(data);
 }

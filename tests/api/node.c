@@ -4,7 +4,7 @@
 #include <covey/node.h>
 #include <covey/self.h>
 
-enum { LONG = 30000 };
+enum { PATIENCE = 30000 };
 
 static const char *own_name(void)
 {
@@ -21,7 +21,7 @@ TEST(node, opens_and_closes_and_opens_again)
     CHECK_INT(who.pid, test_pid());
     CHECK(who.start != 0);
     CHECK(who.flags & COVEY_ID_SAME_USER);
-    CHECK_INT(covey_node_close(node, LONG), 0);
+    CHECK_INT(covey_node_close(node, PATIENCE), 0);
   }
   CHECK_INT(covey_node_close(NULL, 0), 0);
 }
@@ -34,12 +34,12 @@ TEST(node, leaves_no_handle)
     int64_t pid = test_start(argv);
     covey_message m;
     REQUIRE_OK(covey_node_open(NULL, &node));
-    REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG));
-    REQUIRE_OK(covey_send(node, pid, NULL, "quit", 4, LONG));
-    REQUIRE_OK(covey_receive(node, "back", LONG, &m));
+    REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, PATIENCE));
+    REQUIRE_OK(covey_send(node, pid, NULL, "quit", 4, PATIENCE));
+    REQUIRE_OK(covey_receive(node, "back", PATIENCE, &m));
     covey_message_free(&m);
-    CHECK_INT(covey_node_close(node, LONG), 0);
-    CHECK(test_process_ended(pid, LONG));
+    CHECK_INT(covey_node_close(node, PATIENCE), 0);
+    CHECK(test_process_ended(pid, PATIENCE));
     if (i == 0) test_no_handles_lost(); /* the default loop stays, and what the system makes once */
   }
 }
@@ -58,8 +58,8 @@ TEST(node, one_without_a_name)
   REQUIRE_OK(covey_node_open(&other, &second)); /* another namespace */
   REQUIRE_OK(covey_node_identity(second, &b));
   CHECK(memcmp(a.instance, b.instance, sizeof a.instance) != 0);
-  CHECK_INT(covey_node_close(second, LONG), 0);
-  CHECK_INT(covey_node_close(node, LONG), 0);
+  CHECK_INT(covey_node_close(second, PATIENCE), 0);
+  CHECK_INT(covey_node_close(node, PATIENCE), 0);
 }
 
 TEST(node, names_are_exclusive)
@@ -69,9 +69,9 @@ TEST(node, names_are_exclusive)
   const char *argv[] = {test_helper(), "node-open", options.name, NULL};
   REQUIRE_OK(covey_node_open(&options, &node));
   CHECK_ERR(covey_node_open(&options, &second), COVEY_EEXIST);
-  CHECK_INT(test_run(argv, LONG).code, 100 - COVEY_EEXIST);
-  CHECK_INT(covey_node_close(node, LONG), 0);
-  CHECK_INT(test_run(argv, LONG).code, 0);
+  CHECK_INT(test_run(argv, PATIENCE).code, 100 - COVEY_EEXIST);
+  CHECK_INT(covey_node_close(node, PATIENCE), 0);
+  CHECK_INT(test_run(argv, PATIENCE).code, 0);
 }
 
 TEST(node, a_name_is_free_again_after_a_crash)
@@ -81,17 +81,17 @@ TEST(node, a_name_is_free_again_after_a_crash)
     covey_node_options options = {.name = name};
     covey_node *node;
     const char *argv[] = {test_helper(), "node-echo", "-", name, NULL};
-    covey_send_options to = {.name = name, .timeout = LONG};
+    covey_send_options to = {.name = name, .timeout = PATIENCE};
     covey_message m;
     int64_t pid = test_start(argv);
     REQUIRE_OK(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL));
-    REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+    REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
     CHECK_INT(m.from.pid, pid);
     covey_message_free(&m);
     test_process_kill(pid);
-    CHECK(test_process_ended(pid, LONG));
+    CHECK(test_process_ended(pid, PATIENCE));
     REQUIRE_OK(covey_node_open(&options, &node));
-    CHECK_INT(covey_node_close(node, LONG), 0);
+    CHECK_INT(covey_node_close(node, PATIENCE), 0);
   }
 }
 
@@ -103,19 +103,19 @@ TEST(node, several_in_one_process_talk)
   covey_message m, answer;
   REQUIRE_OK(covey_node_open(&oa, &a));
   REQUIRE_OK(covey_node_open(&ob, &b));
-  covey_send_options to = {.name = ob.name, .timeout = LONG};
+  covey_send_options to = {.name = ob.name, .timeout = PATIENCE};
   REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"question", 8}, 1, NULL));
-  REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));
   CHECK_STR(m.data, "question");
-  covey_send_options back = {.reply_to = &m, .timeout = LONG};
+  covey_send_options back = {.reply_to = &m, .timeout = PATIENCE};
   REQUIRE_OK(covey_message_send(b, &back, &(covey_buffer){"answer", 6}, 1, NULL));
-  REQUIRE_OK(covey_receive(a, NULL, LONG, &answer));
+  REQUIRE_OK(covey_receive(a, NULL, PATIENCE, &answer));
   CHECK_STR(answer.data, "answer");
   CHECK_ERR(covey_message_send(a, &back, NULL, 0, NULL), COVEY_EINVAL); /* a peer of b */
   covey_message_free(&answer);
   covey_message_free(&m);
-  CHECK_INT(covey_node_close(a, LONG), 0);
-  CHECK_INT(covey_node_close(b, LONG), 0);
+  CHECK_INT(covey_node_close(a, PATIENCE), 0);
+  CHECK_INT(covey_node_close(b, PATIENCE), 0);
 }
 
 struct glare {
@@ -129,7 +129,7 @@ enum { EACH = 10 };
 static void dial(void *arg)
 {
   struct glare *g = arg;
-  covey_send_options to = {.name = g->to, .timeout = LONG};
+  covey_send_options to = {.name = g->to, .timeout = PATIENCE};
   for (int i = 0; i < EACH; i++) {
     if (covey_message_send(g->node, &to, &(covey_buffer){&i, sizeof i}, 1, NULL) < 0) g->failed++;
   }
@@ -140,7 +140,7 @@ static void expect_all(covey_node *node)
 {
   for (int i = 0; i < EACH; i++) {
     covey_message m;
-    REQUIRE_OK(covey_receive(node, NULL, LONG, &m));
+    REQUIRE_OK(covey_receive(node, NULL, PATIENCE, &m));
     CHECK_MEM(m.data, &i, sizeof i);
     covey_message_free(&m);
   }
@@ -162,8 +162,8 @@ TEST_LIMIT(node, both_dial_at_once, 120)
     CHECK_INT(ga.failed + gb.failed, 0);
     expect_all(a);
     expect_all(b);
-    CHECK_INT(covey_node_close(a, LONG), 0);
-    CHECK_INT(covey_node_close(b, LONG), 0);
+    CHECK_INT(covey_node_close(a, PATIENCE), 0);
+    CHECK_INT(covey_node_close(b, PATIENCE), 0);
   }
 }
 
@@ -196,12 +196,12 @@ TEST(node, without_an_address)
   covey_message m;
   int64_t pid = test_start(argv);
   REQUIRE_OK(covey_node_open(&options, &node));
-  REQUIRE_OK(covey_send(node, pid, NULL, "x", 1, LONG));
-  REQUIRE_OK(covey_receive(node, "back", LONG, &m));
+  REQUIRE_OK(covey_send(node, pid, NULL, "x", 1, PATIENCE));
+  REQUIRE_OK(covey_receive(node, "back", PATIENCE, &m));
   covey_message_free(&m);
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
-  CHECK_OK(covey_node_close(node, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
+  CHECK_OK(covey_node_close(node, PATIENCE));
 }
 
 struct gate {
@@ -230,7 +230,7 @@ TEST(node, accept_decides_before_the_first_message)
   covey_message m;
   REQUIRE_OK(covey_node_open(&guarded, &a));
   REQUIRE_OK(covey_node_open(&guest, &b));
-  covey_send_options to = {.name = guarded.name, .timeout = LONG};
+  covey_send_options to = {.name = guarded.name, .timeout = PATIENCE};
   CHECK_ERR(covey_message_send(b, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EDENIED);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
   CHECK_INT(test_add(&gate.asked, 0), 1);
@@ -240,17 +240,17 @@ TEST(node, accept_decides_before_the_first_message)
   CHECK_ERR(covey_receive(a, NULL, 0, &m), COVEY_ETIMEDOUT);
   gate.answer = 0;
   REQUIRE_OK(covey_message_send(b, &to, &(covey_buffer){"x", 1}, 1, NULL));
-  REQUIRE_OK(covey_receive(a, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(a, NULL, PATIENCE, &m));
   covey_message_free(&m);
-  CHECK_OK(covey_node_close(b, LONG));
-  CHECK_OK(covey_node_close(a, LONG));
+  CHECK_OK(covey_node_close(b, PATIENCE));
+  CHECK_OK(covey_node_close(a, PATIENCE));
 }
 
 TEST(node, no_more_than_max_peers)
 {
   covey_node_options small = {.name = test_format("small-%" PRId64, test_pid()), .max_peers = 2};
   covey_node *node, *guests[3];
-  covey_send_options to = {.name = small.name, .timeout = LONG};
+  covey_send_options to = {.name = small.name, .timeout = PATIENCE};
   REQUIRE_OK(covey_node_open(&small, &node));
   for (int i = 0; i < 3; i++) {
     covey_node_options options = {.name = test_format("g%d-%" PRId64, i, test_pid())};
@@ -258,11 +258,11 @@ TEST(node, no_more_than_max_peers)
     int r = covey_message_send(guests[i], &to, &(covey_buffer){"x", 1}, 1, NULL);
     CHECK_INT(r, i < 2 ? 0 : COVEY_EQUOTA);
   }
-  CHECK_INT(covey_node_close(guests[0], LONG), 0);
+  CHECK_INT(covey_node_close(guests[0], PATIENCE), 0);
   REQUIRE_OK(covey_message_send(guests[2], &to, &(covey_buffer){"x", 1}, 1, NULL));
-  CHECK_OK(covey_node_close(guests[1], LONG));
-  CHECK_OK(covey_node_close(guests[2], LONG));
-  CHECK_OK(covey_node_close(node, LONG));
+  CHECK_OK(covey_node_close(guests[1], PATIENCE));
+  CHECK_OK(covey_node_close(guests[2], PATIENCE));
+  CHECK_OK(covey_node_close(node, PATIENCE));
 }
 
 static void receive_for_ever(void *arg)
@@ -286,7 +286,7 @@ TEST(node, close_wakes_those_who_wait)
   test_thread *a = test_thread_start(receive_for_ever, &results[0]);
   test_thread *b = test_thread_start(send_for_ever, &results[1]);
   test_pause(100);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
   test_thread_join(a);
   test_thread_join(b);
   CHECK_INT(results[0], COVEY_ECLOSED);
@@ -298,15 +298,15 @@ TEST(node, close_counts_what_is_in_doubt)
   const char *argv[] = {test_helper(), "node-sink", test_format("%" PRId64, test_pid()), NULL};
   int64_t pid = test_start(argv);
   covey_message m;
-  REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
   covey_message_free(&m);
-  for (int i = 0; i < 7; i++) REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
-  CHECK_INT(covey_node_close(NULL, LONG), 0); /* its node has answered: it holds them */
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
-  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, LONG));
+  for (int i = 0; i < 7; i++) REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, PATIENCE));
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0); /* its node has answered: it holds them */
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, PATIENCE));
+  REQUIRE_OK(covey_send(NULL, pid, NULL, "x", 1, PATIENCE));
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
-  CHECK_INT(covey_node_close(NULL, LONG), 2);
+  CHECK(test_process_ended(pid, PATIENCE));
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 2);
 }
 
 TEST(node, is_stale_after_fork)
@@ -324,11 +324,11 @@ TEST(node, is_stale_after_fork)
                  covey_group_open(NULL, "x", NULL) == COVEY_ESTALE;
     test_system_exit(stale ? 0 : 1);
   }
-  CHECK(test_process_ended(pid, LONG));
-  REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, LONG)); /* the parent is untouched */
+  CHECK(test_process_ended(pid, PATIENCE));
+  REQUIRE_OK(covey_send(node, test_pid(), NULL, "x", 1, PATIENCE)); /* the parent is untouched */
   REQUIRE_OK(covey_receive(node, NULL, 0, &m));
   covey_message_free(&m);
-  CHECK_OK(covey_node_close(node, LONG));
+  CHECK_OK(covey_node_close(node, PATIENCE));
 }
 
 TEST(node, a_fork_that_holds_the_connection_is_not_the_peer)
@@ -337,18 +337,18 @@ TEST(node, a_fork_that_holds_the_connection_is_not_the_peer)
   covey_message m, number;
   if (test_is_windows()) TEST_SKIP("no fork");
   int64_t pid = test_start(argv);
-  REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
-  REQUIRE_OK(covey_receive(NULL, NULL, LONG, &number));
+  REQUIRE_OK(covey_receive(NULL, NULL, PATIENCE, &m));
+  REQUIRE_OK(covey_receive(NULL, NULL, PATIENCE, &number));
   int64_t holder = strtoll(number.data, NULL, 10);
   CHECK_INT(m.from.pid, pid);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
   CHECK(test_process_alive(holder));
-  covey_send_options to = {.reply_to = &m, .level = COVEY_LEVEL_CONSUMED, .timeout = LONG};
+  covey_send_options to = {.reply_to = &m, .level = COVEY_LEVEL_CONSUMED, .timeout = PATIENCE};
   CHECK_ERR(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EPEERDIED);
   CHECK(test_process_alive(holder)); /* the stream has not ended, the process has */
   test_process_kill(holder);
-  CHECK(test_process_gone(holder, LONG));
+  CHECK(test_process_gone(holder, PATIENCE));
   covey_message_free(&m);
   covey_message_free(&number);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
 }

@@ -6,7 +6,7 @@
 #include "core/mem.h"
 #include "os/fault.h"
 
-enum { LONG = 30000, FAR = 2000 };
+enum { PATIENCE = 30000, PATIENT_FAR = 2000 };
 
 typedef struct pair {
   covey_node *a, *b;
@@ -24,8 +24,8 @@ static void pair_open(pair *p)
 
 static void pair_close(pair *p)
 {
-  CHECK_OK(covey_node_close(p->a, LONG));
-  CHECK_OK(covey_node_close(p->b, LONG));
+  CHECK_OK(covey_node_close(p->a, PATIENCE));
+  CHECK_OK(covey_node_close(p->b, PATIENCE));
 }
 
 static int open_one(pair *p)
@@ -35,20 +35,20 @@ static int open_one(pair *p)
   (void)p;
   int r = covey_node_open(&options, &node);
   if (r < 0) CHECK(node == NULL);
-  if (r == 0) CHECK_OK(covey_node_close(node, LONG));
+  if (r == 0) CHECK_OK(covey_node_close(node, PATIENCE));
   return r;
 }
 
 static int first_contact(pair *p)
 {
-  covey_send_options to = {.name = p->to, .timeout = FAR};
+  covey_send_options to = {.name = p->to, .timeout = PATIENT_FAR};
   return covey_message_send(p->a, &to, &(covey_buffer){"x", 1}, 1, NULL);
 }
 
 static int large(pair *p)
 {
   static char data[1000000];
-  covey_send_options to = {.name = p->to, .group = "faults", .timeout = FAR};
+  covey_send_options to = {.name = p->to, .group = "faults", .timeout = PATIENT_FAR};
   return covey_message_send(p->a, &to, &(covey_buffer){data, sizeof data}, 1, NULL);
 }
 
@@ -62,10 +62,10 @@ static int open_group(pair *p)
 static int to_ourselves(pair *p)
 {
   covey_message m;
-  covey_send_options to = {.name = p->to, .timeout = FAR};
+  covey_send_options to = {.name = p->to, .timeout = PATIENT_FAR};
   int r = covey_message_send(p->b, &to, &(covey_buffer){"x", 1}, 1, NULL);
   if (r < 0) return r;
-  r = covey_receive(p->b, NULL, FAR, &m);
+  r = covey_receive(p->b, NULL, PATIENT_FAR, &m);
   if (r == 0) covey_message_free(&m);
   return r;
 }
@@ -75,7 +75,7 @@ static int receive(pair *p)
   covey_message m;
   int r = first_contact(p);
   if (r < 0) return r;
-  r = covey_receive(p->b, NULL, FAR, &m);
+  r = covey_receive(p->b, NULL, PATIENT_FAR, &m);
   if (r == 0) covey_message_free(&m);
   return r;
 }

@@ -10,7 +10,7 @@
 #include "os/stream.h"
 #include "os/watch.h"
 
-enum { LONG = 30000, CATCH = 4096 };
+enum { PATIENCE = 30000, CATCH = 4096 };
 
 /* ---- a peer that we play byte by byte, on a loop of its own ---- */
 
@@ -105,7 +105,7 @@ static impostor *impostor_open(const char *name, bool reads)
   p->reads = reads;
   p->id = 1;
   REQUIRE_OK(covey_loop_open(NULL, &p->loop));
-  int64_t until = test_now() + LONG;
+  int64_t until = test_now() + PATIENCE;
   int r;
   while ((r = cvos_stream_dial(&address, &p->handle)) == COVEY_EAGAIN && test_now() < until) test_pause(1);
   REQUIRE_OK(r);
@@ -117,7 +117,7 @@ static void impostor_close(impostor *p)
 {
   cvy_loop_call(p->loop, close_io, p);
   cvy_loop_lock(p->loop);
-  CHECK_OK(cvy_loop_wait(p->loop, has_closed, p, cvy_deadline_in(LONG), NULL));
+  CHECK_OK(cvy_loop_wait(p->loop, has_closed, p, cvy_deadline_in(PATIENCE), NULL));
   cvy_loop_unlock(p->loop);
   covey_loop_close(p->loop);
   free(p);
@@ -135,7 +135,7 @@ static bool impostor_ended(impostor *p, int64_t ms)
 /* Writes all bytes, as long as the other side takes them; false when it has gone. */
 static bool impostor_write(impostor *p, const void *data, size_t size)
 {
-  int64_t until = test_now() + LONG;
+  int64_t until = test_now() + PATIENCE;
   const uint8_t *bytes = data;
   while (size && test_now() < until) {
     int system;
@@ -187,7 +187,7 @@ static int impostor_hello(impostor *p, int version)
   size_t size = hello_body(body, version);
   impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, body, size);
   cvy_loop_lock(p->loop);
-  CHECK_OK(cvy_loop_wait(p->loop, has_answer, p, cvy_deadline_in(LONG), NULL));
+  CHECK_OK(cvy_loop_wait(p->loop, has_answer, p, cvy_deadline_in(PATIENCE), NULL));
   cvy_loop_unlock(p->loop);
   if (p->size < CVY_HEADER) return -1;
   cvy_header_decode(p->got, &h);
@@ -214,10 +214,10 @@ static scene scene_open(void)
 /* The good peer is not disturbed. */
 static void scene_works(const scene *s)
 {
-  covey_send_options to = {.name = s->name, .timeout = LONG};
+  covey_send_options to = {.name = s->name, .timeout = PATIENCE};
   covey_message m;
   REQUIRE_OK(covey_message_send(s->friend, &to, &(covey_buffer){"fine", 4}, 1, NULL));
-  REQUIRE_OK(covey_receive(s->node, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(s->node, NULL, PATIENCE, &m));
   CHECK_STR(m.data, "fine");
   covey_message_free(&m);
 }
@@ -226,8 +226,8 @@ static void scene_close(scene *s)
 {
   covey_message m;
   CHECK_ERR(covey_receive(s->node, COVEY_ANY_GROUP, 0, &m), COVEY_ETIMEDOUT);
-  CHECK_OK(covey_node_close(s->friend, LONG));
-  int64_t until = test_now() + LONG;
+  CHECK_OK(covey_node_close(s->friend, PATIENCE));
+  int64_t until = test_now() + PATIENCE;
   uint64_t lent = 1, granted = 1;
   while (test_now() < until && (lent || granted)) { /* all that was lent has come back */
     cvy_loop_lock(s->node->loop);
@@ -238,7 +238,7 @@ static void scene_close(scene *s)
   }
   CHECK_UINT(lent, 0);
   CHECK_UINT(granted, 0);
-  CHECK_OK(covey_node_close(s->node, LONG));
+  CHECK_OK(covey_node_close(s->node, PATIENCE));
 }
 
 /* ---- before it has introduced itself ---- */
@@ -260,7 +260,7 @@ TEST(garbage, first_bytes)
     if (i == 6) n = frame(out, CVY_FRAME_BYE, 0, 0, 0, body, 16);
     if (i == 7) memcpy(out, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 36);
     impostor_write(p, out, n);
-    CHECK(impostor_ended(p, LONG));
+    CHECK(impostor_ended(p, PATIENCE));
     impostor_close(p);
     scene_works(&s);
   }
@@ -277,7 +277,7 @@ TEST(garbage, other_versions)
   CHECK_OK(cvy_deny_decode(p->got + CVY_HEADER, 16, &deny));
   CHECK_UINT(deny.reason, CVY_DENY_VERSION);
   CHECK_UINT(deny.version_most, CVY_VERSION);
-  CHECK(impostor_ended(p, LONG));
+  CHECK(impostor_ended(p, PATIENCE));
   impostor_close(p);
   scene_works(&s);
   scene_close(&s);
@@ -294,9 +294,9 @@ TEST(garbage, who_does_not_introduce_itself_is_put_out)
   CHECK(size > 60);
   impostor_write(half, out, 60);
   for (int i = 0; i < 4 && !impostor_ended(slow, 1000); i++) impostor_write(slow, out + i, 1);
-  CHECK(impostor_ended(silent, LONG));
-  CHECK(impostor_ended(half, LONG));
-  CHECK(impostor_ended(slow, LONG));
+  CHECK(impostor_ended(silent, PATIENCE));
+  CHECK(impostor_ended(half, PATIENCE));
+  CHECK(impostor_ended(slow, PATIENCE));
   CHECK(test_now() - before >= CVY_HANDSHAKE_MS - 1500);
   CHECK(test_now() - before < 3 * CVY_HANDSHAKE_MS);
   impostor_close(silent);
@@ -312,8 +312,8 @@ TEST(garbage, of_many_strangers_the_oldest_loses)
   scene s = scene_open();
   impostor *crowd[CROWD];
   for (int i = 0; i < CROWD; i++) crowd[i] = impostor_open(s.name, true);
-  CHECK(impostor_ended(crowd[0], LONG));
-  CHECK(impostor_ended(crowd[5], LONG));
+  CHECK(impostor_ended(crowd[0], PATIENCE));
+  CHECK(impostor_ended(crowd[5], PATIENCE));
   scene_works(&s);
   for (int i = 0; i < CROWD; i++) impostor_close(crowd[i]);
   scene_close(&s);
@@ -403,7 +403,7 @@ TEST_LIMIT(garbage, after_the_handshake, 180)
     impostor *p = impostor_open(s.name, true);
     CHECK_INT(impostor_hello(p, CVY_VERSION), CVY_FRAME_WELCOME);
     more = misbehave(p, way);
-    if (more && !impostor_ended(p, LONG)) TEST_FAIL("way %d goes unpunished", way);
+    if (more && !impostor_ended(p, PATIENCE)) TEST_FAIL("way %d goes unpunished", way);
     impostor_close(p);
     while (covey_receive(s.node, NULL, 0, &m) == 0) { /* what came before the mistake */
       if (strcmp(m.data, "never") == 0) TEST_FAIL("way %d: delivered behind a mistake", way);
@@ -424,7 +424,7 @@ TEST(garbage, unknown_kinds_that_may_be_ignored)
   impostor_frame(p, 0x90, 0, 3, 9, "whatever", 8);
   impostor_write(p, doorbells, sizeof doorbells);
   impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1, "heard", 5);
-  REQUIRE_OK(covey_receive(s.node, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(s.node, NULL, PATIENCE, &m));
   CHECK_STR(m.data, "heard");
   CHECK_INT(m.from.pid, test_pid()); /* not what it says of itself */
   covey_message_free(&m);
@@ -463,7 +463,7 @@ TEST(garbage, who_never_reads)
   impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, hello, hello_body(hello, CVY_VERSION));
   /* It may not write before the WELCOME, which it will not read: it guesses. */
   scene_works(&s);
-  int64_t until = test_now() + LONG;
+  int64_t until = test_now() + PATIENCE;
   uint32_t peers = 0;
   while (peers < 2 && test_now() < until) {
     cvy_loop_lock(s.node->loop);
@@ -474,7 +474,7 @@ TEST(garbage, who_never_reads)
   impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 1, 0, body, cvy_group_open_encode(&open, body));
   impostor_frame(p, CVY_FRAME_PONG, 0, 0, 0, NULL, 0);
   impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1, "talk to me", 10);
-  REQUIRE_OK(covey_receive(s.node, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(s.node, NULL, PATIENCE, &m));
   covey_send_options to = {.reply_to = &m, .group = "g", .timeout = 300};
   int r = 0;
   for (int i = 0; i < 1000 && r == 0; i++)
@@ -505,10 +505,10 @@ TEST(garbage, who_begs_for_more_memory_than_there_is)
   cvy_loop_unlock(s.node->loop);
   for (int i = 0; i < 6; i++) impostor_close(greedy[i]);
   /* and it is there for others again */
-  covey_send_options to = {.name = s.name, .timeout = LONG};
+  covey_send_options to = {.name = s.name, .timeout = PATIENCE};
   uint8_t *large = calloc(1, 200000);
   REQUIRE_OK(covey_message_send(s.friend, &to, &(covey_buffer){large, 200000}, 1, NULL));
-  REQUIRE_OK(covey_receive(s.node, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(s.node, NULL, PATIENCE, &m));
   CHECK_UINT(m.size, 200000);
   covey_message_free(&m);
   free(large);
@@ -532,13 +532,13 @@ TEST(garbage, a_name_that_is_only_claimed)
   CHECK_ERR(covey_message_send(s.node, &to, &(covey_buffer){"for the true one", 16}, 1, NULL), COVEY_ENOPEER);
   const char *argv[] = {test_helper(), "node-echo", "-", to.name, NULL};
   int64_t pid = test_start(argv);
-  to.timeout = LONG;
+  to.timeout = PATIENCE;
   REQUIRE_OK(covey_message_send(s.node, &to, &(covey_buffer){"for the true one", 16}, 1, NULL));
-  REQUIRE_OK(covey_receive(s.node, "back", LONG, &m));
+  REQUIRE_OK(covey_receive(s.node, "back", PATIENCE, &m));
   CHECK_INT(m.from.pid, pid);
   covey_message_free(&m);
   test_process_kill(pid);
-  CHECK(test_process_ended(pid, LONG));
+  CHECK(test_process_ended(pid, PATIENCE));
   impostor_close(p);
   scene_close(&s);
 }

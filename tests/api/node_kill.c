@@ -3,7 +3,7 @@
 
 #include <covey/message.h>
 
-enum { LONG = 30000, SIZE = 5000, LARGE = 150000 };
+enum { PATIENCE = 30000, SMALL = 5000, LARGE = 150000 };
 
 static int rounds(void)
 {
@@ -38,17 +38,17 @@ static void kill_sender(size_t size)
   for (int i = 0; i < rounds(); i++) {
     uint64_t next = 0;
     int64_t pid = start("node-send", "-", "1000000", test_format("%zu", size));
-    CHECK_INT(take(pid, &next, size, i * 3 + 1, LONG), i * 3 + 1);
+    CHECK_INT(take(pid, &next, size, i * 3 + 1, PATIENCE), i * 3 + 1);
     test_process_kill(pid);
-    CHECK(test_process_ended(pid, LONG));
-    CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, LONG), COVEY_ENOPEER);
+    CHECK(test_process_ended(pid, PATIENCE));
+    CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, PATIENCE), COVEY_ENOPEER);
     take(pid, &next, size, INT_MAX, 0); /* what it had sent before */
   }
 }
 
 TEST_LIMIT(node_kill, senders_of_small_ones, 120)
 {
-  kill_sender(SIZE);
+  kill_sender(SMALL);
 }
 
 TEST_LIMIT(node_kill, senders_of_large_ones, 120)
@@ -62,16 +62,16 @@ TEST_LIMIT(node_kill, receivers, 120)
   covey_message m;
   for (int i = 0; i < rounds(); i++) {
     int64_t pid = start("node-count", "work", "1000000", "0");
-    REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+    REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
     covey_message_free(&m);
     int r = 0, n = 0;
     while (r == 0) {
       if (n++ == i * 5) test_process_kill(pid);
-      r = covey_send(NULL, pid, "work", data, i % 2 ? SIZE : LARGE, LONG);
+      r = covey_send(NULL, pid, "work", data, i % 2 ? SMALL : LARGE, PATIENCE);
     }
     CHECK(r == COVEY_ENOPEER || r == COVEY_EPEERDIED);
     if (r == COVEY_ENOPEER) CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
     if (r == COVEY_EPEERDIED) CHECK_INT(covey_last_failure()->reached, COVEY_FAR_MAYBE);
-    CHECK(test_process_ended(pid, LONG));
+    CHECK(test_process_ended(pid, PATIENCE));
   }
 }

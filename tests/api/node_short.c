@@ -5,7 +5,7 @@
 
 #include "msg/peer.h"
 
-enum { LONG = 60000, GROUPS = 3, EACH = 60, LARGEST = 90000 };
+enum { PATIENCE = 60000, GROUPS = 3, EACH = 60, LARGEST = 90000 };
 
 static uint32_t most; /* bytes in one write */
 
@@ -78,7 +78,7 @@ static void send_all(void *arg)
 {
   struct sender *s = arg;
   uint8_t *data = malloc(LARGEST);
-  covey_send_options to = {.name = s->to, .group = s->group, .timeout = LONG};
+  covey_send_options to = {.name = s->to, .group = s->group, .timeout = PATIENCE};
   for (int i = 0; i < EACH; i++) {
     size_t size = size_of(&s->state, i), cut = size / 3;
     test_make_pattern(data, size, (uint64_t)i);
@@ -92,7 +92,7 @@ static void receive_all(covey_node *node, const char *group, uint32_t state)
 {
   for (int i = 0; i < EACH; i++) {
     covey_message m = {0};
-    REQUIRE_OK(covey_receive(node, group, LONG, &m));
+    REQUIRE_OK(covey_receive(node, group, PATIENCE, &m));
     CHECK_UINT(m.size, size_of(&state, i));
     CHECK(test_is_pattern(m.data, m.size, (uint64_t)i));
     covey_message_free(&m);
@@ -111,10 +111,10 @@ static void exchange(uint32_t bytes, size_t window)
   most = bytes;
   REQUIRE_OK(covey_node_open(&oa, &a));
   REQUIRE_OK(covey_node_open(&ob, &b));
-  covey_send_options to = {.name = ob.name, .timeout = LONG};
+  covey_send_options to = {.name = ob.name, .timeout = PATIENCE};
   for (int i = 0; i < GROUPS; i++) REQUIRE_OK(covey_group_open(b, groups[i], NULL));
   REQUIRE_OK(covey_message_send(a, &to, NULL, 0, NULL));
-  REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));
   covey_message_free(&m);
   make_short(a);
   make_short(b);
@@ -124,8 +124,8 @@ static void exchange(uint32_t bytes, size_t window)
   }
   for (int i = 0; i < GROUPS; i++) receive_all(b, groups[i], (uint32_t)i + 7);
   for (int i = 0; i < GROUPS; i++) test_thread_join(threads[i]);
-  CHECK_INT(covey_node_close(a, LONG), 0);
-  CHECK_INT(covey_node_close(b, LONG), 0);
+  CHECK_INT(covey_node_close(a, PATIENCE), 0);
+  CHECK_INT(covey_node_close(b, PATIENCE), 0);
 }
 
 TEST_LIMIT(node_short, parts_of_kilobytes, 180)
@@ -155,9 +155,9 @@ TEST_LIMIT(node_short, deadlines_in_the_middle, 180)
   most = 300;
   REQUIRE_OK(covey_node_open(&oa, &a));
   REQUIRE_OK(covey_node_open(&ob, &b));
-  covey_send_options to = {.name = ob.name, .timeout = LONG};
+  covey_send_options to = {.name = ob.name, .timeout = PATIENCE};
   REQUIRE_OK(covey_message_send(a, &to, NULL, 0, NULL));
-  REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));
   covey_message_free(&m);
   make_short(a);
   test_make_pattern(data, LARGEST, 0);
@@ -172,11 +172,11 @@ TEST_LIMIT(node_short, deadlines_in_the_middle, 180)
     else
       CHECK(r == COVEY_ETIMEDOUT || r == COVEY_EAGAIN);
   }
-  to.timeout = LONG;
+  to.timeout = PATIENCE;
   to.flags = 0;
   REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"end", 3}, 1, NULL));
   for (;;) {
-    REQUIRE_OK(covey_receive(b, NULL, LONG, &m));
+    REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));
     bool end_came = m.size == 3 && memcmp(m.data, "end", 3) == 0;
     if (!end_came) {
       CHECK(test_is_pattern(m.data, m.size, 0));
@@ -188,6 +188,6 @@ TEST_LIMIT(node_short, deadlines_in_the_middle, 180)
   test_log("%d sent, %d given up half-way", sent, maybe);
   CHECK_INT(came, sent + maybe);
   free(data);
-  CHECK_INT(covey_node_close(a, LONG), 0);
-  CHECK_INT(covey_node_close(b, LONG), 0);
+  CHECK_INT(covey_node_close(a, PATIENCE), 0);
+  CHECK_INT(covey_node_close(b, PATIENCE), 0);
 }

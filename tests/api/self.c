@@ -4,7 +4,7 @@
 #include <covey/process.h>
 #include <covey/self.h>
 
-enum { LONG = 30000, HELPER_STOPPED = 7 };
+enum { PATIENCE = 30000, HELPER_STOPPED = 7 };
 
 static covey_process *spawn(const char *behaviour, const char *argument)
 {
@@ -18,7 +18,7 @@ static covey_process *spawn(const char *behaviour, const char *argument)
 static void close_all(covey_process *process)
 {
   covey_process_close(process);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
 }
 
 TEST(self, numbers)
@@ -47,7 +47,7 @@ TEST(self, a_child_knows_its_parent)
 {
   covey_process *process = spawn("node-kin", NULL);
   covey_message m;
-  REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
+  REQUIRE_OK(covey_receive(NULL, NULL, PATIENCE, &m));
   CHECK_STR(m.data, test_format("child %" PRId64 " %" PRId64, covey_process_pid(process), test_pid()));
   CHECK_INT(m.from.pid, covey_process_pid(process));
   CHECK(m.from.flags & COVEY_ID_CHILD);
@@ -57,7 +57,7 @@ TEST(self, a_child_knows_its_parent)
   CHECK_UINT(m.from.start, who.start);
   covey_message_free(&m);
   covey_exit end;
-  REQUIRE_OK(covey_process_wait(process, LONG, &end));
+  REQUIRE_OK(covey_process_wait(process, PATIENCE, &end));
   CHECK_UINT(end.code, 0);
   close_all(process);
 }
@@ -68,8 +68,8 @@ TEST(self, parent_and_child_talk)
   int64_t pid = covey_process_pid(process);
   covey_message m;
   for (int i = 0; i < 100; i++) {
-    REQUIRE_OK(covey_send(NULL, pid, NULL, &i, sizeof i, LONG));
-    REQUIRE_OK(covey_receive(NULL, "back", LONG, &m));
+    REQUIRE_OK(covey_send(NULL, pid, NULL, &i, sizeof i, PATIENCE));
+    REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
     CHECK_MEM(m.data, &i, sizeof i);
     CHECK_INT(m.from.pid, pid);
     covey_message_free(&m);
@@ -83,8 +83,8 @@ TEST(self, a_stop_is_heard)
   covey_process *process = spawn("node-stop", NULL);
   char text[16] = {0};
   covey_exit end;
-  REQUIRE(covey_process_read(process, COVEY_STDOUT, LONG, text, sizeof text) > 0);
-  REQUIRE_OK(covey_process_stop(process, LONG, &end));
+  REQUIRE(covey_process_read(process, COVEY_STDOUT, PATIENCE, text, sizeof text) > 0);
+  REQUIRE_OK(covey_process_stop(process, PATIENCE, &end));
   CHECK_INT(end.how, COVEY_HOW_EXITED);
   CHECK_UINT(end.code, HELPER_STOPPED);
   CHECK_INT(end.why, COVEY_WHY_STOP);
@@ -97,11 +97,11 @@ TEST(self, a_beat_is_stopped_between_two_beats)
   covey_message m;
   covey_exit end;
   for (int i = 0; i < 5; i++) {
-    REQUIRE_OK(covey_receive(NULL, NULL, LONG, &m));
+    REQUIRE_OK(covey_receive(NULL, NULL, PATIENCE, &m));
     CHECK_STR(m.data, test_format("%d", i));
     covey_message_free(&m);
   }
-  REQUIRE_OK(covey_process_stop(process, LONG, &end));
+  REQUIRE_OK(covey_process_stop(process, PATIENCE, &end));
   CHECK_UINT(end.code, HELPER_STOPPED);
   close_all(process);
 }
@@ -111,9 +111,9 @@ TEST(self, the_end_of_the_parents_node_is_heard)
   covey_process *process = spawn("node-stop", NULL);
   char text[16] = {0};
   covey_exit end;
-  REQUIRE(covey_process_read(process, COVEY_STDOUT, LONG, text, sizeof text) > 0);
-  CHECK_OK(covey_node_close(NULL, LONG));
-  REQUIRE_OK(covey_process_wait(process, LONG, &end));
+  REQUIRE(covey_process_read(process, COVEY_STDOUT, PATIENCE, text, sizeof text) > 0);
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
+  REQUIRE_OK(covey_process_wait(process, PATIENCE, &end));
   CHECK_INT(end.how, COVEY_HOW_EXITED);
   CHECK_UINT(end.code, HELPER_STOPPED);
   covey_process_close(process);
@@ -123,7 +123,7 @@ TEST(self, a_grandchild_is_no_child)
 {
   covey_process *process = spawn("node-middle", NULL);
   char text[16] = {0};
-  REQUIRE(covey_process_read(process, COVEY_STDOUT, LONG, text, sizeof text - 1) > 0);
+  REQUIRE(covey_process_read(process, COVEY_STDOUT, PATIENCE, text, sizeof text - 1) > 0);
   CHECK_STR(text, "stranger\n");
   covey_process_kill(process);
   close_all(process);
@@ -135,14 +135,14 @@ TEST(self, a_child_that_never_speaks)
   CHECK_ERR(covey_send(NULL, covey_process_pid(process), NULL, "x", 1, 200), COVEY_ENOPEER);
   CHECK_ERR(covey_send(NULL, covey_process_pid(process), NULL, "x", 1, 0), COVEY_ENOPEER);
   covey_process_kill(process);
-  REQUIRE_OK(covey_process_wait(process, LONG, NULL));
+  REQUIRE_OK(covey_process_wait(process, PATIENCE, NULL));
   close_all(process);
 }
 
 TEST(self, a_plain_child_is_no_child)
 {
   const char *argv[] = {test_helper(), "node-claim", NULL};
-  CHECK_INT(test_run(argv, LONG).code, 0);
+  CHECK_INT(test_run(argv, PATIENCE).code, 0);
 }
 
 TEST(self, a_failed_start_leaves_nothing)
@@ -156,5 +156,5 @@ TEST(self, a_failed_start_leaves_nothing)
   CHECK(process == NULL);
   CHECK_ERR(covey_node_spawn(NULL, NULL, &process), COVEY_EINVAL);
   CHECK_ERR(covey_node_spawn(NULL, &options, NULL), COVEY_EINVAL);
-  CHECK_OK(covey_node_close(NULL, LONG));
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
 }

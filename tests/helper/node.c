@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONG = 60000 };
+enum { PATIENCE = 60000 };
 
 static int64_t number(int argc, char **argv, int at, int64_t otherwise)
 {
@@ -30,7 +30,7 @@ static int failed(const char *what, int code)
 
 static int reply(const covey_message *m, const void *data, size_t size)
 {
-  covey_send_options to = {.reply_to = m, .group = "back", .timeout = LONG};
+  covey_send_options to = {.reply_to = m, .group = "back", .timeout = PATIENCE};
   return covey_message_send(NULL, &to, &(covey_buffer){data, size}, 1, NULL);
 }
 
@@ -45,21 +45,21 @@ static int do_echo(int argc, char **argv)
   helper_print(1, "ready\n");
   for (;;) {
     covey_message m;
-    r = covey_receive(node, group, LONG, &m);
+    r = covey_receive(node, group, PATIENCE, &m);
     if (r < 0) return failed("receive", r);
     bool quit = m.size == 4 && memcmp(m.data, "quit", 4) == 0;
-    covey_send_options to = {.reply_to = &m, .group = "back", .timeout = LONG};
+    covey_send_options to = {.reply_to = &m, .group = "back", .timeout = PATIENCE};
     r = covey_message_send(node, &to, &(covey_buffer){m.data, m.size}, 1, NULL);
     covey_message_free(&m);
     if (r < 0) return failed("reply", r);
-    if (quit) return covey_node_close(node, LONG);
+    if (quit) return covey_node_close(node, PATIENCE);
   }
 }
 
 /* node-sink PID: opens its node, tells PID "ready" in group "back", and never receives. */
 static int do_sink(int argc, char **argv)
 {
-  int r = covey_send(NULL, number(argc, argv, 1, 0), "back", "ready", 5, LONG);
+  int r = covey_send(NULL, number(argc, argv, 1, 0), "back", "ready", 5, PATIENCE);
   if (r < 0) return failed("send", r);
   helper_pause(600000);
   return HELPER_TIRED;
@@ -74,10 +74,10 @@ static int do_count(int argc, char **argv)
   unsigned char *wanted = malloc(size + 1);
   char text[32];
   int r = covey_group_open(NULL, group, NULL);
-  if (r == 0) r = covey_send(NULL, pid, "back", "ready", 5, LONG);
+  if (r == 0) r = covey_send(NULL, pid, "back", "ready", 5, PATIENCE);
   for (int64_t i = 0; i < count && r == 0; i++) {
     covey_message m;
-    r = covey_receive(NULL, group, LONG, &m);
+    r = covey_receive(NULL, group, PATIENCE, &m);
     if (r < 0) break;
     helper_pattern(wanted, size, (uint64_t)i);
     if (m.size == size && m.from.pid == pid && memcmp(m.data, wanted, size) == 0) right++;
@@ -86,8 +86,8 @@ static int do_count(int argc, char **argv)
   free(wanted);
   if (r < 0) return failed("count", r);
   snprintf(text, sizeof text, "%lld", (long long)right);
-  r = covey_send(NULL, pid, "back", text, strlen(text), LONG);
-  return r < 0 ? failed("tell", r) : covey_node_close(NULL, LONG);
+  r = covey_send(NULL, pid, "back", text, strlen(text), PATIENCE);
+  return r < 0 ? failed("tell", r) : covey_node_close(NULL, PATIENCE);
 }
 
 /* node-send PID GROUP COUNT SIZE: sends COUNT messages of the pattern and ends at once, without any close. */
@@ -98,7 +98,7 @@ static int do_send(int argc, char **argv)
   unsigned char *data = malloc(size + 1);
   for (int64_t i = 0; i < count; i++) {
     helper_pattern(data, size, (uint64_t)i);
-    int r = covey_send(NULL, pid, word(argc, argv, 2), data, size, LONG);
+    int r = covey_send(NULL, pid, word(argc, argv, 2), data, size, PATIENCE);
     if (r < 0) return failed("send", r);
   }
   helper_exit(0);
@@ -110,13 +110,13 @@ static int do_fork(int argc, char **argv)
 {
   char text[32];
   int64_t pid = number(argc, argv, 1, 0);
-  int r = covey_send(NULL, pid, NULL, "mine", 4, LONG);
+  int r = covey_send(NULL, pid, NULL, "mine", 4, PATIENCE);
   if (r < 0) return failed("send", r);
   int64_t holder = helper_fork();
-  if (holder == 0) helper_pause(LONG);
+  if (holder == 0) helper_pause(PATIENCE);
   if (holder <= 0) helper_exit(HELPER_TIRED);
   snprintf(text, sizeof text, "%lld", (long long)holder);
-  r = covey_send(NULL, pid, NULL, text, strlen(text), LONG);
+  r = covey_send(NULL, pid, NULL, text, strlen(text), PATIENCE);
   helper_exit(r < 0);
   return 0;
 }
@@ -131,7 +131,7 @@ static int do_open(int argc, char **argv)
   helper_print(1, "ready\n");
   char c;
   while (helper_system_read(&c, 1) > 0) continue;
-  return covey_node_close(node, LONG);
+  return covey_node_close(node, PATIENCE);
 }
 
 /* node-beat MS: sends a number to its parent every MS milliseconds until it is asked to stop; ends with HELPER_STOPPED. */
@@ -143,7 +143,7 @@ static int do_beat(int argc, char **argv)
   do {
     char text[32];
     snprintf(text, sizeof text, "%lld", (long long)n++);
-    r = covey_send(NULL, covey_self_parent(), NULL, text, strlen(text), LONG);
+    r = covey_send(NULL, covey_self_parent(), NULL, text, strlen(text), PATIENCE);
     if (r < 0) return failed("beat", r);
     r = covey_self_wait_stop(pause);
   } while (r == COVEY_ETIMEDOUT);
@@ -158,7 +158,7 @@ static int do_stop(int argc, char **argv)
   int r = covey_self_wait_stop(0);
   if (r != COVEY_ETIMEDOUT) return failed("early", r);
   helper_print(1, "ready\n");
-  r = covey_self_wait_stop(LONG);
+  r = covey_self_wait_stop(PATIENCE);
   return r == 0 ? HELPER_STOPPED : failed("wait_stop", r);
 }
 
@@ -170,8 +170,8 @@ static int do_kin(int argc, char **argv)
   char text[100];
   snprintf(text, sizeof text, "%s %lld %lld", covey_self_is_child() ? "child" : "stranger",
            (long long)covey_self_pid(), (long long)covey_self_parent());
-  int r = covey_send(NULL, covey_self_parent(), NULL, text, strlen(text), LONG);
-  return r < 0 ? failed("send", r) : covey_node_close(NULL, LONG);
+  int r = covey_send(NULL, covey_self_parent(), NULL, text, strlen(text), PATIENCE);
+  return r < 0 ? failed("send", r) : covey_node_close(NULL, PATIENCE);
 }
 
 /* node-middle: a child that never touches covey and starts "node-claim" with all that it inherited; ends with its code. */
@@ -199,7 +199,7 @@ static int do_answer(int argc, char **argv)
   (void)argv;
   for (;;) {
     covey_message m;
-    int r = covey_receive(NULL, NULL, LONG, &m);
+    int r = covey_receive(NULL, NULL, PATIENCE, &m);
     if (r < 0) return failed("receive", r);
     r = reply(&m, m.data, m.size);
     covey_message_free(&m);

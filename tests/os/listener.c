@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-#define LONG 20000 /* a deadline that is only met in failure */
+#define PATIENCE 20000 /* a deadline that is only met in failure */
 
 static uv_fs_t fs;
 
@@ -33,7 +33,7 @@ static cvos_address at(const char *directory, const char *name)
 /* Opens; COVEY_EAGAIN is another's opening or cleaning, and passes. */
 static int open_at(const cvos_address *a, cvos_listener **ret)
 {
-  int64_t end = test_now() + LONG;
+  int64_t end = test_now() + PATIENCE;
   int r;
   while ((r = cvos_listener_open(a, ret)) == COVEY_EAGAIN && test_now() < end) test_pause(1);
   return r;
@@ -168,14 +168,14 @@ static int64_t start(const char *what, const cvos_address *a, const char *file)
 
 static const char *result(const char *file)
 {
-  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, LONG));
+  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, PATIENCE));
   return test_read_file(file, NULL);
 }
 
 static void end(int64_t pid)
 {
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, PATIENCE));
   test_process_reap(pid);
 }
 
@@ -289,20 +289,20 @@ TEST(listener, a_fork_does_not_keep_the_name)
       cvos_listener_close(l); /* not ours: takes nothing away */
       const char *text = test_format("%lld", (long long)test_pid());
       test_write_file(file, text, strlen(text));
-      test_pause(LONG);
+      test_pause(PATIENCE);
       test_system_exit(0);
     }
-    if (!test_wait_until(told, (void *)(uintptr_t)file, LONG)) test_system_exit(2);
+    if (!test_wait_until(told, (void *)(uintptr_t)file, PATIENCE)) test_system_exit(2);
     test_system_exit(dial_at(&a) == 0 ? 0 : 3);
   }
-  CHECK_INT(test_fork_join(owner, LONG), 0);
+  CHECK_INT(test_fork_join(owner, PATIENCE), 0);
   int64_t child = strtoll(test_read_file(file, NULL), NULL, 10);
   CHECK(test_process_alive(child));
   CHECK_ERR(dial_at(&a), COVEY_ENOPEER);
   REQUIRE_OK(cvos_listener_open(&a, &l));
   test_process_kill(child);
   cvos_listener_close(l);
-  CHECK(test_process_gone(child, LONG));
+  CHECK(test_process_gone(child, PATIENCE));
 }
 
 /* With nobody who accepts, dialling says "not now" at last, and never that nobody is there. */

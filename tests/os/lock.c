@@ -7,7 +7,7 @@
 
 #include <uv.h>
 
-#define LONG 20000 /* a deadline that is only met in failure */
+#define PATIENCE 20000 /* a deadline that is only met in failure */
 
 static const char *in_temp(const char *name)
 {
@@ -29,7 +29,7 @@ static int64_t other_process(const char *path, unsigned flags, const char **ret_
   const char *argv[] = {test_helper(), "lock", path, file, test_format("%u", flags), NULL};
   int64_t pid = test_start(argv);
   REQUIRE(pid > 0);
-  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, LONG));
+  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, PATIENCE));
   *ret_result = test_read_file(file, NULL);
   return pid;
 }
@@ -37,7 +37,7 @@ static int64_t other_process(const char *path, unsigned flags, const char **ret_
 static void end(int64_t pid)
 {
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, PATIENCE));
   test_process_reap(pid);
 }
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#define LONG 20000 /* a deadline that is only met in failure */
+#define PATIENCE 20000 /* a deadline that is only met in failure */
 
 /* ---- what the tests wait for: a number under the loop's lock ---- */
 
@@ -69,7 +69,7 @@ static covey_loop *open_loop(uint32_t flags)
 static void wait_thread(void *arg)
 {
   box *b = arg;
-  b->result = box_wait(b, LONG);
+  b->result = box_wait(b, PATIENCE);
 }
 
 /* ---- time ---- */
@@ -153,7 +153,7 @@ TEST(loop_wait, inside_a_callback_is_a_deadlock)
   cvy_loop_lock(b.loop);
   cvy_loop_post(b.loop, &b.task);
   cvy_loop_unlock(b.loop);
-  CHECK_OK(box_wait(&b, LONG));
+  CHECK_OK(box_wait(&b, PATIENCE));
   CHECK_INT(b.result, COVEY_EDEADLK);
   CHECK(b.has_token);
   covey_loop_close(b.loop);
@@ -173,7 +173,7 @@ static void chain_thread(void *arg)
   for (int i = 0; i < ROUNDS; i++) {
     cvy_loop_lock(mine->loop);
     mine->wanted = i + 1;
-    int r = cvy_loop_wait(mine->loop, box_full, mine, cvy_deadline_in(LONG), NULL);
+    int r = cvy_loop_wait(mine->loop, box_full, mine, cvy_deadline_in(PATIENCE), NULL);
     next->count++;
     cvy_loop_changed(mine->loop);
     cvy_loop_unlock(mine->loop);
@@ -256,7 +256,7 @@ TEST(loop_task, the_helper_runs_what_is_posted)
       cvy_loop_lock(b.loop);
       bool done = b.count >= i;
       cvy_loop_unlock(b.loop);
-      if (done || test_now() - start > LONG) break;
+      if (done || test_now() - start > PATIENCE) break;
       test_pause(1);
     }
     REQUIRE(b.count == i);
@@ -360,14 +360,14 @@ TEST(loop_timer, fires_once_on_time)
   int64_t start = test_now();
   b.deadline = cvy_deadline_in(80);
   REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
-  CHECK_OK(box_wait(&b, LONG));
+  CHECK_OK(box_wait(&b, PATIENCE));
   CHECK(test_now() - start >= 79);
   CHECK(b.has_token);
   b.wanted = 2;
   CHECK_ERR(box_wait(&b, 60), COVEY_ETIMEDOUT);
   b.deadline = cvy_deadline_in(0);
   cvy_loop_call(b.loop, timer_set, &b);
-  CHECK_OK(box_wait(&b, LONG));
+  CHECK_OK(box_wait(&b, PATIENCE));
   /* moved further on, stopped, closed: not called */
   b.wanted = 3;
   b.deadline = cvy_deadline_in(30);
@@ -398,7 +398,7 @@ TEST(loop_timer, the_helper_takes_over_after_the_last_wait)
   int64_t start = test_now();
   b.deadline = cvy_deadline_in(1);
   REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
-  CHECK(test_wait_until(box_full_locked, &b, LONG));
+  CHECK(test_wait_until(box_full_locked, &b, PATIENCE));
   CHECK(test_now() - start < 10000);
   cvy_loop_call(b.loop, timer_close, &b);
   covey_loop_close(b.loop);
@@ -414,9 +414,9 @@ TEST(loop_cancel, fired_before_and_reset)
   box b = {.loop = open_loop(0), .wanted = 1, .cancel = c};
   covey_cancel_fire(c);
   CHECK(cvy_cancel_fired(c));
-  CHECK_ERR(box_wait(&b, LONG), COVEY_ECANCELED);
+  CHECK_ERR(box_wait(&b, PATIENCE), COVEY_ECANCELED);
   b.count = 1;
-  CHECK_OK(box_wait(&b, LONG)); /* what is there goes first */
+  CHECK_OK(box_wait(&b, PATIENCE)); /* what is there goes first */
   b.count = 0;
   covey_cancel_reset(c);
   CHECK(!cvy_cancel_fired(c));
@@ -511,7 +511,7 @@ TEST(loop_end, private_loops)
     REQUIRE_OK(cvy_loop_private(&loop));
     box b = {.loop = loop, .wanted = 1, .deadline = cvy_deadline_in(1)};
     REQUIRE_OK(cvy_loop_call(loop, timer_open, &b));
-    CHECK_OK(box_wait(&b, LONG));
+    CHECK_OK(box_wait(&b, PATIENCE));
     cvy_loop_call(loop, timer_close, &b);
     cvy_loop_ref(loop);
     b.task = (cvy_task){.run = release_loop, .arg = loop};

@@ -10,7 +10,7 @@
 
 #include <uv.h>
 
-#define LONG 20000 /* a deadline that is only met in failure */
+#define PATIENCE 20000 /* a deadline that is only met in failure */
 
 static cvos_address address(void)
 {
@@ -85,7 +85,7 @@ static void scene_begin(scene *s)
   REQUIRE_OK(cvos_watch_prepare(&s->uv, true));
   uv_timer_init(&s->uv, &s->limit);
   s->limit.data = s;
-  uv_timer_start(&s->limit, on_limit, LONG, 0);
+  uv_timer_start(&s->limit, on_limit, PATIENCE, 0);
 }
 
 #define RUN_UNTIL(s, condition)                                                                              \
@@ -295,7 +295,7 @@ static int64_t start(const char *what, const cvos_address *a)
   const char *argv[] = {test_helper(), what, a->directory, a->app, a->name, file, NULL};
   int64_t pid = test_start(argv);
   REQUIRE(pid > 0);
-  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, LONG));
+  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, PATIENCE));
   CHECK_STR(test_read_file(file, NULL), "COVEY_OK");
   return pid;
 }
@@ -318,7 +318,7 @@ static void end_and_look(cvos_handle stream, int64_t pid, cvos_process *pin)
   covey_identity who;
   cvos_process other;
   test_process_kill(pid);
-  CHECK_OK(cvos_process_wait(pin, LONG));
+  CHECK_OK(cvos_process_wait(pin, PATIENCE));
   int r = cvos_stream_peer(stream, &who, &other); /* ended, on POSIX a zombie */
   CHECK(r == COVEY_EPEERDIED || (test_is_windows() && r == COVEY_ECLOSED));
   test_process_reap(pid);
@@ -450,12 +450,12 @@ static int64_t hear(const char *behaviour, end *ours, scene *s, cvos_process *re
   watch(s, ours, a);
   RUN_UNTIL(s, ours->size == 5);
   CHECK_MEM(ours->data, "hello", 5);
-  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, LONG));
+  REQUIRE(test_wait_until(told, (void *)(uintptr_t)file, PATIENCE));
   const char *result = test_read_file(file, NULL);
   CHECK(strncmp(result, "COVEY_OK ", 9) == 0);
   CHECK_OK(cvos_tree_kill(tree));
   RUN_UNTIL(s, ours->over);
-  CHECK_OK(cvos_process_wait(ret_child, LONG));
+  CHECK_OK(cvos_process_wait(ret_child, PATIENCE));
   CHECK_OK(cvos_process_reap(ret_child, tree, NULL));
   cvos_tree_release(tree);
   return strtoll(result + 9, NULL, 10);
@@ -490,7 +490,7 @@ TEST(pair, a_grandchild_is_told_apart)
   if (test_is_windows()) CHECK_INT(ours.peer, pid);
   leave(&s, &ours);
   cvos_process_close(&child);
-  CHECK(test_process_gone(pid, LONG));
+  CHECK(test_process_gone(pid, PATIENCE));
   scene_end(&s);
 }
 
