@@ -238,21 +238,29 @@ int cvy_loop_check(const covey_loop *loop)
   return cvy_fail(COVEY_ESTALE, COVEY_STAGE_NONE, "the loop was inherited by fork");
 }
 
+/* Makes the default loop where it is missing; outside the global lock, which stays the last one that anybody takes. */
+static int find_default(covey_loop **ret)
+{
+  cvy_global_lock();
+  covey_loop *found = default_loop, *made;
+  cvy_global_unlock();
+  if (!found) {
+    int r = loop_make(LOOP_OWN, &made);
+    if (r) return r;
+    cvy_global_lock();
+    if (!default_loop) default_loop = made;
+    found = default_loop;
+    cvy_global_unlock();
+    if (found != made) cvy_loop_release(made);
+  }
+  *ret = found;
+  return 0;
+}
+
 int cvy_loop_acquire(covey_loop *loop, covey_loop **ret)
 {
-  int r = 0;
-  if (!loop) {
-    cvy_global_lock();
-    if (!default_loop) {
-      covey_loop *made;
-      r = loop_make(LOOP_OWN, &made);
-      if (!r) default_loop = made;
-    }
-    loop = default_loop;
-    cvy_global_unlock();
-    if (r) return r;
-  }
-  r = cvy_loop_check(loop);
+  int r = loop ? 0 : find_default(&loop);
+  if (!r) r = cvy_loop_check(loop);
   if (r) return r;
   cvy_loop_ref(loop);
   *ret = loop;

@@ -41,19 +41,10 @@ void cvy_mutex_unlock(cvy_mutex *m)
 static uv_once_t global_once = UV_ONCE_INIT;
 static uv_mutex_t global;
 
-static void global_unlock(void)
-{
-  uv_mutex_unlock(&global);
-}
-static void global_lock(void)
-{
-  uv_mutex_lock(&global);
-}
-
 static void global_init(void)
 {
   if (uv_mutex_init(&global)) abort();
-  cvos_fork_hooks(global_lock, global_unlock);
+  cvos_fork_hooks(cvy_global_lock, cvy_global_unlock);
 }
 
 void cvy_global_lock(void)
