@@ -126,7 +126,7 @@ struct covey_peer {
   const cvy_transport *transport;
   cvos_io *io;
   cvos_exit_watch *watch; /* of its process; NULL: none */
-  cvy_timer *last; /* the process has ended, the end of its stream is due; the token's thread only */
+  cvy_timer *last;        /* the process has ended, the end of its stream is due; the token's thread only */
   cvy_task room_task, close_task, watch_task;
   bool close_now;
 

@@ -224,7 +224,7 @@ int cvos_stream_pair(cvos_handle *ret_ours, cvos_handle *ret_theirs, char *ret_t
   char token[CVOS_TOKEN_MAX];
   wchar_t name[CVOS_PIPE_NAME_MAX];
   void *security;
-  HANDLE pipe;
+  HANDLE pipe = INVALID_HANDLE_VALUE;
   int r = cvos_random(secret, sizeof secret);
   if (r < 0) return r;
   for (size_t i = 0; i < sizeof secret; i++) (void)snprintf(token + 2 * i, 3, "%02x", secret[i]);
