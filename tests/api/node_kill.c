@@ -41,8 +41,9 @@ static void kill_sender(size_t size)
     CHECK_INT(take(pid, &next, size, i * 3 + 1, PATIENCE), i * 3 + 1);
     test_process_kill(pid);
     CHECK(test_process_ended(pid, PATIENCE));
-    CHECK_ERR(covey_send(NULL, pid, NULL, "x", 1, PATIENCE), COVEY_ENOPEER);
-    take(pid, &next, size, INT_MAX, 0); /* what it had sent before */
+    int r = covey_send(NULL, pid, NULL, "x", 1, PATIENCE);
+    CHECK(r == COVEY_ENOPEER || r == COVEY_EPEERCHANGED); /* on a busy machine its number may be another's */
+    take(pid, &next, size, INT_MAX, 0);                   /* what it had sent before */
   }
 }
 

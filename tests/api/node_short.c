@@ -18,7 +18,8 @@ static uint32_t next_random(uint32_t *state)
 /* Takes a part of what it is given: every time another one, down to one byte. */
 static int64_t short_write(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
 {
-  static uint32_t state = 1;
+  static test_counter calls;
+  uint32_t state = (uint32_t)test_add(&calls, 1) * 2654435761u;
   uint64_t left = next_random(&state) % most + 1;
   cvos_piece some[CVY_CONTROL_MAX];
   size_t n = 0;
