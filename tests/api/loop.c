@@ -5,113 +5,7 @@
 #include <covey/loop.h>
 
 #include "loop/loop.h"
-
-#define PATIENCE 20000 /* a deadline that is only met in failure */
-
-typedef struct box {
-  covey_loop *loop;
-  int64_t count, wanted, timeout;
-  covey_cancel *cancel;
-  int result;
-  cvy_task task;
-  cvy_note note;
-  cvy_timer *timer;
-  bool in_wait;
-} box;
-
-static bool box_full(void *arg)
-{
-  box *b = arg;
-  return b->count >= b->wanted;
-}
-
-static void box_add(void *arg)
-{
-  box *b = arg;
-  cvy_loop_lock(b->loop);
-  b->count++;
-  cvy_loop_changed(b->loop);
-  cvy_loop_unlock(b->loop);
-}
-
-static int box_wait(box *b, int64_t timeout)
-{
-  cvy_loop_lock(b->loop);
-  b->in_wait = true;
-  int r = cvy_loop_wait(b->loop, box_full, b, cvy_deadline_in(timeout), b->cancel);
-  cvy_loop_unlock(b->loop);
-  return r;
-}
-
-static int64_t box_count(box *b)
-{
-  cvy_loop_lock(b->loop);
-  int64_t n = b->count;
-  cvy_loop_unlock(b->loop);
-  return n;
-}
-
-static void box_post(box *b)
-{
-  b->task.run = box_add;
-  b->task.arg = b;
-  cvy_loop_lock(b->loop);
-  cvy_loop_post(b->loop, &b->task);
-  cvy_loop_unlock(b->loop);
-}
-
-static void box_note(box *b)
-{
-  cvy_loop_lock(b->loop);
-  b->note.run = box_add;
-  b->note.arg = b;
-  cvy_loop_note(b->loop, &b->note);
-  cvy_loop_unlock(b->loop);
-}
-
-static int timer_open(void *arg)
-{
-  box *b = arg;
-  int r = cvy_timer_open(b->loop, box_add, b, &b->timer);
-  if (!r) cvy_timer_set(b->timer, cvy_deadline_in(b->timeout));
-  return r;
-}
-
-static int timer_set(void *arg)
-{
-  box *b = arg;
-  cvy_timer_set(b->timer, cvy_deadline_in(b->timeout));
-  return 0;
-}
-
-static int timer_close(void *arg)
-{
-  cvy_timer_close(((box *)arg)->timer);
-  return 0;
-}
-
-static void wait_thread(void *arg)
-{
-  box *b = arg;
-  b->result = box_wait(b, b->timeout ? b->timeout : PATIENCE);
-}
-
-static bool waits(void *arg)
-{
-  box *b = arg;
-  cvy_loop_lock(b->loop);
-  bool in = b->in_wait;
-  cvy_loop_unlock(b->loop);
-  return in;
-}
-
-static covey_loop *open_loop(uint32_t flags)
-{
-  covey_loop *loop = NULL;
-  covey_loop_options o = {.flags = flags};
-  REQUIRE_OK(covey_loop_open(&o, &loop));
-  return loop;
-}
+#include "support/box.h"
 
 /* ---- arguments ---- */
 
@@ -132,15 +26,15 @@ TEST(loop, refused_arguments)
 
 TEST(loop, open_and_close_leave_nothing)
 {
-  covey_loop_close(open_loop(0)); /* libuv opens some things of its own once */
+  covey_loop_close(box_loop(0)); /* libuv opens some things of its own once */
   test_no_handles_lost();
   for (int i = 0; i < 30; i++) {
     covey_native handle;
-    box b = {.loop = open_loop(i % 3 == 0 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 1, .timeout = 1};
-    REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+    box b = {.loop = box_loop(i % 3 == 0 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 1, .timeout = 1};
+    REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
     if (i % 3 == 2) REQUIRE_OK(covey_loop_handle(b.loop, &handle));
-    CHECK_OK(box_wait(&b, PATIENCE));
-    cvy_loop_call(b.loop, timer_close, &b);
+    CHECK_OK(box_wait(&b, BOX_LONG));
+    cvy_loop_call(b.loop, box_timer_close, &b);
     covey_loop_close(b.loop);
   }
 }
@@ -155,7 +49,7 @@ TEST(loop, the_default_loop)
   covey_loop_close(a); /* does nothing to it */
   box x = {.loop = a, .wanted = 1};
   box_post(&x);
-  CHECK_OK(box_wait(&x, PATIENCE));
+  CHECK_OK(box_wait(&x, BOX_LONG));
   CHECK_OK(covey_loop_dispatch(NULL));
   cvy_loop_release(a);
 }
@@ -164,7 +58,7 @@ TEST(loop, the_default_loop)
 
 TEST(loop, callbacks_run_in_dispatch_only)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   box_note(&b);
   CHECK_ERR(box_wait(&b, 120), COVEY_ETIMEDOUT); /* neither a waiting thread nor the helper runs it */
   CHECK_INT(covey_loop_dispatch(b.loop), 1);
@@ -192,7 +86,7 @@ static void note_again(void *arg)
 
 TEST(loop, callbacks_that_note_more)
 {
-  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD)};
+  box b = {.loop = box_loop(COVEY_LOOP_NO_THREAD)};
   b.note.run = note_again;
   b.note.arg = &b;
   cvy_loop_lock(b.loop);
@@ -210,8 +104,8 @@ TEST(loop, callbacks_that_note_more)
 
 TEST(loop, no_thread_means_nothing_happens_between_dispatches)
 {
-  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD), .wanted = 1, .timeout = 1};
-  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+  box b = {.loop = box_loop(COVEY_LOOP_NO_THREAD), .wanted = 1, .timeout = 1};
+  REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
   box c = {.loop = b.loop};
   box_post(&c);
   test_pause(150);
@@ -220,15 +114,15 @@ TEST(loop, no_thread_means_nothing_happens_between_dispatches)
   CHECK_INT(covey_loop_dispatch(b.loop), 0);
   CHECK_INT(box_count(&b), 1);
   CHECK_INT(box_count(&c), 1);
-  cvy_loop_call(b.loop, timer_close, &b);
+  cvy_loop_call(b.loop, box_timer_close, &b);
   covey_loop_close(b.loop);
 }
 
 TEST(loop, dispatch_while_another_thread_waits)
 {
-  box b = {.loop = open_loop(0), .wanted = 1}, n = {.loop = b.loop};
-  test_thread *t = test_thread_start(wait_thread, &b);
-  REQUIRE(test_wait_until(waits, &b, PATIENCE));
+  box b = {.loop = box_loop(0), .wanted = 1}, n = {.loop = b.loop};
+  test_thread *t = test_thread_start(box_wait_thread, &b);
+  REQUIRE(test_wait_until(box_in_wait, &b, BOX_LONG));
   for (int i = 0; i < 50; i++) {
     box_note(&n);
     CHECK_INT(covey_loop_dispatch(b.loop), 1);
@@ -251,13 +145,13 @@ static void dispatch_inside(void *arg)
 
 TEST(loop, dispatch_inside_the_loop_is_a_deadlock)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   b.task.run = dispatch_inside;
   b.task.arg = &b;
   cvy_loop_lock(b.loop);
   cvy_loop_post(b.loop, &b.task);
   cvy_loop_unlock(b.loop);
-  CHECK_OK(box_wait(&b, PATIENCE));
+  CHECK_OK(box_wait(&b, BOX_LONG));
   CHECK_INT(b.result, COVEY_EDEADLK);
   covey_loop_close(b.loop);
 }
@@ -278,14 +172,14 @@ static void settle(covey_loop *loop, covey_native handle)
 static bool foreign(box *b, covey_native handle)
 {
   int64_t start = test_now();
-  while (box_count(b) < b->wanted && test_now() - start < PATIENCE)
-    if (test_handle_ready(handle, PATIENCE)) CHECK_OK(covey_loop_dispatch(b->loop));
+  while (box_count(b) < b->wanted && test_now() - start < BOX_LONG)
+    if (test_handle_ready(handle, BOX_LONG)) CHECK_OK(covey_loop_dispatch(b->loop));
   return box_count(b) >= b->wanted;
 }
 
 TEST(loop_handle, is_level_triggered_and_cleared_by_dispatch)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   covey_native handle, again;
   REQUIRE_OK(covey_loop_handle(b.loop, &handle));
   REQUIRE_OK(covey_loop_handle(b.loop, &again));
@@ -307,23 +201,23 @@ TEST(loop_handle, is_level_triggered_and_cleared_by_dispatch)
 
 TEST(loop_handle, tells_timers)
 {
-  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD), .wanted = 1, .timeout = 60};
+  box b = {.loop = box_loop(COVEY_LOOP_NO_THREAD), .wanted = 1, .timeout = 60};
   covey_native handle;
   REQUIRE_OK(covey_loop_handle(b.loop, &handle));
   int64_t start = test_now();
-  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+  REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
   CHECK(foreign(&b, handle));
   CHECK(test_now() - start >= 59);
   /* set by another thread to an earlier time than the one that is known */
   settle(b.loop, handle);
   b.wanted = 2;
   b.timeout = 3600000;
-  cvy_loop_call(b.loop, timer_set, &b);
+  cvy_loop_call(b.loop, box_timer_set, &b);
   settle(b.loop, handle);
   b.timeout = 50;
-  cvy_loop_call(b.loop, timer_set, &b);
+  cvy_loop_call(b.loop, box_timer_set, &b);
   CHECK(foreign(&b, handle));
-  cvy_loop_call(b.loop, timer_close, &b);
+  cvy_loop_call(b.loop, box_timer_close, &b);
   settle(b.loop, handle);
   covey_loop_close(b.loop);
 }
@@ -333,15 +227,15 @@ static void start_other(void *arg)
 {
   box *b = arg;
   box_add(b);
-  timer_set(b);
+  box_timer_set(b);
 }
 
 TEST(loop_handle, tells_what_a_callback_started)
 {
-  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD), .wanted = 8, .timeout = 5};
+  box b = {.loop = box_loop(COVEY_LOOP_NO_THREAD), .wanted = 8, .timeout = 5};
   covey_native handle;
   REQUIRE_OK(covey_loop_handle(b.loop, &handle));
-  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
+  REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
   b.note = (cvy_note){.run = start_other, .arg = &b};
   for (int i = 0; i < 3; i++) {
     cvy_loop_lock(b.loop);
@@ -354,7 +248,7 @@ TEST(loop_handle, tells_what_a_callback_started)
     b.wanted = box_count(&b) + 3;
     CHECK(foreign(&b, handle));
   }
-  cvy_loop_call(b.loop, timer_close, &b);
+  cvy_loop_call(b.loop, box_timer_close, &b);
   covey_loop_close(b.loop);
 }
 
@@ -365,7 +259,7 @@ static void post_thread(void *arg)
     box_note(b);
     box mine = {.loop = b->loop, .wanted = 1};
     box_post(&mine);
-    REQUIRE_OK(box_wait(&mine, PATIENCE)); /* leads the loop itself meanwhile */
+    REQUIRE_OK(box_wait(&mine, BOX_LONG)); /* leads the loop itself meanwhile */
   }
   cvy_loop_lock(b->loop);
   b->result = 1;
@@ -374,12 +268,12 @@ static void post_thread(void *arg)
 
 TEST(loop_handle, misses_nothing_beside_threads_that_wait)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   covey_native handle;
   REQUIRE_OK(covey_loop_handle(b.loop, &handle));
   test_thread *t = test_thread_start(post_thread, &b);
   int64_t start = test_now();
-  for (bool over = false; !over && test_now() - start < PATIENCE;) {
+  for (bool over = false; !over && test_now() - start < BOX_LONG;) {
     if (test_handle_ready(handle, 50)) CHECK_OK(covey_loop_dispatch(b.loop));
     cvy_loop_lock(b.loop);
     over = b.result == 1;
@@ -407,7 +301,7 @@ static void churn_thread(void *arg)
     REQUIRE_OK(covey_loop_open(NULL, &loop));
     box b = {.loop = loop, .wanted = 1};
     box_post(&b);
-    REQUIRE_OK(box_wait(&b, PATIENCE));
+    REQUIRE_OK(box_wait(&b, BOX_LONG));
     covey_loop_close(loop);
   }
 }
@@ -422,14 +316,14 @@ TEST(loop, a_child_of_fork_has_loops_of_its_own)
     REQUIRE(pid >= 0);
     if (pid == 0) {
       covey_loop *loop =
-          open_loop(COVEY_LOOP_NO_THREAD); /* ThreadSanitizer allows no threads in such a child */
+          box_loop(COVEY_LOOP_NO_THREAD); /* ThreadSanitizer allows no threads in such a child */
       box b = {.loop = loop, .wanted = 1};
       box_post(&b);
-      if (box_wait(&b, PATIENCE) != 0) test_system_exit(2);
+      if (box_wait(&b, BOX_LONG) != 0) test_system_exit(2);
       covey_loop_close(loop);
       test_system_exit(0);
     }
-    CHECK_INT(test_fork_join(pid, PATIENCE), 0);
+    CHECK_INT(test_fork_join(pid, BOX_LONG), 0);
   }
   test_add(&c.stop, 1);
   test_thread_join(threads[0]);
@@ -439,11 +333,11 @@ TEST(loop, a_child_of_fork_has_loops_of_its_own)
 TEST(loop, inherited_by_fork_is_stale)
 {
   if (test_is_windows()) TEST_SKIP("no fork there");
-  covey_loop *loop = open_loop(0), *def;
+  covey_loop *loop = box_loop(0), *def;
   REQUIRE_OK(cvy_loop_acquire(NULL, &def));
   box b = {.loop = loop, .wanted = 1};
   box_post(&b);
-  CHECK_OK(box_wait(&b, PATIENCE)); /* the helper runs, perhaps has the token */
+  CHECK_OK(box_wait(&b, BOX_LONG)); /* the helper runs, perhaps has the token */
   int64_t pid = test_fork();
   REQUIRE(pid >= 0);
   if (pid == 0) {
@@ -463,7 +357,7 @@ TEST(loop, inherited_by_fork_is_stale)
       covey_loop_close(own_loop);
     test_system_exit(bad);
   }
-  CHECK_INT(test_fork_join(pid, PATIENCE), 0);
+  CHECK_INT(test_fork_join(pid, BOX_LONG), 0);
   CHECK_OK(cvy_loop_check(loop));
   cvy_loop_release(def);
   covey_loop_close(loop);

@@ -5,77 +5,7 @@
 #include <uv.h>
 
 #include "loop/loop.h"
-
-#define PATIENCE 20000 /* a deadline that is only met in failure */
-
-typedef struct box {
-  covey_loop *loop;
-  int64_t count, wanted, timeout;
-  covey_cancel *cancel;
-  int result;
-  cvy_task task;
-  cvy_note note;
-  cvy_timer *timer;
-} box;
-
-static bool box_full(void *arg)
-{
-  box *b = arg;
-  return b->count >= b->wanted;
-}
-
-static void box_add(void *arg)
-{
-  box *b = arg;
-  cvy_loop_lock(b->loop);
-  b->count++;
-  cvy_loop_changed(b->loop);
-  cvy_loop_unlock(b->loop);
-}
-
-static int box_wait(box *b, int64_t timeout)
-{
-  cvy_loop_lock(b->loop);
-  int r = cvy_loop_wait(b->loop, box_full, b, cvy_deadline_in(timeout), b->cancel);
-  cvy_loop_unlock(b->loop);
-  return r;
-}
-
-static void box_post(box *b)
-{
-  b->task.run = box_add;
-  b->task.arg = b;
-  cvy_loop_lock(b->loop);
-  cvy_loop_post(b->loop, &b->task);
-  cvy_loop_unlock(b->loop);
-}
-
-static int timer_open(void *arg)
-{
-  box *b = arg;
-  int r = cvy_timer_open(b->loop, box_add, b, &b->timer);
-  if (!r) cvy_timer_set(b->timer, cvy_deadline_in(b->timeout));
-  return r;
-}
-
-static int timer_set(void *arg)
-{
-  box *b = arg;
-  cvy_timer_set(b->timer, cvy_deadline_in(b->timeout));
-  return 0;
-}
-
-static int timer_close(void *arg)
-{
-  cvy_timer_close(((box *)arg)->timer);
-  return 0;
-}
-
-static void wait_thread(void *arg)
-{
-  box *b = arg;
-  b->result = box_wait(b, b->timeout ? b->timeout : PATIENCE);
-}
+#include "support/box.h"
 
 TEST(loop_lent, refused_arguments)
 {
@@ -146,11 +76,11 @@ TEST(loop_lent, the_owner_never_waits)
   lent l;
   lent_open(&l);
   box b = {.loop = l.loop, .wanted = 1};
-  CHECK_ERR(box_wait(&b, PATIENCE), COVEY_EDEADLK);
+  CHECK_ERR(box_wait(&b, BOX_LONG), COVEY_EDEADLK);
   CHECK_ERR(box_wait(&b, COVEY_FOREVER), COVEY_EDEADLK);
   CHECK_ERR(box_wait(&b, 0), COVEY_ETIMEDOUT); /* trying once is no waiting */
   b.count = 1;
-  CHECK_OK(box_wait(&b, PATIENCE));
+  CHECK_OK(box_wait(&b, BOX_LONG));
   CHECK(cvy_loop_has_token(l.loop));
   lent_close(&l);
 }
@@ -183,8 +113,8 @@ static void lent_thread(void *arg)
   for (int i = 0; i < 200; i++) {
     box mine = {.loop = b->loop, .wanted = 1};
     box_post(&mine);
-    REQUIRE_OK(box_wait(&mine, PATIENCE));
-    REQUIRE(cvy_loop_call(b->loop, timer_set, b) == 0);
+    REQUIRE_OK(box_wait(&mine, BOX_LONG));
+    REQUIRE(cvy_loop_call(b->loop, box_timer_set, b) == 0);
   }
   cvy_loop_lock(b->loop);
   b->result++;
@@ -196,11 +126,11 @@ TEST(loop_lent, other_threads_wait_and_the_owner_turns)
   lent l;
   lent_open(&l);
   box b = {.loop = l.loop, .timeout = 3600000};
-  REQUIRE_OK(cvy_loop_call(l.loop, timer_open, &b));
+  REQUIRE_OK(cvy_loop_call(l.loop, box_timer_open, &b));
   test_thread *threads[4];
   for (int i = 0; i < 4; i++) threads[i] = test_thread_start(lent_thread, &b);
   int64_t start = test_now();
-  for (int done = 0; done < 4 && test_now() - start < PATIENCE;) {
+  for (int done = 0; done < 4 && test_now() - start < BOX_LONG;) {
     own(&l, 5);
     cvy_loop_lock(l.loop);
     done = b.result;
@@ -208,7 +138,7 @@ TEST(loop_lent, other_threads_wait_and_the_owner_turns)
   }
   for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
   CHECK_INT(b.result, 4);
-  cvy_loop_call(l.loop, timer_close, &b);
+  cvy_loop_call(l.loop, box_timer_close, &b);
   lent_close(&l);
 }
 
@@ -245,7 +175,8 @@ TEST(loop_lent, waits_end_though_the_owner_does_not_turn)
   REQUIRE_OK(covey_cancel_new(&c));
   box late = {.loop = l.loop, .wanted = 1, .timeout = 100},
       cancelled = {.loop = l.loop, .wanted = 1, .cancel = c};
-  test_thread *a = test_thread_start(wait_thread, &late), *b = test_thread_start(wait_thread, &cancelled);
+  test_thread *a = test_thread_start(box_wait_thread, &late),
+              *b = test_thread_start(box_wait_thread, &cancelled);
   test_thread_join(a);
   CHECK_INT(late.result, COVEY_ETIMEDOUT);
   covey_cancel_fire(c);

@@ -3,26 +3,6 @@
 
 #include <covey/process.h>
 
-#define SOON      30000 /* ms: a deadline for what must happen */
-#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
-
-/* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
- * counted. */
-static void count_handles(void)
-{
-  for (int i = 0; i < 3; i++) {
-    covey_process *p = NULL;
-
-    REQUIRE_OK(covey_spawn(
-        &(covey_process_options){.argv = ARGV(i == 1 ? "hang" : "nothing"), .out.kind = COVEY_STDIO_PIPE},
-        &p));
-    if (i != 1) REQUIRE_OK(covey_process_wait(p, 30000, NULL));
-    covey_process_close(p);
-    if (test_is_windows()) test_pause(100); /* a pool there grows by itself */
-  }
-  test_no_handles_lost();
-}
-
 static covey_process *spawn(const covey_process_options *options)
 {
   covey_process *p = NULL;
@@ -44,7 +24,7 @@ static const char *read_line(covey_process *p)
   size_t size = 0;
 
   while (size < sizeof line - 1) {
-    int n = covey_process_read(p, COVEY_STDOUT, SOON, line + size, 1);
+    int n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, line + size, 1);
 
     REQUIRE_OK(n);
     if (n == 0 || line[size] == '\n') break;
@@ -58,7 +38,7 @@ static covey_exit wait_end(covey_process *p)
 {
   covey_exit e = {0};
 
-  REQUIRE_OK(covey_process_wait(p, SOON, &e));
+  REQUIRE_OK(covey_process_wait(p, TEST_SOON, &e));
   return e;
 }
 
@@ -66,8 +46,8 @@ static covey_exit wait_end(covey_process *p)
 
 TEST(process, exit_code)
 {
-  count_handles();
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "3")});
+  test_no_child_handles_lost();
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "3")});
   CHECK(covey_process_pid(p) > 0);
   covey_exit e = wait_end(p);
   CHECK_INT(e.how, COVEY_HOW_EXITED);
@@ -83,14 +63,15 @@ TEST(process, exit_code)
 
 TEST(process, wide_exit_code)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit-code-big")});
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit-code-big")});
   CHECK_UINT(wait_end(p).code, test_is_windows() ? 0x12345678u : 0x78u);
   covey_process_close(p);
 }
 
 TEST(process, crash)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("crash"), .err.kind = COVEY_STDIO_NULL});
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = TEST_HELPER("crash"), .err.kind = COVEY_STDIO_NULL});
   covey_exit e = wait_end(p);
   CHECK_INT(e.why, COVEY_WHY_SELF);
   if (test_is_windows()) {
@@ -106,7 +87,7 @@ TEST(process, crash)
 
 TEST(process, usage)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("burn", "60")});
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("burn", "60")});
   covey_exit e = wait_end(p);
   CHECK(COVEY_EXIT_OK(&e));
   CHECK(e.user_time + e.system_time >= (test_is_wine() ? 0 : 30000)); /* wine counts the start only */
@@ -116,7 +97,7 @@ TEST(process, usage)
 
 TEST(process, wait_again_and_without_result)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "5")});
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "5")});
   CHECK_OK(covey_process_wait(p, COVEY_FOREVER, NULL));
   for (int i = 0; i < 3; i++) CHECK_UINT(wait_end(p).code, 5);
   CHECK_OK(covey_process_wait(p, 0, NULL));
@@ -125,7 +106,7 @@ TEST(process, wait_again_and_without_result)
 
 TEST(process, wait_has_a_deadline)
 {
-  covey_process *p = spawn_piped(ARGV("hang"));
+  covey_process *p = spawn_piped(TEST_HELPER("hang"));
   CHECK_STR(read_line(p), "ready");
   CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
   int64_t begin = test_now();
@@ -137,8 +118,8 @@ TEST(process, wait_has_a_deadline)
 
 TEST(process, kill)
 {
-  count_handles();
-  covey_process *p = spawn_piped(ARGV("hang"));
+  test_no_child_handles_lost();
+  covey_process *p = spawn_piped(TEST_HELPER("hang"));
   int64_t pid = covey_process_pid(p);
   CHECK_STR(read_line(p), "ready");
   CHECK_OK(covey_process_kill(p));
@@ -150,7 +131,7 @@ TEST(process, kill)
   CHECK_OK(covey_process_kill(p));
   CHECK(covey_process_pid(p) == pid);
   covey_process_close(p);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
 }
 
 /* ---- many threads ---- */
@@ -164,7 +145,7 @@ static void crowd_wait(void *arg)
 {
   crowd *c = arg;
   covey_exit e = {0};
-  int r = covey_process_wait(c->process, SOON, &e);
+  int r = covey_process_wait(c->process, TEST_SOON, &e);
 
   if (r == 0 && e.how == COVEY_HOW_SIGNALLED && e.code == 137) test_add(&c->right, 1);
   if (r == COVEY_ECANCELED) test_add(&c->cancelled, 1);
@@ -172,7 +153,7 @@ static void crowd_wait(void *arg)
 
 TEST(process, killed_while_eight_wait)
 {
-  crowd c = {.process = spawn_piped(ARGV("hang"))};
+  crowd c = {.process = spawn_piped(TEST_HELPER("hang"))};
   test_thread *threads[8];
 
   CHECK_STR(read_line(c.process), "ready");
@@ -185,7 +166,7 @@ TEST(process, killed_while_eight_wait)
 
 TEST(process, cancel_wakes_all)
 {
-  crowd c = {.process = spawn_piped(ARGV("hang"))};
+  crowd c = {.process = spawn_piped(TEST_HELPER("hang"))};
   test_thread *threads[4];
   char byte;
 
@@ -194,8 +175,8 @@ TEST(process, cancel_wakes_all)
   covey_process_cancel(c.process);
   for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
   CHECK_INT(test_add(&c.cancelled, 0), 4);
-  CHECK_ERR(covey_process_wait(c.process, SOON, NULL), COVEY_ECANCELED);
-  CHECK_ERR(covey_process_read(c.process, COVEY_STDOUT, SOON, &byte, 1), COVEY_ECANCELED);
+  CHECK_ERR(covey_process_wait(c.process, TEST_SOON, NULL), COVEY_ECANCELED);
+  CHECK_ERR(covey_process_read(c.process, COVEY_STDOUT, TEST_SOON, &byte, 1), COVEY_ECANCELED);
   /* the process was not touched, and can still be ended */
   CHECK_OK(covey_process_stop(c.process, 0, NULL));
   CHECK_OK(covey_process_wait(c.process, 0, NULL));
@@ -213,10 +194,10 @@ TEST(process, cancel_object)
   covey_cancel *cancel;
 
   REQUIRE_OK(covey_cancel_new(&cancel));
-  covey_process *p =
-      spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .cancel = cancel});
+  covey_process *p = spawn(
+      &(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL, .cancel = cancel});
   test_thread *t = test_thread_start(fire, cancel);
-  CHECK_ERR(covey_process_wait(p, SOON, NULL), COVEY_ECANCELED);
+  CHECK_ERR(covey_process_wait(p, TEST_SOON, NULL), COVEY_ECANCELED);
   test_thread_join(t);
   covey_process_close(p);
   covey_cancel_free(cancel);
@@ -228,44 +209,44 @@ TEST(process, close_kills_the_tree)
 {
   int64_t pids[7];
 
-  count_handles();
-  covey_process *p = spawn_piped(ARGV("tree", "2", "2"));
+  test_no_child_handles_lost();
+  covey_process *p = spawn_piped(TEST_HELPER("tree", "2", "2"));
   for (int i = 0; i < 7; i++) {
     pids[i] = strtoll(read_line(p), NULL, 10);
     REQUIRE(pids[i] > 0);
   }
   for (int i = 0; i < 7; i++) CHECK(test_process_alive(pids[i]));
   covey_process_close(p);
-  for (int i = 0; i < 7; i++) CHECK(test_process_gone(pids[i], SOON));
+  for (int i = 0; i < 7; i++) CHECK(test_process_gone(pids[i], TEST_SOON));
 }
 
 TEST(process, the_tree_ends_with_its_handle)
 {
-  covey_process *p = spawn_piped(ARGV("leave"));
+  covey_process *p = spawn_piped(TEST_HELPER("leave"));
   int64_t pid = strtoll(read_line(p), NULL, 10);
 
   REQUIRE(pid > 0);
   CHECK_UINT(wait_end(p).code, 0);
   CHECK(test_process_alive(pid));
   covey_process_close(p);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
 }
 
 TEST(process, kill_reaches_a_tree_whose_leader_has_ended)
 {
-  covey_process *p = spawn_piped(ARGV("leave"));
+  covey_process *p = spawn_piped(TEST_HELPER("leave"));
   int64_t pid = strtoll(read_line(p), NULL, 10);
 
   wait_end(p);
   CHECK_OK(covey_process_kill(p));
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
   covey_process_close(p);
 }
 
 TEST(process, leave_tree)
 {
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("leave"), .out.kind = COVEY_STDIO_PIPE, .flags = COVEY_PROCESS_LEAVE_TREE});
+      .argv = TEST_HELPER("leave"), .out.kind = COVEY_STDIO_PIPE, .flags = COVEY_PROCESS_LEAVE_TREE});
   int64_t pid = strtoll(read_line(p), NULL, 10);
 
   REQUIRE(pid > 0);
@@ -273,12 +254,12 @@ TEST(process, leave_tree)
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
 }
 
 TEST(process, detach)
 {
-  covey_process *p = spawn_piped(ARGV("hang"));
+  covey_process *p = spawn_piped(TEST_HELPER("hang"));
   int64_t pid = covey_process_pid(p);
 
   CHECK_STR(read_line(p), "ready");
@@ -286,32 +267,33 @@ TEST(process, detach)
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
 }
 
 TEST(process, detached)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("hang"), .scope = COVEY_SCOPE_DETACHED});
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .scope = COVEY_SCOPE_DETACHED});
   int64_t pid = covey_process_pid(p);
 
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
 }
 
 /* A handle may be closed at any moment of the child's life; the runner looks for zombies. */
 TEST(process, closed_at_once)
 {
-  count_handles();
+  test_no_child_handles_lost();
   for (int i = 0; i < 20; i++) {
     covey_process *p =
-        spawn(&(covey_process_options){.argv = ARGV(i % 2 ? "hang" : "nothing"),
+        spawn(&(covey_process_options){.argv = TEST_HELPER(i % 2 ? "hang" : "nothing"),
                                        .out.kind = i % 4 < 2 ? COVEY_STDIO_NULL : COVEY_STDIO_PIPE});
     int64_t pid = covey_process_pid(p);
 
     covey_process_close(p);
-    CHECK(test_process_gone(pid, SOON));
+    CHECK(test_process_gone(pid, TEST_SOON));
   }
 }
 
@@ -323,9 +305,9 @@ TEST(process, stop_is_followed)
 
   if (test_is_windows())
     TEST_SKIP("asking a console program: process.stop_at_the_end_of_input is the way under wine");
-  covey_process *p = spawn_piped(ARGV("stop"));
+  covey_process *p = spawn_piped(TEST_HELPER("stop"));
   CHECK_STR(read_line(p), "ready");
-  CHECK_OK(covey_process_stop(p, SOON, &e));
+  CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
   CHECK_INT(e.how, COVEY_HOW_EXITED);
   CHECK_INT(e.why, COVEY_WHY_STOP);
   CHECK_UINT(e.code, 7);
@@ -339,9 +321,9 @@ TEST(process, stop_at_the_end_of_input)
 
   if (!test_is_windows()) TEST_SKIP("only Windows takes the end of the input for a request");
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("stop-at-end"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("stop-at-end"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   CHECK_STR(read_line(p), "ready");
-  CHECK_OK(covey_process_stop(p, SOON, &e));
+  CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_STOP);
   CHECK_UINT(e.code, 7);
   covey_process_close(p);
@@ -350,12 +332,12 @@ TEST(process, stop_at_the_end_of_input)
 TEST(process, stop_kills_who_does_not_listen)
 {
   covey_exit e = {0};
-  covey_process *p = spawn_piped(ARGV("ignore"));
+  covey_process *p = spawn_piped(TEST_HELPER("ignore"));
 
   CHECK_STR(read_line(p), "ready");
   int64_t begin = test_now();
   CHECK_OK(covey_process_stop(p, 200, &e));
-  CHECK(test_now() - begin < SOON);
+  CHECK(test_now() - begin < TEST_SOON);
   CHECK_INT(e.why, COVEY_WHY_KILL);
   CHECK_UINT(e.code, 137);
   covey_process_close(p);
@@ -364,10 +346,10 @@ TEST(process, stop_kills_who_does_not_listen)
 TEST(process, stop_of_one_that_has_ended)
 {
   covey_exit e = {0};
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "4")});
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "4")});
 
   wait_end(p);
-  CHECK_OK(covey_process_stop(p, SOON, &e));
+  CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_SELF);
   CHECK_UINT(e.code, 4);
   CHECK_ERR(covey_process_stop(p, -2, &e), COVEY_EINVAL);
@@ -384,7 +366,7 @@ static void crowd_stop(void *arg)
 
 TEST(process, stopped_by_many)
 {
-  crowd c = {.process = spawn_piped(ARGV("ignore"))};
+  crowd c = {.process = spawn_piped(TEST_HELPER("ignore"))};
   test_thread *threads[6];
 
   CHECK_STR(read_line(c.process), "ready");
@@ -397,7 +379,7 @@ TEST(process, stopped_by_many)
 TEST(process, timeout)
 {
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 300, .grace = 100});
+      .argv = TEST_HELPER("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 300, .grace = 100});
   covey_exit e = wait_end(p);
 
   CHECK_INT(e.why, COVEY_WHY_TIMEOUT);
@@ -409,7 +391,7 @@ TEST(process, timeout)
 
 TEST(process, signal)
 {
-  covey_process *p = spawn_piped(ARGV("hang"));
+  covey_process *p = spawn_piped(TEST_HELPER("hang"));
   covey_exit e;
 
   CHECK_STR(read_line(p), "ready");
@@ -433,13 +415,13 @@ TEST(process, suspend_and_resume)
   int target =
       test_is_wine() ? COVEY_TARGET_LEADER : COVEY_TARGET_TREE; /* wine does not tell a job's members */
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   char byte;
 
-  CHECK_INT(covey_process_write(p, "a\n", 2, SOON), 2);
+  CHECK_INT(covey_process_write(p, "a\n", 2, TEST_SOON), 2);
   CHECK_STR(read_line(p), "a");
   CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, target));
-  CHECK_INT(covey_process_write(p, "b\n", 2, SOON), 2);
+  CHECK_INT(covey_process_write(p, "b\n", 2, TEST_SOON), 2);
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 200, &byte, 1), COVEY_ETIMEDOUT);
   CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, target));
@@ -452,7 +434,7 @@ TEST(process, suspend_and_resume)
 TEST(process, identity)
 {
   covey_identity id;
-  covey_process *p = spawn_piped(ARGV("hang"));
+  covey_process *p = spawn_piped(TEST_HELPER("hang"));
 
   CHECK_STR(read_line(p), "ready");
   REQUIRE_OK(covey_process_identity(p, &id));
@@ -468,9 +450,9 @@ TEST(process, identity)
 TEST(process, adopt)
 {
   covey_identity id, same;
-  covey_process *adopted = NULL, *p = spawn_piped(ARGV("hang"));
+  covey_process *adopted = NULL, *p = spawn_piped(TEST_HELPER("hang"));
 
-  count_handles();
+  test_no_child_handles_lost();
   CHECK_STR(read_line(p), "ready");
   REQUIRE_OK(covey_process_identity(p, &id));
   CHECK_ERR(covey_process_adopt(id.pid, id.start + 1, NULL, &adopted), COVEY_ENOTFOUND);
@@ -486,7 +468,7 @@ TEST(process, adopt)
   CHECK_OK(covey_process_stop(adopted, 0, NULL));
   covey_exit e = wait_end(p);
   CHECK_UINT(e.code, 137);
-  CHECK_OK(covey_process_wait(adopted, SOON, NULL));
+  CHECK_OK(covey_process_wait(adopted, TEST_SOON, NULL));
   covey_process_close(adopted);
   covey_process_close(p);
 }
@@ -512,12 +494,12 @@ TEST_LIMIT(process, many_beside_long_lived_siblings, 240)
   covey_process *sleepers[4], *p[COUNT];
   char byte;
 
-  count_handles();
-  for (int i = 0; i < 4; i++) sleepers[i] = spawn_piped(ARGV("hang"));
-  for (int i = 0; i < COUNT; i++) p[i] = spawn_piped(ARGV("say", "x"));
+  test_no_child_handles_lost();
+  for (int i = 0; i < 4; i++) sleepers[i] = spawn_piped(TEST_HELPER("hang"));
+  for (int i = 0; i < COUNT; i++) p[i] = spawn_piped(TEST_HELPER("say", "x"));
   for (int i = 0; i < COUNT; i++) {
     CHECK_STR(read_line(p[i]), "x");
-    CHECK_INT(covey_process_read(p[i], COVEY_STDOUT, SOON, &byte, 1), 0);
+    CHECK_INT(covey_process_read(p[i], COVEY_STDOUT, TEST_SOON, &byte, 1), 0);
     CHECK_UINT(wait_end(p[i]).code, 0);
     covey_process_close(p[i]);
   }
@@ -525,7 +507,7 @@ TEST_LIMIT(process, many_beside_long_lived_siblings, 240)
     int64_t pid = covey_process_pid(sleepers[i]);
 
     covey_process_close(sleepers[i]);
-    CHECK(test_process_gone(pid, SOON));
+    CHECK(test_process_gone(pid, TEST_SOON));
   }
 }
 
@@ -541,8 +523,8 @@ static void storm_thread(void *arg)
     covey_process *p = NULL;
     covey_exit e = {0};
 
-    if (covey_spawn(&(covey_process_options){.argv = ARGV("exit", "6")}, &p) < 0) continue;
-    if (covey_process_wait(p, SOON, &e) == 0 && e.code == 6) test_add(&s->ended, 1);
+    if (covey_spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "6")}, &p) < 0) continue;
+    if (covey_process_wait(p, TEST_SOON, &e) == 0 && e.code == 6) test_add(&s->ended, 1);
     covey_process_close(p);
   }
 }

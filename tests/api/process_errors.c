@@ -6,26 +6,6 @@
 #include "core/mem.h"
 #include "os/fault.h"
 
-#define ARGV(...)    ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
-#define COMMAND(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-/* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
- * counted. */
-static void count_handles(void)
-{
-  for (int i = 0; i < 3; i++) {
-    covey_process *p = NULL;
-
-    REQUIRE_OK(covey_spawn(
-        &(covey_process_options){.argv = ARGV(i == 1 ? "hang" : "nothing"), .out.kind = COVEY_STDIO_PIPE},
-        &p));
-    if (i != 1) REQUIRE_OK(covey_process_wait(p, 30000, NULL));
-    covey_process_close(p);
-    if (test_is_windows()) test_pause(100); /* a pool there grows by itself */
-  }
-  test_no_handles_lost();
-}
-
 /* The failure of starting options, which must have this code and stage. */
 static const covey_failure *refused(const covey_process_options *options, int code, int stage)
 {
@@ -47,15 +27,15 @@ static const covey_failure *invalid(covey_process_options options)
 
 TEST(process_errors, arguments)
 {
-  const char *const *argv = ARGV("nothing");
+  const char *const *argv = TEST_HELPER("nothing");
   covey_process *p = NULL;
 
   CHECK_ERR(covey_spawn(NULL, &p), COVEY_EINVAL);
   CHECK_ERR(covey_spawn(&(covey_process_options){.argv = argv}, NULL), COVEY_EINVAL);
   CHECK_STR(invalid((covey_process_options){0})->what, "argv");
   CHECK_STR(invalid((covey_process_options){.argv = argv, .command = "x"})->what, "argv and command");
-  CHECK_INT(invalid((covey_process_options){.argv = COMMAND(NULL)})->index, 0);
-  CHECK_INT(invalid((covey_process_options){.argv = COMMAND("")})->index, 0);
+  CHECK_INT(invalid((covey_process_options){.argv = TEST_WORDS(NULL)})->index, 0);
+  CHECK_INT(invalid((covey_process_options){.argv = TEST_WORDS("")})->index, 0);
   CHECK_STR(invalid((covey_process_options){.argv = argv, .file = ""})->what, "file");
   CHECK_STR(invalid((covey_process_options){.argv = argv, .cwd = ""})->what, "cwd");
   CHECK_STR(invalid((covey_process_options){.argv = argv, .flags = 1u << 31})->what, "flags");
@@ -81,7 +61,7 @@ TEST(process_errors, arguments)
 
 TEST(process_errors, streams)
 {
-  const char *const *argv = ARGV("nothing");
+  const char *const *argv = TEST_HELPER("nothing");
 
   CHECK_INT(invalid((covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_CAPTURE})->index, 0);
   CHECK_INT(invalid((covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_MERGE})->index, 0);
@@ -103,17 +83,18 @@ TEST(process_errors, lookup)
   char *folder = test_format("%s/folder.exe/inside", test_temp_dir());
   char *file = test_format("%s/plain.exe", test_temp_dir());
 
-  count_handles();
-  f = refused(&(covey_process_options){.argv = COMMAND("covey-has-no-such-program")}, COVEY_ENOTFOUND,
+  test_no_child_handles_lost();
+  f = refused(&(covey_process_options){.argv = TEST_WORDS("covey-has-no-such-program")}, COVEY_ENOTFOUND,
               COVEY_STAGE_LOOKUP);
   CHECK_STR(f->what, "covey-has-no-such-program");
-  f = refused(&(covey_process_options){.argv = COMMAND("/no/such/program")}, COVEY_ENOTFOUND,
+  f = refused(&(covey_process_options){.argv = TEST_WORDS("/no/such/program")}, COVEY_ENOTFOUND,
               COVEY_STAGE_LOOKUP);
-  f = refused(&(covey_process_options){.argv = COMMAND(folder)}, COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
-  f = refused(&(covey_process_options){.argv = COMMAND(test_temp_dir())}, COVEY_EACCES, COVEY_STAGE_LOOKUP);
+  f = refused(&(covey_process_options){.argv = TEST_WORDS(folder)}, COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
+  f = refused(&(covey_process_options){.argv = TEST_WORDS(test_temp_dir())}, COVEY_EACCES,
+              COVEY_STAGE_LOOKUP);
   test_write_file(file, "data", 4);
   if (!test_is_windows()) {
-    f = refused(&(covey_process_options){.argv = COMMAND(file)}, COVEY_EACCES, COVEY_STAGE_LOOKUP);
+    f = refused(&(covey_process_options){.argv = TEST_WORDS(file)}, COVEY_EACCES, COVEY_STAGE_LOOKUP);
     CHECK_STR(f->what, file);
   }
 }
@@ -125,7 +106,7 @@ TEST(process_errors, never_in_the_current_directory)
   const char *paths[] = {"PATH=", "PATH=.", test_is_windows() ? "PATH=;;.;" : "PATH=::.:"};
 
   for (int i = 0; i < 3; i++)
-    refused(&(covey_process_options){.argv = COMMAND(name, "nothing"), .env = COMMAND(paths[i])},
+    refused(&(covey_process_options){.argv = TEST_WORDS(name, "nothing"), .env = TEST_WORDS(paths[i])},
             COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
 }
 
@@ -134,8 +115,8 @@ TEST(process_errors, directory)
   const covey_failure *f;
   char *missing = test_format("%s/missing", test_temp_dir());
 
-  count_handles();
-  f = refused(&(covey_process_options){.argv = ARGV("nothing"), .cwd = missing}, COVEY_ENOTFOUND,
+  test_no_child_handles_lost();
+  f = refused(&(covey_process_options){.argv = TEST_HELPER("nothing"), .cwd = missing}, COVEY_ENOTFOUND,
               COVEY_STAGE_CWD);
   CHECK_STR(f->what, missing);
 }
@@ -147,10 +128,10 @@ TEST(process_errors, interpreter)
   static const char text[] = "#!/no/such/interpreter -x\n";
 
   if (test_is_windows()) TEST_SKIP("scripts with #! are of POSIX");
-  count_handles();
+  test_no_child_handles_lost();
   test_write_file(script, text, sizeof text - 1);
-  test_run(COMMAND("/bin/chmod", "755", script), 10000);
-  f = refused(&(covey_process_options){.argv = COMMAND(script)}, COVEY_ENOTFOUND, COVEY_STAGE_INTERPRETER);
+  test_run(TEST_WORDS("/bin/chmod", "755", script), 10000);
+  f = refused(&(covey_process_options){.argv = TEST_WORDS(script)}, COVEY_ENOTFOUND, COVEY_STAGE_INTERPRETER);
   CHECK_STR(f->what, "/no/such/interpreter");
 }
 
@@ -160,29 +141,30 @@ TEST(process_errors, files)
   char *missing = test_format("%s/missing", test_temp_dir()),
        *there = test_format("%s/there", test_temp_dir());
 
-  count_handles();
+  test_no_child_handles_lost();
   test_write_file(there, "kept", 4);
-  f = refused(&(covey_process_options){.argv = ARGV("cat"), .in = {COVEY_STDIO_FILE, .path = missing}},
+  f = refused(&(covey_process_options){.argv = TEST_HELPER("cat"), .in = {COVEY_STDIO_FILE, .path = missing}},
               COVEY_ENOTFOUND, COVEY_STAGE_STDIO);
   CHECK_INT(f->index, 0);
   CHECK_STR(f->what, missing);
-  f = refused(&(covey_process_options){.argv = ARGV("nothing"), .out = {COVEY_STDIO_FILE_NEW, .path = there}},
-              COVEY_EEXIST, COVEY_STAGE_STDIO);
+  f = refused(
+      &(covey_process_options){.argv = TEST_HELPER("nothing"), .out = {COVEY_STDIO_FILE_NEW, .path = there}},
+      COVEY_EEXIST, COVEY_STAGE_STDIO);
   CHECK_INT(f->index, 1);
   /* a program that is not there empties no file */
-  refused(&(covey_process_options){.argv = COMMAND("/no/such"), .out = {COVEY_STDIO_FILE, .path = there}},
+  refused(&(covey_process_options){.argv = TEST_WORDS("/no/such"), .out = {COVEY_STDIO_FILE, .path = there}},
           COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
   CHECK_STR(test_read_file(there, NULL), "kept");
 }
 
 TEST(process_errors, environment)
 {
-  CHECK_INT(refused(&(covey_process_options){.argv = ARGV("nothing"), .env = COMMAND("A=1", "=x")},
+  CHECK_INT(refused(&(covey_process_options){.argv = TEST_HELPER("nothing"), .env = TEST_WORDS("A=1", "=x")},
                     COVEY_EINVAL, COVEY_STAGE_ENVIRONMENT)
                 ->index,
             1);
-  CHECK_INT(refused(&(covey_process_options){.argv = ARGV("nothing"), .env = COMMAND("")}, COVEY_EINVAL,
-                    COVEY_STAGE_ENVIRONMENT)
+  CHECK_INT(refused(&(covey_process_options){.argv = TEST_HELPER("nothing"), .env = TEST_WORDS("")},
+                    COVEY_EINVAL, COVEY_STAGE_ENVIRONMENT)
                 ->index,
             0);
 }
@@ -197,20 +179,22 @@ TEST(process_errors, encoding)
     covey_result r = {0};
 
     REQUIRE_OK(covey_run(
-        &(covey_process_options){.argv = ARGV("args-hex", bad), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+        &(covey_process_options){.argv = TEST_HELPER("args-hex", bad), .out.kind = COVEY_STDIO_CAPTURE}, &r));
     CHECK_STR(r.out, "[3]6162ff\n");
     covey_result_free(&r);
     return;
   }
-  f = *refused(&(covey_process_options){.argv = ARGV("args", bad)}, COVEY_EENCODING, COVEY_STAGE_ARGUMENTS);
+  f = *refused(&(covey_process_options){.argv = TEST_HELPER("args", bad)}, COVEY_EENCODING,
+               COVEY_STAGE_ARGUMENTS);
   CHECK_INT(f.index, 2);
   CHECK_INT(f.offset, 2);
-  f = *refused(&(covey_process_options){.argv = ARGV("args"), .env = COMMAND("A=1", "B=\xff")},
+  f = *refused(&(covey_process_options){.argv = TEST_HELPER("args"), .env = TEST_WORDS("A=1", "B=\xff")},
                COVEY_EENCODING, COVEY_STAGE_ENVIRONMENT);
   CHECK_INT(f.index, 1);
-  refused(&(covey_process_options){.argv = ARGV("args"), .cwd = bad}, COVEY_EENCODING, COVEY_STAGE_CWD);
-  refused(&(covey_process_options){.argv = COMMAND(bad)}, COVEY_EENCODING, COVEY_STAGE_LOOKUP);
-  f = *refused(&(covey_process_options){.argv = ARGV("args"), .out = {COVEY_STDIO_FILE, .path = bad}},
+  refused(&(covey_process_options){.argv = TEST_HELPER("args"), .cwd = bad}, COVEY_EENCODING,
+          COVEY_STAGE_CWD);
+  refused(&(covey_process_options){.argv = TEST_WORDS(bad)}, COVEY_EENCODING, COVEY_STAGE_LOOKUP);
+  f = *refused(&(covey_process_options){.argv = TEST_HELPER("args"), .out = {COVEY_STDIO_FILE, .path = bad}},
                COVEY_EENCODING, COVEY_STAGE_STDIO);
   CHECK_INT(f.index, 1);
   refused(&(covey_process_options){.command = bad}, COVEY_EENCODING, COVEY_STAGE_ARGUMENTS);
@@ -222,16 +206,16 @@ TEST(process_errors, too_big)
   char *huge = malloc(size + 1);
 
   REQUIRE(huge != NULL);
-  count_handles();
+  test_no_child_handles_lost();
   memset(huge, 'x', size);
   huge[size] = '\0';
-  refused(&(covey_process_options){.argv = ARGV("args", huge)}, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS);
+  refused(&(covey_process_options){.argv = TEST_HELPER("args", huge)}, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS);
   free(huge);
 }
 
 TEST(process_errors, raw_command_line)
 {
-  covey_process_options o = {.argv = ARGV("exit", "x"), .flags = COVEY_PROCESS_RAW_COMMAND_LINE};
+  covey_process_options o = {.argv = TEST_HELPER("exit", "x"), .flags = COVEY_PROCESS_RAW_COMMAND_LINE};
 
   if (test_is_windows())
     refused(&o, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS); /* the tail is one text */
@@ -245,22 +229,23 @@ TEST(process_errors, batch_files_are_refused)
 
   if (!test_is_windows()) TEST_SKIP("batch files are of Windows");
   test_write_file(script, "@exit /b 5\r\n", 12);
-  refused(&(covey_process_options){.argv = COMMAND(script, "a")}, COVEY_EUNQUOTABLE, COVEY_STAGE_ARGUMENTS);
-  refused(&(covey_process_options){.argv = COMMAND(script, "a\nb"), .flags = COVEY_PROCESS_BATCH},
+  refused(&(covey_process_options){.argv = TEST_WORDS(script, "a")}, COVEY_EUNQUOTABLE,
+          COVEY_STAGE_ARGUMENTS);
+  refused(&(covey_process_options){.argv = TEST_WORDS(script, "a\nb"), .flags = COVEY_PROCESS_BATCH},
           COVEY_EUNQUOTABLE, COVEY_STAGE_ARGUMENTS);
 }
 
 /* Every system call of a start made to fail, one after the other: an error, and nothing is left. */
 TEST_LIMIT(process_errors, fault_walk, 300)
 {
-  covey_process_options o = {.argv = ARGV("exit", "0"),
+  covey_process_options o = {.argv = TEST_HELPER("exit", "0"),
                              .in.kind = COVEY_STDIO_PIPE,
                              .out.kind = COVEY_STDIO_PIPE,
                              .err.kind = COVEY_STDIO_CAPTURE};
   covey_process *p = NULL;
   int failed = 0;
 
-  count_handles();
+  test_no_child_handles_lost();
   for (int64_t n = 1; n < 200; n++) {
     int64_t seen;
     int r;
@@ -286,16 +271,16 @@ TEST_LIMIT(process_errors, fault_walk, 300)
 /* The same for every system call of a whole run, and for every allocation of it. */
 static void walk_run(bool allocations)
 {
-  covey_process_options o = {.argv = ARGV("both", "3000", "2000"),
+  covey_process_options o = {.argv = TEST_HELPER("both", "3000", "2000"),
                              .input = "some input",
                              .input_size = 10,
-                             .env = COMMAND("A=1"),
+                             .env = TEST_WORDS("A=1"),
                              .cwd = test_temp_dir(),
                              .out.kind = COVEY_STDIO_CAPTURE,
                              .err.kind = COVEY_STDIO_CAPTURE};
   int failed = 0;
 
-  count_handles();
+  test_no_child_handles_lost();
   for (int64_t n = 1; n < 400; n++) {
     covey_result result;
     int64_t seen = 0;
@@ -347,10 +332,10 @@ TEST_LIMIT(process_errors, stuck, 240)
 {
   bool stuck = false;
 
-  if (!test_is_windows()) count_handles(); /* a long wait makes the pool there grow, once */
+  if (!test_is_windows()) test_no_child_handles_lost(); /* a long wait makes the pool there grow, once */
   for (int64_t n = 1; n < 12 && !stuck; n++) {
     covey_process_options o = {
-        .argv = ARGV("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 400, .grace = 50};
+        .argv = TEST_HELPER("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 400, .grace = 50};
     covey_result result;
     int r;
 

@@ -9,9 +9,6 @@
 #include <signal.h>
 #include <uv.h>
 
-#define SOON      30000
-#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
-
 static covey_process *spawn(const covey_process_options *options)
 {
   covey_process *p = NULL;
@@ -20,30 +17,13 @@ static covey_process *spawn(const covey_process_options *options)
   return p;
 }
 
-/* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
- * counted. */
-static void count_handles(void)
-{
-  for (int i = 0; i < 3; i++) {
-    covey_process *p = NULL;
-
-    REQUIRE_OK(covey_spawn(
-        &(covey_process_options){.argv = ARGV(i == 1 ? "hang" : "nothing"), .out.kind = COVEY_STDIO_PIPE},
-        &p));
-    if (i != 1) REQUIRE_OK(covey_process_wait(p, 30000, NULL));
-    covey_process_close(p);
-    if (test_is_windows()) test_pause(100); /* a pool there grows by itself */
-  }
-  test_no_handles_lost();
-}
-
 /* All of the child's output: how many bytes, or the failure. It may come in pieces. */
 static int read_all(covey_process *p, char *text, size_t capacity)
 {
   int size = 0, n;
 
   while ((size_t)size < capacity &&
-         (n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, capacity - (size_t)size)) != 0) {
+         (n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, text + size, capacity - (size_t)size)) != 0) {
     if (n < 0) return n;
     size += n;
   }
@@ -58,26 +38,26 @@ TEST(process_host, ignores_sigchld)
   covey_result r = {0};
   covey_exit e;
 
-  count_handles();
+  test_no_child_handles_lost();
   signal(SIGCHLD, SIG_IGN);
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("exit", "3")});
-  REQUIRE_OK(covey_process_wait(p, SOON, &e));
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "3")});
+  REQUIRE_OK(covey_process_wait(p, TEST_SOON, &e));
   CHECK(e.how == COVEY_HOW_LOST ? e.code == UINT32_MAX : e.code == 3);
   CHECK(!COVEY_EXIT_OK(&e));
   covey_process_close(p);
-  REQUIRE_OK(
-      covey_run(&(covey_process_options){.argv = ARGV("say", "x"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+  REQUIRE_OK(covey_run(
+      &(covey_process_options){.argv = TEST_HELPER("say", "x"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
   CHECK_STR(r.out, "x\n");
   CHECK(r.exit.how == COVEY_HOW_LOST || COVEY_EXIT_OK(&r.exit));
   covey_result_free(&r);
-  p = spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL});
+  p = spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL});
   int64_t pid = covey_process_pid(p);
   CHECK_OK(covey_process_stop(p, 0, &e));
   covey_process_close(p);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
   /* the child starts with it at its default */
-  REQUIRE_OK(
-      covey_run(&(covey_process_options){.argv = ARGV("signals"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+  REQUIRE_OK(covey_run(
+      &(covey_process_options){.argv = TEST_HELPER("signals"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
   CHECK_STR(r.out, "blocked:\nignored:\n");
   covey_result_free(&r);
   signal(SIGCHLD, SIG_DFL);
@@ -92,10 +72,11 @@ TEST(process_host, ignores_sigpipe_no_more_than_before)
   char data[1000] = {0};
   int n = 0;
   /* SIGPIPE has its default here: a write to a child that is gone would end this program */
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing"), .in.kind = COVEY_STDIO_PIPE});
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = TEST_HELPER("nothing"), .in.kind = COVEY_STDIO_PIPE});
 
-  CHECK_OK(covey_process_wait(p, SOON, NULL));
-  for (int i = 0; i < 200 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, SOON);
+  CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
+  for (int i = 0; i < 200 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, TEST_SOON);
   CHECK_ERR(n, COVEY_ECLOSED);
   covey_process_close(p);
 }
@@ -106,19 +87,19 @@ static void run_closed(const char *what)
 {
   covey_result r = {0};
 
-  REQUIRE_OK(covey_run(&(covey_process_options){.argv = ARGV("count"),
+  REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_HELPER("count"),
                                                 .in.kind = COVEY_STDIO_INHERIT,
                                                 .out.kind = COVEY_STDIO_CAPTURE},
                        &r));
   CHECK_STR(r.out, "0 pattern\n"); /* the null device in its place */
   covey_result_free(&r);
-  REQUIRE_OK(covey_run(&(covey_process_options){.argv = ARGV("both", "70000", "50000"),
+  REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_HELPER("both", "70000", "50000"),
                                                 .out.kind = COVEY_STDIO_CAPTURE,
                                                 .err.kind = COVEY_STDIO_CAPTURE},
                        &r));
   if (r.out_size != 70000 || r.err_size != 50000) TEST_FAIL("with %s closed", what);
   covey_result_free(&r);
-  CHECK_OK(covey_run(&(covey_process_options){.argv = ARGV("say", "nobody hears it")}, &r));
+  CHECK_OK(covey_run(&(covey_process_options){.argv = TEST_HELPER("say", "nobody hears it")}, &r));
   CHECK(COVEY_EXIT_OK(&r.exit));
   covey_result_free(&r);
 }
@@ -142,7 +123,7 @@ TEST(process_host, inherited_by_fork_is_stale)
 
   if (test_is_windows()) TEST_SKIP("no fork there");
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   int64_t pid = test_fork();
   REQUIRE(pid >= 0);
   if (pid == 0) {
@@ -158,9 +139,9 @@ TEST(process_host, inherited_by_fork_is_stale)
     covey_process_close(p); /* touches nothing */
     test_system_exit(test_failures() ? 1 : 0);
   }
-  CHECK_INT(test_fork_join(pid, SOON), 0);
-  CHECK_INT(covey_process_write(p, "y\n", 2, SOON), 2); /* the child of the parent is unharmed */
-  CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, &byte, 1), 1);
+  CHECK_INT(test_fork_join(pid, TEST_SOON), 0);
+  CHECK_INT(covey_process_write(p, "y\n", 2, TEST_SOON), 2); /* the child of the parent is unharmed */
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, TEST_SOON, &byte, 1), 1);
   CHECK_INT(byte, 'y');
   covey_process_close(p);
 }
@@ -175,19 +156,19 @@ TEST(process_host, on_a_loop_of_its_own)
 
   for (int i = 0; i < 2; i++) {
     REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = i ? COVEY_LOOP_NO_THREAD : 0}, &loop));
-    covey_process *p = spawn(
-        &(covey_process_options){.argv = ARGV("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
-    CHECK_OK(covey_process_wait(p, SOON, &e));
+    covey_process *p = spawn(&(covey_process_options){
+        .argv = TEST_HELPER("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
+    CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
     CHECK(COVEY_EXIT_OK(&e));
     CHECK_INT(read_all(p, text, sizeof text), 3);
     CHECK_MEM(text, "hi\n", 3);
-    covey_process *live =
-        spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
+    covey_process *live = spawn(
+        &(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
     int64_t pid = covey_process_pid(live);
     covey_process_close(p);
     covey_process_close(live);
     covey_loop_close(loop);
-    CHECK(test_process_gone(pid, SOON));
+    CHECK(test_process_gone(pid, TEST_SOON));
   }
 }
 
@@ -203,7 +184,7 @@ static void lodger_thread(void *arg)
 {
   lodger *l = arg;
 
-  l->result = covey_process_wait(l->process, SOON, &l->exit);
+  l->result = covey_process_wait(l->process, TEST_SOON, &l->exit);
   l->size = read_all(l->process, l->text, sizeof l->text);
   test_add(&l->done, 1);
 }
@@ -226,10 +207,10 @@ TEST(process_host, on_a_lent_loop)
   uv_timer_init(&uv, &timer);
   uv_timer_start(&timer, tick, 10, 10);
   REQUIRE_OK(covey_loop_attach(&uv, uv_version(), &loop));
-  l.process =
-      spawn(&(covey_process_options){.argv = ARGV("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
-  CHECK_ERR(covey_process_wait(l.process, SOON, NULL), COVEY_EDEADLK);
-  CHECK_ERR(covey_process_read(l.process, COVEY_STDOUT, SOON, &byte, 1), COVEY_EDEADLK);
+  l.process = spawn(
+      &(covey_process_options){.argv = TEST_HELPER("say", "hi"), .out.kind = COVEY_STDIO_PIPE, .loop = loop});
+  CHECK_ERR(covey_process_wait(l.process, TEST_SOON, NULL), COVEY_EDEADLK);
+  CHECK_ERR(covey_process_read(l.process, COVEY_STDOUT, TEST_SOON, &byte, 1), COVEY_EDEADLK);
   CHECK_ERR(covey_process_wait(l.process, 0, NULL), COVEY_ETIMEDOUT);
   test_thread *t = test_thread_start(lodger_thread, &l);
   while (test_add(&l.done, 0) == 0) uv_run(&uv, UV_RUN_ONCE);
@@ -237,21 +218,21 @@ TEST(process_host, on_a_lent_loop)
   CHECK_OK(l.result);
   CHECK(COVEY_EXIT_OK(&l.exit));
   CHECK_INT(l.size, 3);
-  CHECK_OK(covey_process_wait(l.process, SOON, NULL)); /* what is known needs no waiting */
+  CHECK_OK(covey_process_wait(l.process, TEST_SOON, NULL)); /* what is known needs no waiting */
   /* children that outlive the loop: one is killed, one goes on */
-  covey_process *live =
-      spawn(&(covey_process_options){.argv = ARGV("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
-  covey_process *free_one =
-      spawn(&(covey_process_options){.argv = ARGV("hang"), .scope = COVEY_SCOPE_DETACHED, .loop = loop});
+  covey_process *live = spawn(
+      &(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL, .loop = loop});
+  covey_process *free_one = spawn(
+      &(covey_process_options){.argv = TEST_HELPER("hang"), .scope = COVEY_SCOPE_DETACHED, .loop = loop});
   int64_t pid = covey_process_pid(live), free_pid = covey_process_pid(free_one);
   covey_process_close(live);
   covey_process_close(free_one);
   covey_process_close(l.process);
   covey_loop_close(loop);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
   CHECK(test_process_alive(free_pid));
   test_process_kill(free_pid);
-  CHECK(test_process_gone(free_pid, SOON));
+  CHECK(test_process_gone(free_pid, TEST_SOON));
   uv_close((uv_handle_t *)&timer, NULL);
   uv_run(&uv, UV_RUN_DEFAULT);
   CHECK_INT(uv_loop_close(&uv), 0);
@@ -308,10 +289,11 @@ TEST_LIMIT(process_host, a_storm_on_one_child, 240)
   test_thread *threads[8];
 
   for (int round = 0; round < 16; round++) {
-    if (round == 9) count_handles(); /* threads, and pools of the system, are made in the first rounds */
-    s.process = spawn(&(covey_process_options){.argv = round % 3 == 0   ? ARGV("cat")
-                                                       : round % 3 == 1 ? ARGV("flood")
-                                                                        : ARGV("ignore"),
+    if (round == 9)
+      test_no_child_handles_lost(); /* threads, and pools of the system, are made in the first rounds */
+    s.process = spawn(&(covey_process_options){.argv = round % 3 == 0   ? TEST_HELPER("cat")
+                                                       : round % 3 == 1 ? TEST_HELPER("flood")
+                                                                        : TEST_HELPER("ignore"),
                                                .in.kind = COVEY_STDIO_PIPE,
                                                .out.kind = COVEY_STDIO_PIPE,
                                                .err.kind = COVEY_STDIO_CAPTURE});
@@ -320,7 +302,7 @@ TEST_LIMIT(process_host, a_storm_on_one_child, 240)
     for (int i = 0; i < 7; i++) cvy_process_ref(s.process);
     for (int i = 0; i < 8; i++) threads[i] = test_thread_start(storm_thread, &s);
     for (int i = 0; i < 8; i++) test_thread_join(threads[i]);
-    CHECK(test_process_gone(pid, SOON));
+    CHECK(test_process_gone(pid, TEST_SOON));
   }
   CHECK_INT(test_add(&s.strange, 0), 0);
 }

@@ -5,26 +5,6 @@
 
 #include "os/handle.h"
 
-#define SOON      30000
-#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
-
-/* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
- * counted. */
-static void count_handles(void)
-{
-  for (int i = 0; i < 3; i++) {
-    covey_process *p = NULL;
-
-    REQUIRE_OK(covey_spawn(
-        &(covey_process_options){.argv = ARGV(i == 1 ? "hang" : "nothing"), .out.kind = COVEY_STDIO_PIPE},
-        &p));
-    if (i != 1) REQUIRE_OK(covey_process_wait(p, 30000, NULL));
-    covey_process_close(p);
-    if (test_is_windows()) test_pause(100); /* a pool there grows by itself */
-  }
-  test_no_handles_lost();
-}
-
 static covey_process *spawn(const covey_process_options *options)
 {
   covey_process *p = NULL;
@@ -41,7 +21,7 @@ static size_t read_pattern(covey_process *p, int stream, bool *ret_same)
   int n;
 
   *ret_same = true;
-  while ((n = covey_process_read(p, stream, SOON, data, sizeof data)) > 0) {
+  while ((n = covey_process_read(p, stream, TEST_SOON, data, sizeof data)) > 0) {
     if (!test_is_pattern(data, (size_t)n, total)) *ret_same = false;
     total += (size_t)n;
   }
@@ -55,7 +35,7 @@ static void read_ready(covey_process *p)
   size_t size = 0;
 
   while (size < 6) {
-    int n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, 1);
+    int n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, text + size, 1);
 
     REQUIRE(n == 1);
     if (text[size] != '\r') size++;
@@ -69,13 +49,13 @@ TEST(process_stdio, pipe_there_and_back)
   covey_exit e;
   int n;
 
-  count_handles();
+  test_no_child_handles_lost();
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   CHECK_INT(covey_process_write(p, "", 0, 0), 0);
-  CHECK_INT(covey_process_write(p, "hello", 5, SOON), 5);
+  CHECK_INT(covey_process_write(p, "hello", 5, TEST_SOON), 5);
   for (size_t size = 0; size < 5; size += (size_t)n) {
-    n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, sizeof text - size);
+    n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, text + size, sizeof text - size);
     REQUIRE(n > 0);
   }
   CHECK_MEM(text, "hello", 5);
@@ -83,18 +63,18 @@ TEST(process_stdio, pipe_there_and_back)
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 60, text, 1), COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_close_input(p));
   CHECK_OK(covey_process_close_input(p));
-  CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, text, 1), 0);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, TEST_SOON, text, 1), 0);
   CHECK_INT(covey_process_read(p, COVEY_STDOUT, 0, text, 1), 0);
-  CHECK_OK(covey_process_wait(p, SOON, &e));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
   CHECK(COVEY_EXIT_OK(&e));
-  CHECK_ERR(covey_process_write(p, "x", 1, SOON), COVEY_ECLOSED);
+  CHECK_ERR(covey_process_write(p, "x", 1, TEST_SOON), COVEY_ECLOSED);
   covey_process_close(p);
 }
 
 TEST(process_stdio, streams_that_are_no_pipes)
 {
   char byte;
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing")});
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("nothing")});
 
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, &byte, 1), COVEY_EINVAL);
   CHECK_ERR(covey_process_read(p, COVEY_STDIN, 0, &byte, 1), COVEY_EINVAL);
@@ -110,7 +90,8 @@ TEST(process_stdio, streams_that_are_no_pipes)
 TEST(process_stdio, read_refuses)
 {
   char byte;
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("nothing"), .out.kind = COVEY_STDIO_PIPE});
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = TEST_HELPER("nothing"), .out.kind = COVEY_STDIO_PIPE});
 
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, NULL, 1), COVEY_EINVAL);
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, &byte, 0), COVEY_EINVAL);
@@ -131,7 +112,7 @@ static void feed_thread(void *arg)
 
   for (uint64_t from = 0; from < 3000000; from += sizeof data) {
     test_make_pattern(data, sizeof data, from);
-    test_add(&f->written, covey_process_write(f->process, data, sizeof data, SOON));
+    test_add(&f->written, covey_process_write(f->process, data, sizeof data, TEST_SOON));
   }
   covey_process_close_input(f->process);
 }
@@ -140,7 +121,7 @@ TEST(process_stdio, megabytes_both_ways)
 {
   bool same;
   feeder f = {.process = spawn(&(covey_process_options){
-                  .argv = ARGV("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE})};
+                  .argv = TEST_HELPER("cat"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE})};
   test_thread *t = test_thread_start(feed_thread, &f);
 
   CHECK_UINT(read_pattern(f.process, COVEY_STDOUT, &same), 3000000);
@@ -155,7 +136,7 @@ TEST(process_stdio, a_child_that_does_not_read)
   size_t size = (size_t)8 << 20;
   char *data = calloc(1, size);
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("hang"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("hang"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   int n, total = 0, rounds = 0;
 
   read_ready(p);
@@ -176,10 +157,10 @@ TEST(process_stdio, a_child_that_closes_its_input)
 
   if (test_is_wine()) TEST_SKIP("the console host that wine gives each child holds its streams too");
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("close-in"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("close-in"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
 
   read_ready(p);
-  for (int i = 0; i < 1000 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, SOON);
+  for (int i = 0; i < 1000 && n >= 0; i++) n = covey_process_write(p, data, sizeof data, TEST_SOON);
   CHECK_ERR(n, COVEY_ECLOSED);
   covey_process_close(p);
 }
@@ -189,12 +170,12 @@ TEST(process_stdio, back_pressure)
 {
   bool same;
   covey_process *p =
-      spawn(&(covey_process_options){.argv = ARGV("out", "5000000"), .out.kind = COVEY_STDIO_PIPE});
+      spawn(&(covey_process_options){.argv = TEST_HELPER("out", "5000000"), .out.kind = COVEY_STDIO_PIPE});
 
   CHECK_ERR(covey_process_wait(p, 400, NULL), COVEY_ETIMEDOUT); /* 5 MB are more than all buffers hold */
   CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 5000000);
   CHECK(same);
-  CHECK_OK(covey_process_wait(p, SOON, NULL));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
   covey_process_close(p);
 }
 
@@ -203,9 +184,9 @@ TEST(process_stdio, read_after_the_end)
 {
   bool same;
   covey_process *p =
-      spawn(&(covey_process_options){.argv = ARGV("out", "30000"), .out.kind = COVEY_STDIO_PIPE});
+      spawn(&(covey_process_options){.argv = TEST_HELPER("out", "30000"), .out.kind = COVEY_STDIO_PIPE});
 
-  CHECK_OK(covey_process_wait(p, SOON, NULL));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
   test_pause(300);
   CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 30000);
   CHECK(same);
@@ -215,11 +196,11 @@ TEST(process_stdio, read_after_the_end)
 TEST(process_stdio, capture_is_read_piece_by_piece)
 {
   bool same;
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("both", "400000", "300000"),
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("both", "400000", "300000"),
                                                     .out.kind = COVEY_STDIO_CAPTURE,
                                                     .err.kind = COVEY_STDIO_CAPTURE});
 
-  CHECK_OK(covey_process_wait(p, SOON, NULL));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
   CHECK_UINT(read_pattern(p, COVEY_STDERR, &same), 300000);
   CHECK(same);
   CHECK_UINT(read_pattern(p, COVEY_STDOUT, &same), 400000);
@@ -233,11 +214,11 @@ TEST(process_stdio, capture_over_its_limit)
   covey_exit e;
   int total = 0, n;
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("flood"), .out.kind = COVEY_STDIO_CAPTURE, .capture_max = 100000});
+      .argv = TEST_HELPER("flood"), .out.kind = COVEY_STDIO_CAPTURE, .capture_max = 100000});
 
-  CHECK_OK(covey_process_wait(p, SOON, &e));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_OUTPUT);
-  while ((n = covey_process_read(p, COVEY_STDOUT, SOON, data + total, sizeof data - (size_t)total)) > 0)
+  while ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, data + total, sizeof data - (size_t)total)) > 0)
     total += n;
   CHECK_ERR(n, COVEY_ETOOBIG);
   CHECK_INT(total, 100000);
@@ -252,7 +233,7 @@ static covey_exit finish(const covey_process_options *options)
   covey_exit e = {0};
   covey_process *p = spawn(options);
 
-  CHECK_OK(covey_process_wait(p, SOON, &e));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
   covey_process_close(p);
   return e;
 }
@@ -262,17 +243,20 @@ TEST(process_stdio, files)
   char *path = test_format("%s/out", test_temp_dir()), *fresh = test_format("%s/fresh", test_temp_dir());
   size_t size;
 
-  count_handles();
+  test_no_child_handles_lost();
   test_write_file(path, "old old old", 11);
-  finish(&(covey_process_options){.argv = ARGV("say", "one"), .out = {COVEY_STDIO_FILE, .path = path}});
-  CHECK_STR(test_read_file(path, NULL), "one\n");
-  finish(&(covey_process_options){.argv = ARGV("say", "two"), .out = {COVEY_STDIO_APPEND, .path = path}});
-  CHECK_STR(test_read_file(path, NULL), "one\ntwo\n");
   finish(
-      &(covey_process_options){.argv = ARGV("say-err", "bad"), .err = {COVEY_STDIO_FILE_NEW, .path = fresh}});
+      &(covey_process_options){.argv = TEST_HELPER("say", "one"), .out = {COVEY_STDIO_FILE, .path = path}});
+  CHECK_STR(test_read_file(path, NULL), "one\n");
+  finish(
+      &(covey_process_options){.argv = TEST_HELPER("say", "two"), .out = {COVEY_STDIO_APPEND, .path = path}});
+  CHECK_STR(test_read_file(path, NULL), "one\ntwo\n");
+  finish(&(covey_process_options){.argv = TEST_HELPER("say-err", "bad"),
+                                  .err = {COVEY_STDIO_FILE_NEW, .path = fresh}});
   CHECK_STR(test_read_file(fresh, NULL), "bad\n");
-  finish(&(covey_process_options){
-      .argv = ARGV("cat"), .in = {COVEY_STDIO_FILE, .path = path}, .out = {COVEY_STDIO_FILE, .path = fresh}});
+  finish(&(covey_process_options){.argv = TEST_HELPER("cat"),
+                                  .in = {COVEY_STDIO_FILE, .path = path},
+                                  .out = {COVEY_STDIO_FILE, .path = fresh}});
   CHECK_STR(test_read_file(fresh, &size), "one\ntwo\n");
 }
 
@@ -281,7 +265,7 @@ TEST(process_stdio, merge_into_a_file)
   char *path = test_format("%s/both", test_temp_dir());
   size_t size = 0;
 
-  finish(&(covey_process_options){.argv = ARGV("both", "10", "20"),
+  finish(&(covey_process_options){.argv = TEST_HELPER("both", "10", "20"),
                                   .out = {COVEY_STDIO_FILE, .path = path},
                                   .err.kind = COVEY_STDIO_MERGE});
   CHECK(test_read_file(path, &size) != NULL);
@@ -293,12 +277,12 @@ TEST(process_stdio, native)
   char *path = test_format("%s/native", test_temp_dir());
   cvos_handle file;
 
-  count_handles();
+  test_no_child_handles_lost();
   REQUIRE_OK(cvos_file_open(path, CVOS_FILE_TRUNCATE, &file));
-  finish(&(covey_process_options){.argv = ARGV("say", "there"),
+  finish(&(covey_process_options){.argv = TEST_HELPER("say", "there"),
                                   .out = {COVEY_STDIO_NATIVE, .native = file},
                                   .err = {COVEY_STDIO_NATIVE, .native = file}});
-  finish(&(covey_process_options){.argv = ARGV("say-err", "again"),
+  finish(&(covey_process_options){.argv = TEST_HELPER("say-err", "again"),
                                   .out = {COVEY_STDIO_NATIVE, .native = file},
                                   .err = {COVEY_STDIO_NATIVE, .native = file}});
   cvos_handle_close(file);
@@ -307,7 +291,8 @@ TEST(process_stdio, native)
 
 TEST(process_stdio, input_is_empty_by_default)
 {
-  covey_exit e = finish(&(covey_process_options){.argv = ARGV("read", "1"), .out.kind = COVEY_STDIO_NULL});
+  covey_exit e =
+      finish(&(covey_process_options){.argv = TEST_HELPER("read", "1"), .out.kind = COVEY_STDIO_NULL});
 
   CHECK_UINT(e.code, 21); /* the end, at once */
 }
@@ -317,18 +302,18 @@ TEST(process_stdio, input_is_copied)
   char text[] = "hello";
   bool same;
   covey_process *p = spawn(&(covey_process_options){
-      .argv = ARGV("cat"), .input = text, .input_size = 5, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("cat"), .input = text, .input_size = 5, .out.kind = COVEY_STDIO_PIPE});
   char back[8];
   int n;
 
   (void)same;
   memset(text, 'x', 5);
   for (int size = 0; size < 5; size += n) {
-    n = covey_process_read(p, COVEY_STDOUT, SOON, back + size, sizeof back - (size_t)size);
+    n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, back + size, sizeof back - (size_t)size);
     REQUIRE(n > 0);
   }
   CHECK_MEM(back, "hello", 5);
-  CHECK_INT(covey_process_read(p, COVEY_STDOUT, SOON, back, 1), 0);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, TEST_SOON, back, 1), 0);
   covey_process_close(p);
 }
 
@@ -338,21 +323,21 @@ TEST(process_stdio, a_held_pipe_delays_nobody)
 {
   covey_exit e;
   char *text = calloc(1, 100);
-  covey_process *p = spawn(
-      &(covey_process_options){.argv = ARGV("spawn-holding", "60000"), .out.kind = COVEY_STDIO_CAPTURE});
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("spawn-holding", "60000"),
+                                                    .out.kind = COVEY_STDIO_CAPTURE});
   int64_t begin = test_now(), pid;
 
-  CHECK_OK(covey_process_wait(p, SOON, &e));
-  CHECK(test_now() - begin < SOON);
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
+  CHECK(test_now() - begin < TEST_SOON);
   CHECK_INT(e.pipe_held, 1);
   CHECK_INT(e.why, COVEY_WHY_SELF);
   CHECK_UINT(e.code, 0);
-  CHECK(covey_process_read(p, COVEY_STDOUT, SOON, text, 99) > 0);
+  CHECK(covey_process_read(p, COVEY_STDOUT, TEST_SOON, text, 99) > 0);
   pid = strtoll(text, NULL, 10);
   REQUIRE(pid > 0);
   CHECK(test_process_alive(pid));
   covey_process_close(p);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
   free(text);
 }
 
@@ -360,10 +345,10 @@ TEST(process_stdio, a_held_pipe_that_is_read)
 {
   char text[100];
   int n;
-  covey_process *p =
-      spawn(&(covey_process_options){.argv = ARGV("spawn-holding", "60000"), .out.kind = COVEY_STDIO_PIPE});
+  covey_process *p = spawn(
+      &(covey_process_options){.argv = TEST_HELPER("spawn-holding", "60000"), .out.kind = COVEY_STDIO_PIPE});
 
-  while ((n = covey_process_read(p, COVEY_STDOUT, SOON, text, sizeof text)) > 0) continue;
+  while ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, text, sizeof text)) > 0) continue;
   CHECK_INT(n, 0); /* the end, although the grandchild holds it */
   covey_process_close(p);
 }
@@ -371,12 +356,12 @@ TEST(process_stdio, a_held_pipe_that_is_read)
 TEST(process_stdio, drain_to_the_end)
 {
   covey_exit e;
-  covey_process *p = spawn(&(covey_process_options){.argv = ARGV("spawn-holding", "700"),
+  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("spawn-holding", "700"),
                                                     .out.kind = COVEY_STDIO_CAPTURE,
                                                     .drain = COVEY_FOREVER,
                                                     .drain_max = COVEY_FOREVER});
 
-  CHECK_OK(covey_process_wait(p, SOON, &e));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
   CHECK_INT(e.pipe_held, 0);
   covey_process_close(p);
 }
@@ -389,13 +374,15 @@ TEST(process_stdio, nothing_leaks)
   int size = 0, n;
   cvos_handle file;
   covey_process *other = spawn(&(covey_process_options){
-      .argv = ARGV("hang"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
+      .argv = TEST_HELPER("hang"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
 
   REQUIRE_OK(cvos_file_open(path, CVOS_FILE_TRUNCATE, &file));
   const char *number = test_format("%lld", (long long)(intptr_t)file);
-  covey_process *p = spawn(&(covey_process_options){
-      .argv = test_is_windows() ? ARGV("handles", number) : ARGV("handles"), .out.kind = COVEY_STDIO_PIPE});
-  while ((n = covey_process_read(p, COVEY_STDOUT, SOON, text + size, sizeof text - 1 - (size_t)size)) > 0)
+  covey_process *p = spawn(&(covey_process_options){.argv = test_is_windows() ? TEST_HELPER("handles", number)
+                                                                              : TEST_HELPER("handles"),
+                                                    .out.kind = COVEY_STDIO_PIPE});
+  while ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, text + size, sizeof text - 1 - (size_t)size)) >
+         0)
     size += n;
   text[size] = '\0';
   if (test_is_windows())
@@ -425,23 +412,26 @@ TEST(process_stdio, passed_on)
   REQUIRE_OK(cvos_file_open(test_format("%s/passed", test_temp_dir()), CVOS_FILE_TRUNCATE, &file));
   covey_pass pass = {.native = file, .child = test_is_windows() ? 0 : 7};
   const char *number = test_format("%lld", test_is_windows() ? (long long)(intptr_t)file : 7);
-  const char *text = output_of(&(covey_process_options){
-      .argv = ARGV("handles", number), .pass = &pass, .pass_count = 1, .out.kind = COVEY_STDIO_CAPTURE});
+  const char *text = output_of(&(covey_process_options){.argv = TEST_HELPER("handles", number),
+                                                        .pass = &pass,
+                                                        .pass_count = 1,
+                                                        .out.kind = COVEY_STDIO_CAPTURE});
   CHECK(strstr(text, "open") != NULL);
   if (!test_is_windows())
-    CHECK_STR(output_of(&(covey_process_options){
-                  .argv = ARGV("handles"), .pass = &pass, .pass_count = 1, .out.kind = COVEY_STDIO_CAPTURE}),
-              "7\n");
+    CHECK_STR(
+        output_of(&(covey_process_options){
+            .argv = TEST_HELPER("handles"), .pass = &pass, .pass_count = 1, .out.kind = COVEY_STDIO_CAPTURE}),
+        "7\n");
   /* and not without being named */
-  text =
-      output_of(&(covey_process_options){.argv = ARGV("handles", number), .out.kind = COVEY_STDIO_CAPTURE});
+  text = output_of(
+      &(covey_process_options){.argv = TEST_HELPER("handles", number), .out.kind = COVEY_STDIO_CAPTURE});
   CHECK(strstr(text, "open") == NULL);
   cvos_handle_close(file);
 }
 
 TEST(process_stdio, scopes)
 {
-  covey_process_options o = {.argv = ARGV("group"), .out.kind = COVEY_STDIO_CAPTURE};
+  covey_process_options o = {.argv = TEST_HELPER("group"), .out.kind = COVEY_STDIO_CAPTURE};
   char tree[100], session[100], shared[100], again[100];
 
   if (test_is_windows()) TEST_SKIP("groups and sessions are of POSIX");

@@ -3,27 +3,6 @@
 
 #include <covey/process.h>
 
-#define SOON      30000
-#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
-#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-/* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
- * counted. */
-static void count_handles(void)
-{
-  for (int i = 0; i < 3; i++) {
-    covey_process *p = NULL;
-
-    REQUIRE_OK(covey_spawn(
-        &(covey_process_options){.argv = ARGV(i == 1 ? "hang" : "nothing"), .out.kind = COVEY_STDIO_PIPE},
-        &p));
-    if (i != 1) REQUIRE_OK(covey_process_wait(p, 30000, NULL));
-    covey_process_close(p);
-    if (test_is_windows()) test_pause(100); /* a pool there grows by itself */
-  }
-  test_no_handles_lost();
-}
-
 /* Runs options, whose output is captured; the result is the caller's. */
 static covey_result run(covey_process_options options)
 {
@@ -42,8 +21,8 @@ static covey_result run(covey_process_options options)
 
 TEST(run, output_and_code)
 {
-  count_handles();
-  covey_result r = run((covey_process_options){.argv = ARGV("say", "a", "b")});
+  test_no_child_handles_lost();
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("say", "a", "b")});
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK_STR(r.out, "a\nb\n");
   CHECK_UINT(r.out_size, 4);
@@ -54,7 +33,7 @@ TEST(run, output_and_code)
   CHECK(r.out == NULL);
   covey_result_free(&r);
   covey_result_free(NULL);
-  r = run((covey_process_options){.argv = ARGV("exit", "9")});
+  r = run((covey_process_options){.argv = TEST_HELPER("exit", "9")});
   CHECK_UINT(r.exit.code, 9);
   CHECK_INT(r.exit.why, COVEY_WHY_SELF);
   CHECK_INT(r.failure.code, 0);
@@ -63,14 +42,14 @@ TEST(run, output_and_code)
 
 TEST(run, without_result)
 {
-  CHECK_OK(
-      covey_run(&(covey_process_options){.argv = ARGV("say", "x"), .out.kind = COVEY_STDIO_CAPTURE}, NULL));
+  CHECK_OK(covey_run(
+      &(covey_process_options){.argv = TEST_HELPER("say", "x"), .out.kind = COVEY_STDIO_CAPTURE}, NULL));
 }
 
 TEST(run, refuses)
 {
   covey_result r;
-  const char *const *argv = ARGV("nothing");
+  const char *const *argv = TEST_HELPER("nothing");
   covey_loop *loop = (covey_loop *)(uintptr_t)1;
 
   memset(&r, 0x5a, sizeof r);
@@ -81,14 +60,14 @@ TEST(run, refuses)
   CHECK_ERR(covey_run(&(covey_process_options){.argv = argv, .scope = COVEY_SCOPE_DETACHED}, &r),
             COVEY_EINVAL);
   CHECK_ERR(covey_run(&(covey_process_options){.argv = argv, .loop = loop}, &r), COVEY_EINVAL);
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = LIST("/no/such/program")}, &r), COVEY_ENOTFOUND);
+  CHECK_ERR(covey_run(&(covey_process_options){.argv = TEST_WORDS("/no/such/program")}, &r), COVEY_ENOTFOUND);
   CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_LOOKUP);
   for (size_t i = 0; i < sizeof r; i++) REQUIRE(((unsigned char *)&r)[i] == 0x5a); /* untouched on failure */
 }
 
 TEST(run, both_streams_at_once)
 {
-  covey_result r = run((covey_process_options){.argv = ARGV("both", "3000000", "2000000")});
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("both", "3000000", "2000000")});
 
   CHECK_UINT(r.out_size, 3000000);
   CHECK_UINT(r.err_size, 2000000);
@@ -100,8 +79,8 @@ TEST(run, both_streams_at_once)
 
 TEST(run, merged)
 {
-  covey_result r =
-      run((covey_process_options){.argv = ARGV("both", "5000", "5000"), .err.kind = COVEY_STDIO_MERGE});
+  covey_result r = run(
+      (covey_process_options){.argv = TEST_HELPER("both", "5000", "5000"), .err.kind = COVEY_STDIO_MERGE});
 
   CHECK_UINT(r.out_size, 10000);
   CHECK_UINT(r.err_size, 0);
@@ -115,21 +94,22 @@ TEST(run, input_of_any_size)
   char *data = malloc(size);
 
   REQUIRE(data != NULL);
-  count_handles();
+  test_no_child_handles_lost();
   test_make_pattern(data, size, 0);
-  covey_result r = run((covey_process_options){.argv = ARGV("count"), .input = data, .input_size = size});
+  covey_result r =
+      run((covey_process_options){.argv = TEST_HELPER("count"), .input = data, .input_size = size});
   CHECK_STR(r.out, "10000000 pattern\n");
   covey_result_free(&r);
   r = run((covey_process_options){
-      .argv = ARGV("cat"), .input = data, .input_size = size}); /* echoed while it is fed */
+      .argv = TEST_HELPER("cat"), .input = data, .input_size = size}); /* echoed while it is fed */
   CHECK_UINT(r.out_size, size);
   CHECK(test_is_pattern(r.out, r.out_size, 0));
   covey_result_free(&r);
-  r = run((covey_process_options){.argv = ARGV("count"), .input = data, .input_size = 0});
+  r = run((covey_process_options){.argv = TEST_HELPER("count"), .input = data, .input_size = 0});
   CHECK_STR(r.out, "0 pattern\n");
   covey_result_free(&r);
   r = run((covey_process_options){
-      .argv = ARGV("read", "5"), .input = data, .input_size = size}); /* not read to the end */
+      .argv = TEST_HELPER("read", "5"), .input = data, .input_size = size}); /* not read to the end */
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK_INT(r.failure.code, 0);
   covey_result_free(&r);
@@ -139,7 +119,7 @@ TEST(run, input_of_any_size)
 TEST(run, timeout)
 {
   int64_t begin = test_now();
-  covey_result r = run((covey_process_options){.argv = ARGV("ignore"), .timeout = 1500, .grace = 100});
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("ignore"), .timeout = 1500, .grace = 100});
 
   CHECK(test_now() - begin >= 1500);
   CHECK_INT(r.exit.why, COVEY_WHY_TIMEOUT);
@@ -154,7 +134,8 @@ TEST(run, timeout)
 TEST(run, timeout_that_is_obeyed)
 {
   if (test_is_windows()) TEST_SKIP("asking a console program under wine");
-  covey_result r = run((covey_process_options){.argv = ARGV("stop"), .timeout = 1500, .grace = SOON});
+  covey_result r =
+      run((covey_process_options){.argv = TEST_HELPER("stop"), .timeout = 1500, .grace = TEST_SOON});
   CHECK_INT(r.exit.why, COVEY_WHY_TIMEOUT);
   CHECK_INT(r.exit.how, COVEY_HOW_EXITED);
   CHECK_UINT(r.exit.code, 7);
@@ -175,25 +156,26 @@ TEST(run, cancel)
 
   REQUIRE_OK(covey_cancel_new(&cancel));
   test_thread *t = test_thread_start(fire, cancel);
-  r = run((covey_process_options){.argv = ARGV("ignore"), .cancel = cancel, .grace = 50});
+  r = run((covey_process_options){.argv = TEST_HELPER("ignore"), .cancel = cancel, .grace = 50});
   test_thread_join(t);
   CHECK_INT(r.exit.why, COVEY_WHY_CANCEL);
   CHECK_INT(r.failure.code, COVEY_ECANCELED);
   covey_result_free(&r);
   /* fired before the start: nothing is started */
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = ARGV("hang"), .cancel = cancel}, &r), COVEY_ECANCELED);
+  CHECK_ERR(covey_run(&(covey_process_options){.argv = TEST_HELPER("hang"), .cancel = cancel}, &r),
+            COVEY_ECANCELED);
   covey_cancel_free(cancel);
 }
 
 TEST(run, capture_limit)
 {
-  covey_result r = run((covey_process_options){.argv = ARGV("out", "1000"), .capture_max = 1000});
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("out", "1000"), .capture_max = 1000});
 
   CHECK_INT(r.exit.why, COVEY_WHY_SELF); /* exactly the limit is not too much */
   CHECK_UINT(r.flags, 0);
   CHECK_UINT(r.out_size, 1000);
   covey_result_free(&r);
-  r = run((covey_process_options){.argv = ARGV("flood"), .capture_max = 1000, .grace = 50});
+  r = run((covey_process_options){.argv = TEST_HELPER("flood"), .capture_max = 1000, .grace = 50});
   CHECK_INT(r.exit.why, COVEY_WHY_OUTPUT);
   CHECK_INT(r.failure.code, COVEY_ETOOBIG);
   CHECK_INT(r.failure.index, COVEY_STDOUT);
@@ -202,7 +184,7 @@ TEST(run, capture_limit)
   CHECK(test_is_pattern(r.out, 1000, 0));
   covey_result_free(&r);
   r = run((covey_process_options){
-      .argv = ARGV("both", "50000", "10"), .capture_max = 1000, .flags = COVEY_PROCESS_KEEP_HEAD});
+      .argv = TEST_HELPER("both", "50000", "10"), .capture_max = 1000, .flags = COVEY_PROCESS_KEEP_HEAD});
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK_INT(r.failure.code, 0);
   CHECK_UINT(r.flags, COVEY_RESULT_OUT_CUT);
@@ -213,7 +195,7 @@ TEST(run, capture_limit)
 
 TEST(run, check)
 {
-  covey_process_options o = {.argv = ARGV("nothing"),
+  covey_process_options o = {.argv = TEST_HELPER("nothing"),
                              .flags = COVEY_PROCESS_CHECK,
                              .out.kind = COVEY_STDIO_NULL,
                              .err.kind = COVEY_STDIO_CAPTURE};
@@ -221,14 +203,14 @@ TEST(run, check)
 
   REQUIRE_OK(covey_run(&o, &r));
   covey_result_free(&r);
-  o.argv = ARGV("exit", "3");
+  o.argv = TEST_HELPER("exit", "3");
   CHECK_ERR(covey_run(&o, &r), COVEY_EFAILED);
   CHECK_INT(covey_last_failure()->index, 3);
   CHECK(strstr(covey_last_failure()->what, "exit code 3") != NULL);
-  o.argv = ARGV("no-such-behaviour");
+  o.argv = TEST_HELPER("no-such-behaviour");
   CHECK_ERR(covey_run(&o, &r), COVEY_EFAILED);
   CHECK(strstr(covey_last_failure()->what, "no behaviour is called no-such-behaviour") != NULL);
-  o.argv = ARGV("hang");
+  o.argv = TEST_HELPER("hang");
   o.timeout = 300;
   CHECK_ERR(covey_run(&o, &r), COVEY_ETIMEDOUT);
 }
@@ -237,9 +219,9 @@ TEST(run, check)
 
 TEST(run, arguments_arrive)
 {
-  covey_result r =
-      run((covey_process_options){.argv = ARGV("args", "", "a b", "\"", "\\", "a\\\"b", "trailing\\",
-                                               "%PATH%", "$HOME", "*", "\xc3\xa9", "a'b", "^&|<>", "-x")});
+  covey_result r = run(
+      (covey_process_options){.argv = TEST_HELPER("args", "", "a b", "\"", "\\", "a\\\"b", "trailing\\",
+                                                  "%PATH%", "$HOME", "*", "\xc3\xa9", "a'b", "^&|<>", "-x")});
 
   CHECK_STR(r.out, "[0]\n[3]a "
                    "b\n[1]\"\n[1]\\\n[4]a\\\"b\n[9]trailing\\\n[6]%PATH%\n[5]$HOME\n[1]*\n[2]\xc3\xa9\n[3]a'"
@@ -250,7 +232,7 @@ TEST(run, arguments_arrive)
 TEST(run, file_apart_from_argv0)
 {
   covey_result r =
-      run((covey_process_options){.file = test_helper(), .argv = LIST("another name", "say", "x")});
+      run((covey_process_options){.file = test_helper(), .argv = TEST_WORDS("another name", "say", "x")});
 
   CHECK_STR(r.out, "x\n");
   covey_result_free(&r);
@@ -263,17 +245,18 @@ TEST(run, environment)
   test_set_env("COVEY_OURS", "ours");
   test_set_env("COVEY_GONE", "gone");
   r = run((covey_process_options){
-      .argv = ARGV("env", "COVEY_OURS", "COVEY_GONE", "COVEY_NEW", "COVEY_EMPTY"),
-      .env = LIST("COVEY_NEW=a=b", "COVEY_GONE", "COVEY_OURS=first", "COVEY_OURS=theirs", "COVEY_EMPTY=")});
+      .argv = TEST_HELPER("env", "COVEY_OURS", "COVEY_GONE", "COVEY_NEW", "COVEY_EMPTY"),
+      .env = TEST_WORDS("COVEY_NEW=a=b", "COVEY_GONE", "COVEY_OURS=first", "COVEY_OURS=theirs",
+                        "COVEY_EMPTY=")});
   CHECK_STR(r.out, test_is_windows() ? r.out : "[6]theirs\nunset\n[3]a=b\n[0]\n");
   CHECK(strncmp(r.out, "[6]theirs\nunset\n[3]a=b\n", 23) == 0);
   covey_result_free(&r);
-  r = run((covey_process_options){.argv = ARGV("env", "COVEY_OURS", "COVEY_NEW"),
-                                  .env = LIST("COVEY_NEW=1"),
+  r = run((covey_process_options){.argv = TEST_HELPER("env", "COVEY_OURS", "COVEY_NEW"),
+                                  .env = TEST_WORDS("COVEY_NEW=1"),
                                   .flags = COVEY_PROCESS_ENV_CLEAR});
   CHECK_STR(r.out, "unset\n[1]1\n");
   covey_result_free(&r);
-  r = run((covey_process_options){.argv = ARGV("env", "COVEY_OURS")});
+  r = run((covey_process_options){.argv = TEST_HELPER("env", "COVEY_OURS")});
   CHECK_STR(r.out, "[4]ours\n");
   covey_result_free(&r);
   test_set_env("COVEY_OURS", NULL);
@@ -289,7 +272,8 @@ TEST(run, looked_up_in_the_childs_path)
     if (*p == '/' || *p == '\\') slash = p;
   *slash = '\0';
   const char *path = test_format("PATH=%s", folder);
-  covey_result r = run((covey_process_options){.argv = LIST(slash + 1, "say", "found"), .env = LIST(path)});
+  covey_result r =
+      run((covey_process_options){.argv = TEST_WORDS(slash + 1, "say", "found"), .env = TEST_WORDS(path)});
   CHECK_STR(r.out, "found\n");
   covey_result_free(&r);
 }
@@ -297,7 +281,7 @@ TEST(run, looked_up_in_the_childs_path)
 TEST(run, directory)
 {
   char *marker = test_format("%s/marker", test_temp_dir());
-  covey_result r = run((covey_process_options){.argv = ARGV("cwd"), .cwd = test_temp_dir()});
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("cwd"), .cwd = test_temp_dir()});
 
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK(r.out_size > 4);
@@ -312,7 +296,7 @@ TEST(run, no_terminal_no_signals)
   covey_result r;
 
   if (test_is_windows()) TEST_SKIP("signals are of POSIX");
-  r = run((covey_process_options){.argv = ARGV("signals")});
+  r = run((covey_process_options){.argv = TEST_HELPER("signals")});
   CHECK_STR(r.out, "blocked:\nignored:\n");
   covey_result_free(&r);
 }
@@ -322,26 +306,26 @@ TEST(run, no_terminal_no_signals)
 TEST(run, a_held_pipe_delays_nobody)
 {
   int64_t begin = test_now(), pid;
-  covey_result r = run((covey_process_options){.argv = ARGV("spawn-holding", "60000")});
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("spawn-holding", "60000")});
 
-  CHECK(test_now() - begin < SOON);
+  CHECK(test_now() - begin < TEST_SOON);
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK_UINT(r.flags & COVEY_RESULT_HELD, COVEY_RESULT_HELD);
   pid = strtoll(r.out, NULL, 10);
   REQUIRE(pid > 0);
-  CHECK(test_process_gone(pid, SOON)); /* nothing is left of a run */
+  CHECK(test_process_gone(pid, TEST_SOON)); /* nothing is left of a run */
   covey_result_free(&r);
 }
 
 TEST(run, leaves_nothing)
 {
-  covey_result r = run((covey_process_options){.argv = ARGV("leave")});
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("leave")});
   int64_t pid = strtoll(r.out, NULL, 10);
 
   if (!test_is_wine())
     CHECK_UINT(r.flags & COVEY_RESULT_HELD, 0); /* there the common console host holds them */
   REQUIRE(pid > 0);
-  CHECK(test_process_gone(pid, SOON));
+  CHECK(test_process_gone(pid, TEST_SOON));
   covey_result_free(&r);
 }
 
@@ -352,7 +336,7 @@ static void run_thread(void *arg)
   for (int i = 0; i < 6; i++) {
     covey_result r;
 
-    if (covey_run(&(covey_process_options){.argv = ARGV("both", "200000", "100000"),
+    if (covey_run(&(covey_process_options){.argv = TEST_HELPER("both", "200000", "100000"),
                                            .out.kind = COVEY_STDIO_CAPTURE,
                                            .err.kind = COVEY_STDIO_CAPTURE},
                   &r) < 0)

@@ -3,26 +3,6 @@
 
 #include <covey/shell.h>
 
-#define SOON      30000
-#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
-
-/* What is made once and kept (the default loop with its thread, the guard, a pool of the system's) is made; from here on handles are
- * counted. */
-static void count_handles(void)
-{
-  for (int i = 0; i < 3; i++) {
-    covey_process *p = NULL;
-
-    REQUIRE_OK(covey_spawn(
-        &(covey_process_options){.argv = ARGV(i == 1 ? "hang" : "nothing"), .out.kind = COVEY_STDIO_PIPE},
-        &p));
-    if (i != 1) REQUIRE_OK(covey_process_wait(p, 30000, NULL));
-    covey_process_close(p);
-    if (test_is_windows()) test_pause(100); /* a pool there grows by itself */
-  }
-  test_no_handles_lost();
-}
-
 static covey_result exec(const char *command, const covey_process_options *options)
 {
   covey_result r = {0};
@@ -42,7 +22,7 @@ static const char *line_of(covey_result *r)
 
 TEST(shell, exec)
 {
-  count_handles();
+  test_no_child_handles_lost();
   covey_result r = exec("echo hello", NULL);
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK_STR(line_of(&r), "hello");
@@ -119,7 +99,7 @@ TEST(shell, run_and_start)
   CHECK_UINT(e.code, 5);
   CHECK_OK(covey_shell_run("exit 0", NULL, NULL));
   REQUIRE_OK(covey_shell("exit 6", NULL, &p));
-  CHECK_OK(covey_process_wait(p, SOON, &e));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
   CHECK_UINT(e.code, 6);
   covey_process_close(p);
 }

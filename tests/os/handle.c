@@ -3,8 +3,6 @@
 #include "os/fault.h"
 #include "os/path.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 /* Lets the helper say text into handle, and closes it. */
 static void say_into(cvos_handle handle, const char *text)
 {
@@ -12,7 +10,7 @@ static void say_into(cvos_handle handle, const char *text)
   covey_failure failure;
   cvos_process process;
   cvos_tree *tree;
-  child_request(&q, ARGS("say", text));
+  child_request(&q, TEST_WORDS("say", text));
   q.stdio[1] = handle;
   REQUIRE_OK(cvos_spawn(&q, &process, &tree, &failure));
   child_free_request(&q);
@@ -102,7 +100,7 @@ TEST(handle, null_takes_all_and_gives_nothing)
   REQUIRE_OK(cvos_null_open(&h));
   CHECK(!cvos_handle_is_terminal(h));
   say_into(h, "into the void");
-  child_start(&c, NULL, ARGS("count"));
+  child_start(&c, NULL, TEST_WORDS("count"));
   child_finish(&c);
   CHECK(strncmp(test_read_file(c.output, NULL), "0", 1) == 0);
 }
@@ -140,7 +138,7 @@ TEST(handle, makes_pipes_for_a_child)
   cvos_spawn_request q;
   covey_failure failure;
   memset(&c, 0, sizeof c);
-  child_request(&q, ARGS("read", "1"));
+  child_request(&q, TEST_WORDS("read", "1"));
   q.stdio[0] = theirs;
   REQUIRE_OK(cvos_spawn(&q, &c.process, &c.tree, &failure));
   child_free_request(&q);

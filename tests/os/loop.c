@@ -3,74 +3,10 @@
 
 #include "loop/loop.h"
 #include "loop/sync.h"
+#include "support/box.h"
 
 #include <errno.h>
 #include <signal.h>
-
-#define PATIENCE 20000 /* a deadline that is only met in failure */
-
-/* ---- what the tests wait for: a number under the loop's lock ---- */
-
-typedef struct box {
-  covey_loop *loop;
-  int64_t count;
-  int64_t wanted;
-  cvy_deadline deadline;
-  covey_cancel *cancel;
-  int result;
-  cvy_task task;
-  cvy_note note;
-  cvy_timer *timer;
-  bool has_token;
-  void *other;
-} box;
-
-static bool box_full(void *arg)
-{
-  box *b = arg;
-  return b->count >= b->wanted;
-}
-
-static void box_add(void *arg)
-{
-  box *b = arg;
-  b->has_token = cvy_loop_has_token(b->loop);
-  cvy_loop_lock(b->loop);
-  b->count++;
-  cvy_loop_changed(b->loop);
-  cvy_loop_unlock(b->loop);
-}
-
-static int box_wait(box *b, int64_t timeout)
-{
-  cvy_loop_lock(b->loop);
-  int r = cvy_loop_wait(b->loop, box_full, b, cvy_deadline_in(timeout), b->cancel);
-  cvy_loop_unlock(b->loop);
-  return r;
-}
-
-static void box_post(box *b)
-{
-  b->task.run = box_add;
-  b->task.arg = b;
-  cvy_loop_lock(b->loop);
-  cvy_loop_post(b->loop, &b->task);
-  cvy_loop_unlock(b->loop);
-}
-
-static covey_loop *open_loop(uint32_t flags)
-{
-  covey_loop *loop = NULL;
-  covey_loop_options o = {.flags = flags};
-  REQUIRE_OK(covey_loop_open(&o, &loop));
-  return loop;
-}
-
-static void wait_thread(void *arg)
-{
-  box *b = arg;
-  b->result = box_wait(b, PATIENCE);
-}
 
 /* ---- time ---- */
 
@@ -96,7 +32,7 @@ TEST(loop_time, deadlines)
 
 TEST(loop_wait, met_at_once_and_past_deadline)
 {
-  box b = {.loop = open_loop(0)};
+  box b = {.loop = box_loop(0)};
   CHECK_OK(box_wait(&b, 0));
   b.wanted = 1;
   CHECK_ERR(box_wait(&b, 0), COVEY_ETIMEDOUT);
@@ -110,7 +46,7 @@ TEST(loop_wait, try_once_lets_the_loop_turn)
 {
   /* A task that is posted meets the wish: a single try must run it, whoever has the token. */
   for (int i = 0; i < 200; i++) {
-    box b = {.loop = open_loop(i & 1 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 1};
+    box b = {.loop = box_loop(i & 1 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 1};
     box_post(&b);
     CHECK_OK(box_wait(&b, 0));
     covey_loop_close(b.loop);
@@ -119,8 +55,8 @@ TEST(loop_wait, try_once_lets_the_loop_turn)
 
 TEST(loop_wait, another_thread_changes_the_state)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
-  test_thread *t = test_thread_start(wait_thread, &b);
+  box b = {.loop = box_loop(0), .wanted = 1};
+  test_thread *t = test_thread_start(box_wait_thread, &b);
   test_pause(20);
   box_add(&b);
   test_thread_join(t);
@@ -147,13 +83,13 @@ static void wait_inside(void *arg)
 
 TEST(loop_wait, inside_a_callback_is_a_deadlock)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   b.task.run = wait_inside;
   b.task.arg = &b;
   cvy_loop_lock(b.loop);
   cvy_loop_post(b.loop, &b.task);
   cvy_loop_unlock(b.loop);
-  CHECK_OK(box_wait(&b, PATIENCE));
+  CHECK_OK(box_wait(&b, BOX_LONG));
   CHECK_INT(b.result, COVEY_EDEADLK);
   CHECK(b.has_token);
   covey_loop_close(b.loop);
@@ -173,7 +109,7 @@ static void chain_thread(void *arg)
   for (int i = 0; i < ROUNDS; i++) {
     cvy_loop_lock(mine->loop);
     mine->wanted = i + 1;
-    int r = cvy_loop_wait(mine->loop, box_full, mine, cvy_deadline_in(PATIENCE), NULL);
+    int r = cvy_loop_wait(mine->loop, box_full, mine, cvy_deadline_in(BOX_LONG), NULL);
     next->count++;
     cvy_loop_changed(mine->loop);
     cvy_loop_unlock(mine->loop);
@@ -184,7 +120,7 @@ static void chain_thread(void *arg)
 
 TEST(loop_wait, the_token_goes_round)
 {
-  covey_loop *loop = open_loop(0);
+  covey_loop *loop = box_loop(0);
   box boxes[CHAIN] = {{0}};
   chain_link links[CHAIN];
   test_thread *threads[CHAIN];
@@ -205,33 +141,33 @@ static void deadline_thread(void *arg)
 {
   box *b = arg;
   int64_t start = test_now();
-  b->result = box_wait(b, b->deadline);
+  b->result = box_wait(b, b->timeout);
   b->count = test_now() - start;
 }
 
 TEST(loop_wait, deadlines_of_leader_and_followers)
 {
-  covey_loop *loop = open_loop(0);
+  covey_loop *loop = box_loop(0);
   box boxes[8] = {{0}};
   test_thread *threads[8];
   for (int i = 0; i < 8; i++) {
-    boxes[i] = (box){.loop = loop, .wanted = INT64_MAX, .deadline = 400 - 40 * i};
+    boxes[i] = (box){.loop = loop, .wanted = INT64_MAX, .timeout = 400 - 40 * i};
     threads[i] = test_thread_start(deadline_thread, &boxes[i]);
   }
   for (int i = 0; i < 8; i++) {
     test_thread_join(threads[i]);
     CHECK_INT(boxes[i].result, COVEY_ETIMEDOUT);
-    CHECK(boxes[i].count >= boxes[i].deadline - 1);
-    CHECK(boxes[i].count < boxes[i].deadline + 5000);
+    CHECK(boxes[i].count >= boxes[i].timeout - 1);
+    CHECK(boxes[i].count < boxes[i].timeout + 5000);
   }
   covey_loop_close(loop);
 }
 
 TEST(loop_wait, try_once_while_another_leads)
 {
-  covey_loop *loop = open_loop(0);
+  covey_loop *loop = box_loop(0);
   box leader = {.loop = loop, .wanted = 1}, b = {.loop = loop, .wanted = 1};
-  test_thread *t = test_thread_start(wait_thread, &leader);
+  test_thread *t = test_thread_start(box_wait_thread, &leader);
   for (int i = 0; i < 100; i++) CHECK_ERR(box_wait(&b, 0), COVEY_ETIMEDOUT);
   box_add(&leader);
   test_thread_join(t);
@@ -243,7 +179,7 @@ TEST(loop_wait, try_once_while_another_leads)
 
 TEST(loop_task, the_helper_runs_what_is_posted)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   cvy_mutex *m;
   REQUIRE_OK(cvy_mutex_new(&m));
   cvy_mutex_lock(m);
@@ -256,7 +192,7 @@ TEST(loop_task, the_helper_runs_what_is_posted)
       cvy_loop_lock(b.loop);
       bool done = b.count >= i;
       cvy_loop_unlock(b.loop);
-      if (done || test_now() - start > PATIENCE) break;
+      if (done || test_now() - start > BOX_LONG) break;
       test_pause(1);
     }
     REQUIRE(b.count == i);
@@ -267,7 +203,7 @@ TEST(loop_task, the_helper_runs_what_is_posted)
 
 TEST(loop_task, taken_back)
 {
-  box b = {.loop = open_loop(COVEY_LOOP_NO_THREAD)};
+  box b = {.loop = box_loop(COVEY_LOOP_NO_THREAD)};
   b.task.run = box_add;
   b.task.arg = &b;
   cvy_loop_lock(b.loop);
@@ -305,8 +241,8 @@ TEST(loop_task, calls_from_many_threads)
 {
   /* With a leader that waits all the time, with the helper, and with nobody. */
   for (int way = 0; way < 3; way++) {
-    box b = {.loop = open_loop(way == 2 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 6 * 300 + (way ? 0 : 1)};
-    test_thread *leader = way ? NULL : test_thread_start(wait_thread, &b), *threads[6];
+    box b = {.loop = box_loop(way == 2 ? COVEY_LOOP_NO_THREAD : 0), .wanted = 6 * 300 + (way ? 0 : 1)};
+    test_thread *leader = way ? NULL : test_thread_start(box_wait_thread, &b), *threads[6];
     for (int i = 0; i < 6; i++) threads[i] = test_thread_start(call_thread, &b);
     for (int i = 0; i < 6; i++) test_thread_join(threads[i]);
     CHECK_INT(b.count, 6 * 300);
@@ -325,7 +261,7 @@ static int call_nested(void *arg)
 
 TEST(loop_task, a_call_inside_a_call)
 {
-  box b = {.loop = open_loop(0)};
+  box b = {.loop = box_loop(0)};
   CHECK_INT(cvy_loop_call(b.loop, call_nested, &b), 7);
   CHECK_INT(b.count, 1);
   covey_loop_close(b.loop);
@@ -333,74 +269,44 @@ TEST(loop_task, a_call_inside_a_call)
 
 /* ---- timers ---- */
 
-static int timer_open(void *arg)
-{
-  box *b = arg;
-  int r = cvy_timer_open(b->loop, box_add, b, &b->timer);
-  if (!r) cvy_timer_set(b->timer, b->deadline);
-  return r;
-}
-
-static int timer_set(void *arg)
-{
-  box *b = arg;
-  cvy_timer_set(b->timer, b->deadline);
-  return 0;
-}
-
-static int timer_close(void *arg)
-{
-  cvy_timer_close(((box *)arg)->timer);
-  return 0;
-}
-
 TEST(loop_timer, fires_once_on_time)
 {
-  box b = {.loop = open_loop(0), .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1};
   int64_t start = test_now();
-  b.deadline = cvy_deadline_in(80);
-  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
-  CHECK_OK(box_wait(&b, PATIENCE));
+  b.timeout = 80;
+  REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
+  CHECK_OK(box_wait(&b, BOX_LONG));
   CHECK(test_now() - start >= 79);
   CHECK(b.has_token);
   b.wanted = 2;
   CHECK_ERR(box_wait(&b, 60), COVEY_ETIMEDOUT);
-  b.deadline = cvy_deadline_in(0);
-  cvy_loop_call(b.loop, timer_set, &b);
-  CHECK_OK(box_wait(&b, PATIENCE));
+  b.timeout = 0;
+  cvy_loop_call(b.loop, box_timer_set, &b);
+  CHECK_OK(box_wait(&b, BOX_LONG));
   /* moved further on, stopped, closed: not called */
   b.wanted = 3;
-  b.deadline = cvy_deadline_in(30);
-  cvy_loop_call(b.loop, timer_set, &b);
-  b.deadline = CVY_NEVER;
-  cvy_loop_call(b.loop, timer_set, &b);
+  b.timeout = 30;
+  cvy_loop_call(b.loop, box_timer_set, &b);
+  b.timeout = COVEY_FOREVER;
+  cvy_loop_call(b.loop, box_timer_set, &b);
   CHECK_ERR(box_wait(&b, 100), COVEY_ETIMEDOUT);
-  b.deadline = cvy_deadline_in(30);
-  cvy_loop_call(b.loop, timer_set, &b);
-  cvy_loop_call(b.loop, timer_close, &b);
+  b.timeout = 30;
+  cvy_loop_call(b.loop, box_timer_set, &b);
+  cvy_loop_call(b.loop, box_timer_close, &b);
   CHECK_ERR(box_wait(&b, 100), COVEY_ETIMEDOUT);
   covey_loop_close(b.loop);
 }
 
-static bool box_full_locked(void *arg)
-{
-  box *b = arg;
-  cvy_loop_lock(b->loop);
-  bool full = box_full(b);
-  cvy_loop_unlock(b->loop);
-  return full;
-}
-
 TEST(loop_timer, the_helper_takes_over_after_the_last_wait)
 {
-  box b = {.loop = open_loop(0), .wanted = 1}, none = {.loop = b.loop, .wanted = 1};
+  box b = {.loop = box_loop(0), .wanted = 1}, none = {.loop = b.loop, .wanted = 1};
   CHECK_ERR(box_wait(&none, 10), COVEY_ETIMEDOUT);
   int64_t start = test_now();
-  b.deadline = cvy_deadline_in(1);
-  REQUIRE_OK(cvy_loop_call(b.loop, timer_open, &b));
-  CHECK(test_wait_until(box_full_locked, &b, PATIENCE));
+  b.timeout = 1;
+  REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
+  CHECK(test_wait_until(box_filled, &b, BOX_LONG));
   CHECK(test_now() - start < 10000);
-  cvy_loop_call(b.loop, timer_close, &b);
+  cvy_loop_call(b.loop, box_timer_close, &b);
   covey_loop_close(b.loop);
 }
 
@@ -411,12 +317,12 @@ TEST(loop_cancel, fired_before_and_reset)
   covey_cancel *c;
   CHECK_ERR(covey_cancel_new(NULL), COVEY_EINVAL);
   REQUIRE_OK(covey_cancel_new(&c));
-  box b = {.loop = open_loop(0), .wanted = 1, .cancel = c};
+  box b = {.loop = box_loop(0), .wanted = 1, .cancel = c};
   covey_cancel_fire(c);
   CHECK(cvy_cancel_fired(c));
-  CHECK_ERR(box_wait(&b, PATIENCE), COVEY_ECANCELED);
+  CHECK_ERR(box_wait(&b, BOX_LONG), COVEY_ECANCELED);
   b.count = 1;
-  CHECK_OK(box_wait(&b, PATIENCE)); /* what is there goes first */
+  CHECK_OK(box_wait(&b, BOX_LONG)); /* what is there goes first */
   b.count = 0;
   covey_cancel_reset(c);
   CHECK(!cvy_cancel_fired(c));
@@ -436,12 +342,12 @@ TEST(loop_cancel, wakes_every_thread_on_every_loop)
     covey_cancel *c;
     REQUIRE_OK(covey_cancel_new(&c));
     covey_loop *loops[3];
-    for (int i = 0; i < 3; i++) loops[i] = open_loop(i == 2 ? COVEY_LOOP_NO_THREAD : 0);
+    for (int i = 0; i < 3; i++) loops[i] = box_loop(i == 2 ? COVEY_LOOP_NO_THREAD : 0);
     box boxes[N] = {{0}};
     test_thread *threads[N];
     for (int i = 0; i < N; i++) {
       boxes[i] = (box){.loop = loops[i % 3], .wanted = 1, .cancel = c};
-      threads[i] = test_thread_start(wait_thread, &boxes[i]);
+      threads[i] = test_thread_start(box_wait_thread, &boxes[i]);
     }
     if (round & 1) test_pause(15);
     covey_cancel_fire(c);
@@ -465,8 +371,9 @@ static void on_signal(int number)
 TEST(loop_cancel, fired_in_a_signal_handler)
 {
   REQUIRE_OK(covey_cancel_new(&signal_cancel));
-  box leader = {.loop = open_loop(0), .wanted = 1, .cancel = signal_cancel}, follower = leader;
-  test_thread *a = test_thread_start(wait_thread, &leader), *b = test_thread_start(wait_thread, &follower);
+  box leader = {.loop = box_loop(0), .wanted = 1, .cancel = signal_cancel}, follower = leader;
+  test_thread *a = test_thread_start(box_wait_thread, &leader),
+              *b = test_thread_start(box_wait_thread, &follower);
   test_pause(5);
   REQUIRE(signal(SIGINT, on_signal) != SIG_ERR);
   errno = 4711;
@@ -492,7 +399,7 @@ TEST(loop_end, the_last_reference_goes_in_a_callback)
 {
   static cvy_task tasks[50]; /* they may run after the loop of this test has gone on */
   for (int i = 0; i < 50; i++) {
-    covey_loop *loop = open_loop(0), *again;
+    covey_loop *loop = box_loop(0), *again;
     REQUIRE_OK(cvy_loop_acquire(loop, &again));
     CHECK(again == loop);
     tasks[i] = (cvy_task){.run = release_loop, .arg = loop};
@@ -509,10 +416,10 @@ TEST(loop_end, private_loops)
   for (int i = 0; i < 50; i++) {
     covey_loop *loop;
     REQUIRE_OK(cvy_loop_private(&loop));
-    box b = {.loop = loop, .wanted = 1, .deadline = cvy_deadline_in(1)};
-    REQUIRE_OK(cvy_loop_call(loop, timer_open, &b));
-    CHECK_OK(box_wait(&b, PATIENCE));
-    cvy_loop_call(loop, timer_close, &b);
+    box b = {.loop = loop, .wanted = 1, .timeout = 1};
+    REQUIRE_OK(cvy_loop_call(loop, box_timer_open, &b));
+    CHECK_OK(box_wait(&b, BOX_LONG));
+    cvy_loop_call(loop, box_timer_close, &b);
     cvy_loop_ref(loop);
     b.task = (cvy_task){.run = release_loop, .arg = loop};
     cvy_loop_lock(loop);

@@ -6,15 +6,13 @@
 #include "os/signal.h"
 #include "os/tree.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 /* ---- starting and ending ---- */
 
 TEST(process, exits_with_its_code)
 {
   child c;
   test_no_handles_lost();
-  child_start(&c, NULL, ARGS("exit", "42"));
+  child_start(&c, NULL, TEST_WORDS("exit", "42"));
   CHECK(c.process.pid > 0);
   CHECK(c.process.start != 0);
   CHECK(c.process.child);
@@ -28,7 +26,7 @@ TEST(process, exits_with_its_code)
 TEST(process, keeps_all_bits_of_a_code)
 {
   child c;
-  child_start(&c, NULL, ARGS("exit-code-big"));
+  child_start(&c, NULL, TEST_WORDS("exit-code-big"));
   child_finish(&c);
   CHECK_INT(c.status.how, CVOS_END_EXITED);
   CHECK_UINT(c.status.code, test_is_windows() ? 0x12345678 : 0x78);
@@ -37,7 +35,7 @@ TEST(process, keeps_all_bits_of_a_code)
 TEST(process, tells_a_crash)
 {
   child c;
-  child_start(&c, NULL, ARGS("crash"));
+  child_start(&c, NULL, TEST_WORDS("crash"));
   child_finish(&c);
   if (test_is_windows()) {
     CHECK_INT(c.status.how, CVOS_END_EXITED);
@@ -53,7 +51,7 @@ TEST(process, notes_without_reaping)
 {
   child c;
   cvos_status status;
-  child_start(&c, NULL, ARGS("hang"));
+  child_start(&c, NULL, TEST_WORDS("hang"));
   child_says(&c, "ready");
   CHECK_ERR(cvos_process_note(&c.process, &status), COVEY_EAGAIN);
   CHECK_ERR(cvos_process_reap(&c.process, c.tree, &status), COVEY_EAGAIN);
@@ -70,7 +68,7 @@ TEST(process, notes_without_reaping)
 TEST(process, measures_cpu_time)
 {
   child c;
-  child_start(&c, NULL, ARGS("burn", "300"));
+  child_start(&c, NULL, TEST_WORDS("burn", "300"));
   child_finish(&c);
   if (test_is_wine()) TEST_SKIP("wine does not tell the CPU time of a process that has ended");
   CHECK(c.status.user_us >= 200000);
@@ -81,7 +79,7 @@ TEST(process, measures_cpu_time)
 TEST(process, measures_peak_memory)
 {
   child c;
-  child_start(&c, NULL, ARGS("use-memory", "268435456"));
+  child_start(&c, NULL, TEST_WORDS("use-memory", "268435456"));
   child_finish(&c);
   if (test_is_wine() && c.status.peak_bytes <= 0)
     TEST_SKIP("wine does not tell the memory of a process that has ended");
@@ -92,7 +90,7 @@ TEST(process, measures_peak_memory)
 TEST(process, passes_arguments_and_streams)
 {
   child c;
-  child_start(&c, NULL, ARGS("args", "a b", "", "\"q\\", "*"));
+  child_start(&c, NULL, TEST_WORDS("args", "a b", "", "\"q\\", "*"));
   child_finish(&c);
   const char *out = test_read_file(c.output, NULL);
   REQUIRE(out != NULL);
@@ -106,7 +104,7 @@ TEST(process, starts_in_its_directory)
 {
   child c;
   cvos_spawn_request base = {.cwd = test_temp_dir()};
-  child_start(&c, &base, ARGS("cwd"));
+  child_start(&c, &base, TEST_WORDS("cwd"));
   child_finish(&c);
   const char *out = test_read_file(c.output, NULL);
   const char *folder = test_temp_dir() + strlen(test_temp_dir());
@@ -121,7 +119,7 @@ TEST(process, starts_in_its_directory)
 static void warm_guard(void)
 {
   child c;
-  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED}, ARGS("nothing"));
+  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED}, TEST_WORDS("nothing"));
   child_finish(&c);
 }
 
@@ -157,7 +155,7 @@ TEST(process, says_that_the_program_is_missing)
   cvos_spawn_request q;
   warm_guard();
   test_no_handles_lost();
-  request_quiet(&q, ARGS("nothing"));
+  request_quiet(&q, TEST_WORDS("nothing"));
   q.file = test_format("%s%cnobody.exe", test_temp_dir(), cvos_path_separator());
   refuse(&q, COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP, q.file);
   q.flags = CVOS_SPAWN_TIED;
@@ -168,7 +166,7 @@ TEST(process, says_that_the_program_is_missing)
 TEST(process, says_that_the_directory_is_missing)
 {
   cvos_spawn_request q;
-  request_quiet(&q, ARGS("nothing"));
+  request_quiet(&q, TEST_WORDS("nothing"));
   q.cwd = test_format("%s%cnowhere", test_temp_dir(), cvos_path_separator());
   refuse(&q, COVEY_ENOTFOUND, COVEY_STAGE_CWD, q.cwd);
   q.cwd = test_helper();
@@ -179,7 +177,7 @@ TEST(process, says_that_the_directory_is_missing)
 TEST(process, says_that_a_file_is_no_program)
 {
   cvos_spawn_request q;
-  request_quiet(&q, ARGS("nothing"));
+  request_quiet(&q, TEST_WORDS("nothing"));
   char *file = test_format("%s%ctext.exe", test_temp_dir(), cvos_path_separator());
   test_write_file(file, "this is no program\n", 19);
   q.file = file;
@@ -200,7 +198,7 @@ TEST(process, says_that_the_interpreter_is_missing)
 {
   if (test_is_windows()) TEST_SKIP("Windows knows no interpreter in the first line of a file");
   cvos_spawn_request q;
-  request_quiet(&q, ARGS("nothing"));
+  request_quiet(&q, TEST_WORDS("nothing"));
   char *file = test_format("%s/script", test_temp_dir());
   const char *text = "#! /no/such/shell -x\nexit 0\n";
   test_write_file(file, text, strlen(text));
@@ -221,7 +219,7 @@ TEST(process, refuses_what_is_too_long)
   REQUIRE(huge != NULL);
   memset(huge, 'x', ((size_t)4 << 20) - 1);
   huge[((size_t)4 << 20) - 1] = '\0';
-  request_quiet(&q, ARGS("nothing"));
+  request_quiet(&q, TEST_WORDS("nothing"));
   const char *argv[] = {test_helper(), "a", huge, NULL};
   const char *line = q.command_line;
   const char *const *own_argv = q.argv;
@@ -254,7 +252,7 @@ TEST(process, refuses_a_stream_that_is_not_open)
 {
   cvos_spawn_request q;
   cvos_handle closed = (cvos_handle)(intptr_t)0x7FFFF0;
-  request_quiet(&q, ARGS("nothing"));
+  request_quiet(&q, TEST_WORDS("nothing"));
   covey_failure failure;
   cvos_process process;
   cvos_tree *tree;
@@ -297,7 +295,7 @@ TEST(process, knows_its_child)
   child c;
   covey_identity id;
   int64_t parent = 0;
-  child_start(&c, NULL, ARGS("hang"));
+  child_start(&c, NULL, TEST_WORDS("hang"));
   child_says(&c, "ready");
   REQUIRE_OK(cvos_identity(c.process.pid, &id, &parent));
   CHECK_UINT(id.start, c.process.start);
@@ -342,7 +340,7 @@ TEST(process, stamps_are_the_systems)
   for (int i = 0; i < (test_is_wine() ? 3 : 50); i++) {
     child c;
     covey_identity id;
-    child_start(&c, NULL, ARGS("hang"));
+    child_start(&c, NULL, TEST_WORDS("hang"));
     REQUIRE_OK(cvos_identity(c.process.pid, &id, NULL));
     CHECK_UINT(id.start, c.process.start);
     CHECK_OK(cvos_tree_kill(c.tree));
@@ -355,7 +353,7 @@ TEST(process, start_time_is_now)
   child c;
   covey_identity me;
   REQUIRE_OK(cvos_identity(0, &me, NULL));
-  child_start(&c, NULL, ARGS("nothing"));
+  child_start(&c, NULL, TEST_WORDS("nothing"));
   int64_t mine = cvos_start_time(me.start), its = cvos_start_time(c.process.start);
   CHECK(its >= mine - 20);
   CHECK(its - mine < 60000);
@@ -370,7 +368,7 @@ TEST(process, opens_a_process_by_its_stamp)
   cvos_process held;
   cvos_status status;
   test_no_handles_lost();
-  child_start(&c, NULL, ARGS("hang"));
+  child_start(&c, NULL, TEST_WORDS("hang"));
   child_says(&c, "ready");
   CHECK_ERR(cvos_process_open(c.process.pid, c.process.start + 1, &held), COVEY_EPEERCHANGED);
   REQUIRE_OK(cvos_process_open(c.process.pid, c.process.start, &held));

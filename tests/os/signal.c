@@ -1,8 +1,6 @@
 #include "os/signal.h"
 #include "child.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 TEST(signal, numbers_go_there_and_back)
 {
   CHECK_INT(cvos_signal_to_system(0), 0);
@@ -26,7 +24,7 @@ TEST(signal, numbers_go_there_and_back)
 TEST(signal, kills)
 {
   child c;
-  child_start(&c, NULL, ARGS("ignore"));
+  child_start(&c, NULL, TEST_WORDS("ignore"));
   child_says(&c, "ready");
   CHECK_OK(cvos_signal_send(&c.process, CVOS_SIGNAL_KILL));
   CHECK_OK(cvos_process_wait(&c.process, 20000));
@@ -48,7 +46,7 @@ TEST(signal, ends_by_the_one_that_was_sent)
                              CVOS_SIGNAL_INT};
   for (int i = 0; i < 5; i++) {
     child c;
-    child_start(&c, NULL, ARGS("hang"));
+    child_start(&c, NULL, TEST_WORDS("hang"));
     child_says(&c, "ready");
     CHECK_OK(cvos_signal_send(&c.process, sent[i]));
     child_finish(&c);
@@ -61,7 +59,7 @@ TEST(signal, stops_and_continues)
 {
   child c;
   cvos_status status;
-  child_start(&c, NULL, ARGS("sleep", "300"));
+  child_start(&c, NULL, TEST_WORDS("sleep", "300"));
   CHECK_OK(cvos_signal_send(&c.process, CVOS_SIGNAL_STOP));
   CHECK_ERR(cvos_process_wait(&c.process, 1000), COVEY_ETIMEDOUT);
   CHECK_ERR(cvos_process_note(&c.process, &status), COVEY_EAGAIN);
@@ -73,7 +71,7 @@ TEST(signal, stops_and_continues)
 TEST(signal, refuses_what_is_none)
 {
   child c;
-  child_start(&c, NULL, ARGS("hang"));
+  child_start(&c, NULL, TEST_WORDS("hang"));
   CHECK_ERR(cvos_signal_send(&c.process, 0), COVEY_EINVAL);
   CHECK_ERR(cvos_signal_send(&c.process, -3), COVEY_EINVAL);
   if (test_is_windows())
@@ -89,7 +87,7 @@ TEST(signal, children_start_clean)
 {
   if (test_is_windows()) TEST_SKIP("no signals");
   child c;
-  child_start(&c, NULL, ARGS("hostile-signals"));
+  child_start(&c, NULL, TEST_WORDS("hostile-signals"));
   child_finish(&c);
   const char *out = test_read_file(c.output, NULL);
   REQUIRE(out != NULL);

@@ -6,8 +6,6 @@
 #include "os/path.h"
 #include "os/signal.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 /* Runs body once with each way that this system has. */
 static void with_each_way(void (*body)(void))
 {
@@ -27,11 +25,12 @@ static void good_and_bad(void)
 {
   child c;
   covey_identity id;
-  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED, .cwd = test_temp_dir()}, ARGS("exit", "9"));
+  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED, .cwd = test_temp_dir()},
+              TEST_WORDS("exit", "9"));
   CHECK(c.process.start != 0);
   child_finish(&c);
   CHECK_UINT(c.status.code, 9);
-  child_start(&c, NULL, ARGS("hang"));
+  child_start(&c, NULL, TEST_WORDS("hang"));
   REQUIRE_OK(cvos_identity(c.process.pid, &id, NULL));
   CHECK_UINT(id.start, c.process.start);
   CHECK_OK(cvos_tree_kill(c.tree));
@@ -41,7 +40,7 @@ static void good_and_bad(void)
     covey_failure failure;
     cvos_process process;
     cvos_tree *tree;
-    child_request(&q, ARGS("nothing"));
+    child_request(&q, TEST_WORDS("nothing"));
     q.flags = (uint32_t)flags;
     q.cwd = test_helper();
     CHECK_ERR(cvos_spawn(&q, &process, &tree, &failure), COVEY_ENOTFOUND);
@@ -64,7 +63,7 @@ TEST(start_paths, all_work_alike)
 static void permute(void)
 {
   child c;
-  child_start(&c, NULL, ARGS("permute", test_temp_dir()));
+  child_start(&c, NULL, TEST_WORDS("permute", test_temp_dir()));
   child_finish(&c);
   CHECK_UINT(c.status.code, 0);
   if (c.status.code) test_log("%s", test_read_file(c.output, NULL));
@@ -80,7 +79,7 @@ TEST(start_paths, under_any_limit_on_descriptors)
 {
   if (test_is_windows()) TEST_SKIP("no such limit");
   child c;
-  child_start(&c, NULL, ARGS("exhaust"));
+  child_start(&c, NULL, TEST_WORDS("exhaust"));
   child_finish(&c);
   CHECK_UINT(c.status.code, 0);
   test_log("%s", test_read_file(c.output, NULL));
@@ -94,22 +93,22 @@ static void closed_but_named(void)
   for (int i = 0; i < 40; i++) REQUIRE_OK(cvos_null_open(&open[i]));
   char number[24];
   snprintf(number, sizeof number, "%" PRIdPTR, (intptr_t)open[7]);
-  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED}, ARGS("handles", number));
+  child_start(&c, &(cvos_spawn_request){.flags = CVOS_SPAWN_TIED}, TEST_WORDS("handles", number));
   child_finish(&c);
   CHECK_STR(test_read_file(c.output, NULL), test_format("%s closed\n", number));
   cvos_pass pass = {open[7], 9};
   const char *there = test_is_windows() ? number : "9";
-  child_start(&c, &(cvos_spawn_request){.pass = &pass, .pass_count = 1}, ARGS("handles", there));
+  child_start(&c, &(cvos_spawn_request){.pass = &pass, .pass_count = 1}, TEST_WORDS("handles", there));
   child_finish(&c);
   CHECK_STR(test_read_file(c.output, NULL), test_format("%s open\n", there));
   if (!test_is_windows()) {
     child_start(&c, &(cvos_spawn_request){.pass = &pass, .pass_count = 1, .flags = CVOS_SPAWN_TIED},
-                ARGS("handles"));
+                TEST_WORDS("handles"));
     child_finish(&c);
     CHECK_STR(test_read_file(c.output, NULL), "9\n");
   }
   /* the one that was passed is not left inheritable */
-  child_start(&c, NULL, ARGS("handles", number));
+  child_start(&c, NULL, TEST_WORDS("handles", number));
   child_finish(&c);
   CHECK_STR(test_read_file(c.output, NULL), test_format("%s closed\n", number));
   for (int i = 0; i < 40; i++) cvos_handle_close(open[i]);
@@ -127,10 +126,10 @@ TEST(start_paths, nothing_leaks_without_close_range)
   child c;
   cvos_handle open[200];
   for (int i = 0; i < 200; i++) REQUIRE_OK(cvos_null_open(&open[i]));
-  child_start(&c, NULL, ARGS("nothing")); /* has the probing done */
+  child_start(&c, NULL, TEST_WORDS("nothing")); /* has the probing done */
   child_finish(&c);
   cvos_fault_after(CVOS_FAULT_PLACE, 1, 38); /* ENOSYS of Linux; elsewhere only a number */
-  child_start(&c, NULL, ARGS("handles"));
+  child_start(&c, NULL, TEST_WORDS("handles"));
   CHECK(cvos_fault_seen() >= 1);
   cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
   child_finish(&c);
@@ -154,7 +153,7 @@ TEST(start_paths, a_file_being_written_is_refused)
   cvos_process process;
   cvos_tree *tree;
   REQUIRE_OK(cvos_file_open(copy, CVOS_FILE_APPEND, &writer));
-  child_request(&q, ARGS("nothing"));
+  child_request(&q, TEST_WORDS("nothing"));
   q.file = copy;
   int r = cvos_spawn(&q, &process, &tree, &failure);
   cvos_handle_close(writer);
@@ -179,7 +178,7 @@ TEST(start_paths, works_without_a_handle)
   if (test_is_windows()) TEST_SKIP("a process is its handle");
   child c;
   cvos_status status;
-  child_start(&c, NULL, ARGS("hang"));
+  child_start(&c, NULL, TEST_WORDS("hang"));
   cvos_process_close(&c.process);
   CHECK(c.process.handle == CVOS_NONE);
   CHECK_ERR(cvos_process_note(&c.process, &status), COVEY_EAGAIN);
@@ -206,7 +205,7 @@ static void start_readers(void *arg)
     cvos_spawn_request q;
     covey_failure failure;
     REQUIRE_OK(cvos_pipe_for_child(CVOS_TO_CHILD, &ours[i], &theirs));
-    child_request(&q, ARGS("read", "1"));
+    child_request(&q, TEST_WORDS("read", "1"));
     q.stdio[0] = theirs;
     q.flags = i & 1 ? CVOS_SPAWN_TIED : 0;
     REQUIRE_OK(cvos_spawn(&q, &c[i].process, &c[i].tree, &failure));
@@ -244,7 +243,7 @@ static bool start_with_fault(uint32_t flags, int kind, int64_t n, bool *ret_met)
   cvos_tree *tree;
   cvos_status status;
   memset(&failure, 0, sizeof failure);
-  child_request(&q, ARGS("nothing"));
+  child_request(&q, TEST_WORDS("nothing"));
   q.flags = flags;
   q.cwd = test_temp_dir();
   REQUIRE_OK(cvos_null_open(&q.stdio[0]));

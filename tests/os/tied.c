@@ -3,8 +3,6 @@
 #include "os/path.h"
 #include "os/tree.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 enum { GONE = 20000, MANY = 2048 };
 
 /* The numbers that a parent of the helper writes, up to its 0. */
@@ -38,22 +36,22 @@ static void end_of_parent(const char *const *arguments, int expected)
 
 TEST(tied, dies_with_a_killed_parent)
 {
-  end_of_parent(ARGS("tied", "3"), 3);
+  end_of_parent(TEST_WORDS("tied", "3"), 3);
 }
 TEST(tied, dies_with_a_parent_that_exits)
 {
-  end_of_parent(ARGS("tied", "2", "exit"), 2);
+  end_of_parent(TEST_WORDS("tied", "2", "exit"), 2);
 }
 TEST(tied, dies_with_a_parent_that_crashes)
 {
-  end_of_parent(ARGS("tied", "2", "crash"), 2);
+  end_of_parent(TEST_WORDS("tied", "2", "crash"), 2);
 }
 TEST_LIMIT(tied, dies_by_the_hundred, 120)
 {
   if (test_is_wine())
-    end_of_parent(ARGS("tied", "10"), 10);
+    end_of_parent(TEST_WORDS("tied", "10"), 10);
   else
-    end_of_parent(ARGS("tied", "700"), 700);
+    end_of_parent(TEST_WORDS("tied", "700"), 700);
 }
 
 static bool nobody_left(void *tree)
@@ -67,7 +65,7 @@ TEST_LIMIT(tied, leaves_nobody_at_any_moment, 180)
   bool wine = test_is_wine();
   for (int moment = 0; moment < (wine ? 3 : 25); moment++) {
     child c;
-    child_start(&c, &(cvos_spawn_request){.scope = CVOS_SCOPE_SESSION}, ARGS("tied", "700"));
+    child_start(&c, &(cvos_spawn_request){.scope = CVOS_SCOPE_SESSION}, TEST_WORDS("tied", "700"));
     (void)child_number(&c, wine ? moment : moment * 3);
     test_process_kill(c.process.pid);
     REQUIRE_OK(cvos_process_wait(&c.process, GONE));
@@ -80,7 +78,7 @@ TEST(tied, lives_on_when_it_is_not)
 {
   int64_t pids[MANY];
   child c;
-  child_start(&c, NULL, ARGS("untied"));
+  child_start(&c, NULL, TEST_WORDS("untied"));
   CHECK_INT(read_pids(&c, pids), 1);
   test_process_kill(c.process.pid);
   REQUIRE_OK(cvos_process_wait(&c.process, GONE));
@@ -94,7 +92,7 @@ TEST(tied, dies_although_a_fork_lives)
 {
   int64_t pids[MANY];
   child c;
-  child_start(&c, NULL, ARGS("tied-and-fork"));
+  child_start(&c, NULL, TEST_WORDS("tied-and-fork"));
   CHECK_INT(read_pids(&c, pids), 2);
   test_process_kill(c.process.pid);
   REQUIRE_OK(cvos_process_wait(&c.process, GONE));
@@ -107,20 +105,20 @@ TEST(tied, dies_although_a_fork_lives)
 TEST(tied, survives_the_end_of_its_guard)
 {
   if (test_is_windows()) TEST_SKIP("jobs need no guard");
-  end_of_parent(ARGS("guard", "kill"), 2);
+  end_of_parent(TEST_WORDS("guard", "kill"), 2);
 }
 
 /* The parent's stdout is a file, and it has more open: nothing of it is with the guard. */
 TEST(tied, keeps_nothing_open_in_the_guard)
 {
   if (test_is_windows()) TEST_SKIP("jobs need no guard");
-  end_of_parent(ARGS("guard", "files"), 2);
+  end_of_parent(TEST_WORDS("guard", "files"), 2);
 }
 
 TEST(tied, replaces_a_guard_that_is_stuck)
 {
   if (test_is_windows()) TEST_SKIP("jobs need no guard");
-  end_of_parent(ARGS("guard", "stop"), 2);
+  end_of_parent(TEST_WORDS("guard", "stop"), 2);
 }
 
 TEST_LIMIT(tied, is_guarded_by_any_shell, 120)
@@ -129,7 +127,7 @@ TEST_LIMIT(tied, is_guarded_by_any_shell, 120)
   static const char *const shells[] = {"/bin/dash", "/bin/bash", "/bin/ksh", "/bin/zsh", "/bin/busybox"};
   for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
     if (cvos_path_program(shells[i]) < 0) continue;
-    end_of_parent(ARGS("guard", "none", shells[i]), 2);
-    end_of_parent(ARGS("guard", "kill", shells[i]), 2);
+    end_of_parent(TEST_WORDS("guard", "none", shells[i]), 2);
+    end_of_parent(TEST_WORDS("guard", "kill", shells[i]), 2);
   }
 }

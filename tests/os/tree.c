@@ -4,8 +4,6 @@
 #include "os/handle.h"
 #include "os/signal.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 enum { GONE = 20000 };
 
 static const cvos_spawn_request shared = {.scope = CVOS_SCOPE_SHARED},
@@ -17,7 +15,7 @@ static void kills_everybody(const cvos_spawn_request *base)
 {
   child c;
   int64_t pids[7], members[16];
-  child_start(&c, base, test_is_wine() ? ARGS("tree", "6", "1") : ARGS("tree", "2", "2"));
+  child_start(&c, base, test_is_wine() ? TEST_WORDS("tree", "6", "1") : TEST_WORDS("tree", "2", "2"));
   for (int i = 0; i < 7; i++) pids[i] = child_number(&c, i);
   CHECK_INT(cvos_tree_members(c.tree, members, 16), 7);
   CHECK_INT(cvos_tree_members(c.tree, NULL, 0), 7);
@@ -62,7 +60,7 @@ TEST(tree, kills_everybody_tied)
 static void kills_who_left(const cvos_spawn_request *base)
 {
   child c;
-  child_start(&c, base, ARGS("setsid"));
+  child_start(&c, base, TEST_WORDS("setsid"));
   int64_t pid = child_number(&c, 0);
   CHECK(test_process_alive(pid));
   CHECK_OK(cvos_tree_kill(c.tree));
@@ -85,7 +83,7 @@ TEST(tree, kills_blindly)
   for (int scope = CVOS_SCOPE_TREE; scope <= CVOS_SCOPE_SESSION; scope++) {
     for (int64_t n = 1; n < 12; n++) {
       child c;
-      child_start(&c, &(cvos_spawn_request){.scope = scope}, ARGS("hang"));
+      child_start(&c, &(cvos_spawn_request){.scope = scope}, TEST_WORDS("hang"));
       cvos_fault_after(n & 1 ? CVOS_FAULT_IDENTITY : CVOS_FAULT_PROCESS_LIST, (n + 1) / 2, 24);
       (void)cvos_tree_kill(c.tree);
       cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
@@ -99,7 +97,7 @@ TEST(tree, kills_blindly)
 TEST(tree, remembers_who_left)
 {
   child c;
-  child_start(&c, NULL, ARGS("setsid"));
+  child_start(&c, NULL, TEST_WORDS("setsid"));
   int64_t pid = child_number(&c, 0);
   CHECK_INT(cvos_tree_members(c.tree, NULL, 0), 2);
   CHECK_OK(cvos_signal_send(&c.process, CVOS_SIGNAL_KILL));
@@ -113,7 +111,7 @@ TEST(tree, remembers_who_left)
 TEST(tree, kills_what_a_leader_left_behind)
 {
   child c;
-  child_start(&c, NULL, ARGS("leave"));
+  child_start(&c, NULL, TEST_WORDS("leave"));
   int64_t pid = child_number(&c, 0);
   REQUIRE_OK(cvos_process_wait(&c.process, GONE));
   CHECK(test_process_alive(pid));
@@ -125,7 +123,7 @@ TEST(tree, kills_what_a_leader_left_behind)
 static void leaves(const cvos_spawn_request *base, bool reap_first)
 {
   child c;
-  child_start(&c, base, ARGS("leave"));
+  child_start(&c, base, TEST_WORDS("leave"));
   int64_t pid = child_number(&c, 0);
   REQUIRE_OK(cvos_process_wait(&c.process, GONE));
   if (reap_first) CHECK_OK(cvos_process_reap(&c.process, c.tree, NULL));
@@ -157,7 +155,7 @@ TEST(tree, finds_nobody_after_reaping)
 {
   if (test_is_windows()) TEST_SKIP("a job is no number that could become another's");
   child c;
-  child_start(&c, NULL, ARGS("leave"));
+  child_start(&c, NULL, TEST_WORDS("leave"));
   int64_t pid = child_number(&c, 0);
   REQUIRE_OK(cvos_process_wait(&c.process, GONE));
   CHECK_OK(cvos_process_reap(&c.process, c.tree, NULL));
@@ -173,7 +171,7 @@ TEST(tree, finds_nobody_after_reaping)
 TEST(tree, asks)
 {
   child c;
-  child_start(&c, NULL, ARGS("stop", "10"));
+  child_start(&c, NULL, TEST_WORDS("stop", "10"));
   child_says(&c, "ready");
   int ways = cvos_tree_ask(c.tree);
   if (test_is_windows()) {
@@ -195,7 +193,7 @@ TEST(tree, asks_the_stopped)
 {
   if (test_is_windows()) TEST_SKIP("a stopped process of Windows answers nobody");
   child c;
-  child_start(&c, NULL, ARGS("stop", "0"));
+  child_start(&c, NULL, TEST_WORDS("stop", "0"));
   child_says(&c, "ready");
   CHECK_OK(cvos_tree_signal(c.tree, CVOS_SIGNAL_STOP));
   CHECK_INT(cvos_tree_ask(c.tree), 1);
@@ -206,7 +204,7 @@ TEST(tree, asks_the_stopped)
 TEST(tree, detached_has_none)
 {
   child c;
-  child_start(&c, &detached, ARGS("hang"));
+  child_start(&c, &detached, TEST_WORDS("hang"));
   CHECK(c.tree == NULL);
   child_says(&c, "ready");
   CHECK_OK(cvos_signal_send(&c.process, CVOS_SIGNAL_KILL));
@@ -218,17 +216,17 @@ TEST(tree, scopes_are_what_they_say)
   if (test_is_windows()) TEST_SKIP("no process groups");
   child c;
   int64_t group, sid;
-  child_start(&c, NULL, ARGS("group"));
+  child_start(&c, NULL, TEST_WORDS("group"));
   CHECK_INT(sscanf(child_says(&c, "\n"), "%" SCNd64 " %" SCNd64, &group, &sid), 2);
   CHECK_INT(group, c.process.pid);
   CHECK(sid != c.process.pid);
   child_finish(&c);
-  child_start(&c, &session, ARGS("group"));
+  child_start(&c, &session, TEST_WORDS("group"));
   CHECK_INT(sscanf(child_says(&c, "\n"), "%" SCNd64 " %" SCNd64, &group, &sid), 2);
   CHECK_INT(group, c.process.pid);
   CHECK_INT(sid, c.process.pid);
   child_finish(&c);
-  child_start(&c, &shared, ARGS("group"));
+  child_start(&c, &shared, TEST_WORDS("group"));
   CHECK_INT(sscanf(child_says(&c, "\n"), "%" SCNd64 " %" SCNd64, &group, &sid), 2);
   CHECK(group != c.process.pid);
   child_finish(&c);
@@ -240,7 +238,7 @@ TEST_LIMIT(tree, kills_a_wood, 120)
   child c;
   bool wine = test_is_wine();
   int count = wine ? 13 : 259;
-  child_start(&c, NULL, wine ? ARGS("tree", "12", "1") : ARGS("tree", "3", "6"));
+  child_start(&c, NULL, wine ? TEST_WORDS("tree", "12", "1") : TEST_WORDS("tree", "3", "6"));
   (void)child_number(&c, count - 1);
   CHECK_INT(cvos_tree_members(c.tree, NULL, 0), count);
   int64_t before = test_now();

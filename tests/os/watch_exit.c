@@ -3,8 +3,6 @@
 
 #include "support/ends.h"
 
-#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 typedef struct watched {
   child c;
   cvos_exit_watch *watch;
@@ -49,7 +47,7 @@ TEST(watch_exit, told_once)
 {
   covey_loop *loop = ends_loop();
   watched w = {.exited = 0};
-  child_start(&w.c, NULL, ARGS("sleep", "60"));
+  child_start(&w.c, NULL, TEST_WORDS("sleep", "60"));
   watch(&w, loop);
   CHECK(!ends_wait(loop, has_exited, &w, 0));
   CHECK(ends_wait(loop, has_exited, &w, ENDS_LONG));
@@ -66,7 +64,7 @@ TEST(watch_exit, of_one_that_has_ended_already)
 {
   covey_loop *loop = ends_loop();
   watched w = {.close_at_once = true};
-  child_start(&w.c, NULL, ARGS("nothing"));
+  child_start(&w.c, NULL, TEST_WORDS("nothing"));
   CHECK_OK(cvos_process_wait(&w.c.process, ENDS_LONG));
   watch(&w, loop);
   CHECK_INT(w.exited, 0); /* from a later turn */
@@ -81,7 +79,7 @@ TEST(watch_exit, closed_before_the_end)
   covey_loop *loop = ends_loop();
   for (int i = 0; i < 6; i++) {
     watched w = {.exited = 0};
-    child_start(&w.c, NULL, ARGS("sleep", "20"));
+    child_start(&w.c, NULL, TEST_WORDS("sleep", "20"));
     watch(&w, loop);
     if (i & 1) ends_turn(loop, 5 * i);
     int before = w.exited;
@@ -99,7 +97,7 @@ TEST(watch_exit, by_its_pid_alone)
   covey_loop *loop = ends_loop();
   for (int i = 0; i < 2; i++) {
     watched w = {.exited = 0};
-    child_start(&w.c, NULL, ARGS("sleep", i ? "0" : "80"));
+    child_start(&w.c, NULL, TEST_WORDS("sleep", i ? "0" : "80"));
     if (i) CHECK_OK(cvos_process_wait(&w.c.process, ENDS_LONG));
     cvos_process bare = w.c.process;
     bare.handle = CVOS_NONE;
@@ -135,7 +133,7 @@ TEST_LIMIT(watch_exit, many_at_once, 120)
   c.w = calloc((size_t)c.count, sizeof *c.w);
   REQUIRE(c.w);
   for (int i = 0; i < c.count; i++) {
-    child_start(&c.w[i].c, NULL, ARGS("sleep", "50"));
+    child_start(&c.w[i].c, NULL, TEST_WORDS("sleep", "50"));
     watch(&c.w[i], loop);
   }
   CHECK(ends_wait(loop, all_exited, &c, 60000));

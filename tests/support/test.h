@@ -244,6 +244,19 @@ int test_system_upper(unsigned unit);
  * on POSIX reaped, before the test ends. Returns its pid. */
 int64_t test_start(const char *const *argv);
 
+/* ---- children of the library ---- */
+
+/* The words of a command line, NULL behind the last; the same with the helper as program. Valid until the end of the block. */
+#define TEST_WORDS(...)  ((const char *const[]){__VA_ARGS__, NULL})
+#define TEST_HELPER(...) TEST_WORDS(test_helper(), __VA_ARGS__)
+
+/* Milliseconds: a deadline of a child, or of a message, that is only met in failure. */
+#define TEST_SOON 30000
+
+/* test_no_handles_lost for tests that start children: before it counts, what the library and the system make at the first ones and keep is
+ * made (the default loop with its thread, the guard, a pool of Windows). */
+void test_no_child_handles_lost(void);
+
 /* ---- threads ---- */
 
 typedef struct test_thread test_thread;

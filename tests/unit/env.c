@@ -7,8 +7,6 @@
 #include "core/mem.h"
 #include "core/sort.h"
 
-#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 /* The entries, each followed by `;`. */
 static const char *shown(char **env)
 {
@@ -34,37 +32,39 @@ static void check_merge(int rules, const char *const *base, const char *const *c
 TEST(env, merge_by_the_rules_of_posix)
 {
   check_merge(CVY_ENV_POSIX, NULL, NULL, false, "");
-  check_merge(CVY_ENV_POSIX, LIST("A=1", "B=2"), NULL, false, "A=1;B=2;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1", "B=2"), LIST("B=3"), false, "A=1;B=3;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1", "B=2"), LIST("B"), false, "A=1;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1"), LIST("A=2", "A", "A=3", "A=4"), false, "A=4;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1"), LIST("A=2", "A"), false, "");
-  check_merge(CVY_ENV_POSIX, LIST("A=1"), LIST("A="), false, "A=;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1"), LIST("a=2"), false, "A=1;a=2;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1=2"), LIST("B=x=y"), false, "A=1=2;B=x=y;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1", "A=2"), NULL, false, "A=1;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1", "A=2"), LIST("A=3"), false, "A=3;");
-  check_merge(CVY_ENV_POSIX, LIST("junk", "=x", "", "A=1"), LIST("junk=2"), false, "A=1;junk=2;");
-  check_merge(CVY_ENV_POSIX, LIST("A=1", "SystemRoot=x"), LIST("B=2"), true, "B=2;");
-  check_merge(CVY_ENV_POSIX, LIST("AB=1", "A=2", "ABC=3"), LIST("AB"), false, "A=2;ABC=3;");
-  check_merge(CVY_ENV_POSIX, LIST("\xFF=\xFE"), LIST("\xFE=1"), false, "\xFF=\xFE;\xFE=1;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1", "B=2"), NULL, false, "A=1;B=2;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1", "B=2"), TEST_WORDS("B=3"), false, "A=1;B=3;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1", "B=2"), TEST_WORDS("B"), false, "A=1;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1"), TEST_WORDS("A=2", "A", "A=3", "A=4"), false, "A=4;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1"), TEST_WORDS("A=2", "A"), false, "");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1"), TEST_WORDS("A="), false, "A=;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1"), TEST_WORDS("a=2"), false, "A=1;a=2;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1=2"), TEST_WORDS("B=x=y"), false, "A=1=2;B=x=y;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1", "A=2"), NULL, false, "A=1;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1", "A=2"), TEST_WORDS("A=3"), false, "A=3;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("junk", "=x", "", "A=1"), TEST_WORDS("junk=2"), false, "A=1;junk=2;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("A=1", "SystemRoot=x"), TEST_WORDS("B=2"), true, "B=2;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("AB=1", "A=2", "ABC=3"), TEST_WORDS("AB"), false, "A=2;ABC=3;");
+  check_merge(CVY_ENV_POSIX, TEST_WORDS("\xFF=\xFE"), TEST_WORDS("\xFE=1"), false, "\xFF=\xFE;\xFE=1;");
 }
 
 TEST(env, merge_by_the_rules_of_windows)
 {
-  check_merge(CVY_ENV_WINDOWS, LIST("Path=1", "B=2"), LIST("PATH=3"), false, "B=2;PATH=3;");
-  check_merge(CVY_ENV_WINDOWS, LIST("Path=1", "B=2"), LIST("path"), false, "B=2;");
-  check_merge(CVY_ENV_WINDOWS, LIST("=C:=C:\\x", "=ExitCode=0", "A=1"), LIST("B=2"), false,
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("Path=1", "B=2"), TEST_WORDS("PATH=3"), false, "B=2;PATH=3;");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("Path=1", "B=2"), TEST_WORDS("path"), false, "B=2;");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("=C:=C:\\x", "=ExitCode=0", "A=1"), TEST_WORDS("B=2"), false,
               "=C:=C:\\x;=ExitCode=0;A=1;B=2;");
-  check_merge(CVY_ENV_WINDOWS, LIST("=C:=C:\\x", "SYSTEMROOT=C:\\W", "A=1"), LIST("B=2"), true,
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("=C:=C:\\x", "SYSTEMROOT=C:\\W", "A=1"), TEST_WORDS("B=2"), true,
               "SYSTEMROOT=C:\\W;B=2;");
-  check_merge(CVY_ENV_WINDOWS, LIST("SystemRoot=C:\\W", "A=1"), LIST("systemroot"), true, "");
-  check_merge(CVY_ENV_WINDOWS, LIST("SystemRoot=C:\\W"), LIST("systemroot=D:"), true, "systemroot=D:;");
-  check_merge(CVY_ENV_WINDOWS, LIST("\xC3\xA4=1"), LIST("\xC3\x84=2"), false, "\xC3\x84=2;");
-  check_merge(CVY_ENV_WINDOWS, LIST("\xC9\x90=1"), LIST("\xE2\xB1\xAF=2"), false,
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("SystemRoot=C:\\W", "A=1"), TEST_WORDS("systemroot"), true, "");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("SystemRoot=C:\\W"), TEST_WORDS("systemroot=D:"), true,
+              "systemroot=D:;");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("\xC3\xA4=1"), TEST_WORDS("\xC3\x84=2"), false, "\xC3\x84=2;");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("\xC9\x90=1"), TEST_WORDS("\xE2\xB1\xAF=2"), false,
               "\xE2\xB1\xAF=2;"); /* U+0250, U+2C6F */
-  check_merge(CVY_ENV_WINDOWS, LIST("PATH=1"), LIST("P\xC4\xB1TH=2"), false, "PATH=1;P\xC4\xB1TH=2;");
-  check_merge(CVY_ENV_WINDOWS, LIST("A=\xED\xA0\x80"), NULL, false, "A=\xED\xA0\x80;");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("PATH=1"), TEST_WORDS("P\xC4\xB1TH=2"), false,
+              "PATH=1;P\xC4\xB1TH=2;");
+  check_merge(CVY_ENV_WINDOWS, TEST_WORDS("A=\xED\xA0\x80"), NULL, false, "A=\xED\xA0\x80;");
 }
 
 TEST(env, merge_refuses_bad_names)
@@ -84,15 +84,16 @@ TEST(env, merge_refuses_bad_names)
                {CVY_ENV_WINDOWS, "A\x80", COVEY_EENCODING, 1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char **env = NULL;
-    CHECK_ERR(cvy_env_merge(cases[i].rules, LIST("X=1"), LIST("A=1", cases[i].bad), false, &env, NULL),
-              cases[i].code);
+    CHECK_ERR(
+        cvy_env_merge(cases[i].rules, TEST_WORDS("X=1"), TEST_WORDS("A=1", cases[i].bad), false, &env, NULL),
+        cases[i].code);
     CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_ENVIRONMENT);
     CHECK_INT(covey_last_failure()->index, 1);
     CHECK_INT(covey_last_failure()->offset, cases[i].offset);
     CHECK(env == NULL);
   }
   char **env = NULL;
-  CHECK_ERR(cvy_env_merge(CVY_ENV_WINDOWS, LIST("X=\xFF"), NULL, false, &env, NULL), COVEY_EENCODING);
+  CHECK_ERR(cvy_env_merge(CVY_ENV_WINDOWS, TEST_WORDS("X=\xFF"), NULL, false, &env, NULL), COVEY_EENCODING);
   CHECK_INT(covey_last_failure()->index, -1);
 }
 
@@ -136,11 +137,11 @@ TEST(env, every_short_pair_of_lists)
 TEST(env, get)
 {
   CHECK(cvy_env_get(CVY_ENV_POSIX, NULL, "A") == NULL);
-  CHECK(cvy_env_get(CVY_ENV_POSIX, LIST("AB=1", "A"), "A") == NULL);
-  CHECK_STR(cvy_env_get(CVY_ENV_POSIX, LIST("a=0", "A=1", "A=2"), "A"), "1");
-  CHECK_STR(cvy_env_get(CVY_ENV_WINDOWS, LIST("Pathx=0", "Path=1"), "PATH"), "1");
-  CHECK_STR(cvy_env_get(CVY_ENV_WINDOWS, LIST("=C:=C:\\x"), "=c:"), "C:\\x");
-  CHECK(cvy_env_get(CVY_ENV_POSIX, LIST("Path=1"), "PATH") == NULL);
+  CHECK(cvy_env_get(CVY_ENV_POSIX, TEST_WORDS("AB=1", "A"), "A") == NULL);
+  CHECK_STR(cvy_env_get(CVY_ENV_POSIX, TEST_WORDS("a=0", "A=1", "A=2"), "A"), "1");
+  CHECK_STR(cvy_env_get(CVY_ENV_WINDOWS, TEST_WORDS("Pathx=0", "Path=1"), "PATH"), "1");
+  CHECK_STR(cvy_env_get(CVY_ENV_WINDOWS, TEST_WORDS("=C:=C:\\x"), "=c:"), "C:\\x");
+  CHECK(cvy_env_get(CVY_ENV_POSIX, TEST_WORDS("Path=1"), "PATH") == NULL);
 }
 
 static void check_block(const char *const *env, const char *wanted)
@@ -162,15 +163,15 @@ static void check_block(const char *const *env, const char *wanted)
 TEST(env_block, sorted_unique_drives_first)
 {
   check_block(NULL, "");
-  check_block(LIST("b=1", "A=2", "C=3"), "A=2;b=1;C=3;");
-  check_block(LIST("A=1", "a=2", "A=3", "B=0"), "A=3;B=0;");
-  check_block(LIST("_=1", "Z=2", "a=3"), "a=3;Z=2;_=1;");
-  check_block(LIST("A=1", "=D:=D:\\", "0=2", "=C:=C:\\"), "=C:=C:\\;=D:=D:\\;0=2;A=1;");
-  check_block(LIST("=::=::\\", "==x"), "==x;=::=::\\;");
-  check_block(LIST("AB=1", "A=2", "A.B=3"), "A=2;A.B=3;AB=1;");
-  check_block(LIST("A="), "A=;");
+  check_block(TEST_WORDS("b=1", "A=2", "C=3"), "A=2;b=1;C=3;");
+  check_block(TEST_WORDS("A=1", "a=2", "A=3", "B=0"), "A=3;B=0;");
+  check_block(TEST_WORDS("_=1", "Z=2", "a=3"), "a=3;Z=2;_=1;");
+  check_block(TEST_WORDS("A=1", "=D:=D:\\", "0=2", "=C:=C:\\"), "=C:=C:\\;=D:=D:\\;0=2;A=1;");
+  check_block(TEST_WORDS("=::=::\\", "==x"), "==x;=::=::\\;");
+  check_block(TEST_WORDS("AB=1", "A=2", "A.B=3"), "A=2;A.B=3;AB=1;");
+  check_block(TEST_WORDS("A="), "A=;");
   /* by unit, not by code point: the pair D83D DE00 stands before U+FF61 */
-  check_block(LIST("\xEF\xBD\xA1=1", "\xF0\x9F\x98\x80=2"), "\xF0\x9F\x98\x80=2;\xEF\xBD\xA1=1;");
+  check_block(TEST_WORDS("\xEF\xBD\xA1=1", "\xF0\x9F\x98\x80=2"), "\xF0\x9F\x98\x80=2;\xEF\xBD\xA1=1;");
 }
 
 TEST(env_block, the_form_of_a_block)
@@ -178,11 +179,11 @@ TEST(env_block, the_form_of_a_block)
   static const uint16_t wanted[] = {'A', '=', '1', 0, 'B', '=', 0, 0};
   uint16_t *block;
   size_t count;
-  REQUIRE_OK(cvy_env_block(LIST("B=", "A=1"), &block, &count));
+  REQUIRE_OK(cvy_env_block(TEST_WORDS("B=", "A=1"), &block, &count));
   CHECK_UINT(count, 8);
   CHECK_MEM(block, wanted, sizeof wanted);
   cvy_free(block);
-  REQUIRE_OK(cvy_env_block(LIST(NULL), &block, &count));
+  REQUIRE_OK(cvy_env_block(TEST_WORDS(NULL), &block, &count));
   CHECK_UINT(count, 2);
   CHECK(block[0] == 0 && block[1] == 0);
   cvy_free(block);
@@ -192,19 +193,19 @@ TEST(env_block, refusals)
 {
   static char big[40000];
   uint16_t *block = NULL;
-  CHECK_ERR(cvy_env_block(LIST("A=1", "B"), &block, NULL), COVEY_EINVAL);
+  CHECK_ERR(cvy_env_block(TEST_WORDS("A=1", "B"), &block, NULL), COVEY_EINVAL);
   CHECK_INT(covey_last_failure()->index, 1);
-  CHECK_ERR(cvy_env_block(LIST("=x"), &block, NULL), COVEY_EINVAL);
-  CHECK_ERR(cvy_env_block(LIST(""), &block, NULL), COVEY_EINVAL);
-  CHECK_ERR(cvy_env_block(LIST("A=1", "A=2", "A\xFF=1"), &block, NULL), COVEY_EENCODING);
+  CHECK_ERR(cvy_env_block(TEST_WORDS("=x"), &block, NULL), COVEY_EINVAL);
+  CHECK_ERR(cvy_env_block(TEST_WORDS(""), &block, NULL), COVEY_EINVAL);
+  CHECK_ERR(cvy_env_block(TEST_WORDS("A=1", "A=2", "A\xFF=1"), &block, NULL), COVEY_EENCODING);
   CHECK_INT(covey_last_failure()->index, 2);
   CHECK_INT(covey_last_failure()->offset, 1);
   memset(big, 'x', 32769);
   memcpy(big, "A=", 2);
-  CHECK_ERR(cvy_env_block(LIST(big), &block, NULL), COVEY_ETOOBIG);
+  CHECK_ERR(cvy_env_block(TEST_WORDS(big), &block, NULL), COVEY_ETOOBIG);
   CHECK(block == NULL);
   big[32768] = '\0';
-  REQUIRE_OK(cvy_env_block(LIST(big), &block, NULL));
+  REQUIRE_OK(cvy_env_block(TEST_WORDS(big), &block, NULL));
   cvy_free(block);
 }
 
@@ -259,7 +260,7 @@ TEST(env, no_memory)
   for (int64_t n = 1, done = 0; !done; n++) {
     char **env = NULL;
     cvy_mem_fail_after(n);
-    int r = cvy_env_merge(CVY_ENV_WINDOWS, LIST("A=1", "B=2"), LIST("C=3"), false, &env, NULL);
+    int r = cvy_env_merge(CVY_ENV_WINDOWS, TEST_WORDS("A=1", "B=2"), TEST_WORDS("C=3"), false, &env, NULL);
     done = r == 0;
     CHECK(done ? n > 4 : r == COVEY_ENOMEM && !env && covey_last_failure()->code == COVEY_ENOMEM);
     cvy_free(env);
@@ -267,7 +268,7 @@ TEST(env, no_memory)
   for (int64_t n = 1, done = 0; !done; n++) {
     uint16_t *block = NULL;
     cvy_mem_fail_after(n);
-    int r = cvy_env_block(LIST("A=1", "B=2"), &block, NULL);
+    int r = cvy_env_block(TEST_WORDS("A=1", "B=2"), &block, NULL);
     done = r == 0;
     CHECK(done ? n > 4 : r == COVEY_ENOMEM && !block && covey_last_failure()->code == COVEY_ENOMEM);
     cvy_free(block);
