@@ -100,7 +100,7 @@ COVEY_API void covey_free(void *p);
 typedef struct covey_cancel covey_cancel;
 
 /* covey_cancel_new makes a cancel object. ret_cancel: owned, free with covey_cancel_free.
- * Errors: COVEY_EINVAL (ret_cancel is NULL), COVEY_ENOMEM, COVEY_ELIMIT (no descriptor left). Any thread. */
+ * Errors: COVEY_EINVAL (ret_cancel is NULL), COVEY_ENOMEM. Any thread. */
 COVEY_API int covey_cancel_new(covey_cancel **ret_cancel);
 
 /* covey_cancel_fire cancels every call that waits with c, and those that will. c: borrowed, NULL does nothing. Any thread, and

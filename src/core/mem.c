@@ -62,6 +62,13 @@ char *cvy_memdup_text(const void *data, size_t size)
   return copy;
 }
 
+bool cvy_is_zero(const uint64_t *words, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    if (words[i]) return false;
+  return true;
+}
+
 void cvy_free(void *p)
 {
   free(p);

@@ -13,6 +13,9 @@ char *cvy_strdup(const char *text);                   /* text may be NULL: retur
 char *cvy_memdup_text(const void *data, size_t size); /* copy with a NUL behind it */
 void cvy_free(void *p);
 
+/* Whether count words are all zero: the reserved ones at the end of a public struct must be. */
+bool cvy_is_zero(const uint64_t *words, size_t count);
+
 /* Test builds (COVEY_FAULTS): the n-th allocation of this thread from now on fails, once; 0 switches it off. */
 void cvy_mem_fail_after(int64_t n);
 

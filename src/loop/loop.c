@@ -82,7 +82,7 @@ int covey_loop_open(const covey_loop_options *options, covey_loop **ret_loop)
   if (!ret_loop) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_loop is NULL");
   if (o->flags & ~(uint32_t)COVEY_LOOP_NO_THREAD)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
-  if (o->reserved0 || o->reserved[0] || o->reserved[1] || o->reserved[2] || o->reserved[3])
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_loop_options");
   int r = loop_make(LOOP_OWN, ret_loop);
   if (!r) (*ret_loop)->no_thread = (o->flags & COVEY_LOOP_NO_THREAD) != 0;

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "loop/loop.h"
 #include "loop/sync.h"
+#include "msg/group.h"
 #include "proc/process.h"
 
 #include <string.h>
@@ -98,6 +99,8 @@ int covey_manager_new(const covey_manager_options *options, covey_manager **ret_
   if (!ret_manager) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_manager is NULL");
   if (o->flags & ~(uint32_t)COVEY_MANAGER_PLAIN)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_manager_options");
   covey_manager *m = cvy_alloc_zero(1, sizeof *m);
   if (!m) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "manager");
   int r = cvy_mutex_new(&m->lock);
@@ -346,7 +349,8 @@ int covey_manager_signal_all(covey_manager *manager, int signal, int target, cov
                              size_t capacity)
 {
   sweep s;
-  int r = sweep_begin(manager, ret_members, capacity, &s);
+  int r = cvy_process_check_signal(signal, target);
+  if (r == 0) r = sweep_begin(manager, ret_members, capacity, &s);
   if (r) return r;
   for (size_t i = 0; i < s.count; i++) {
     s.results[i].result = covey_process_signal(s.members[i], signal, target);
@@ -362,6 +366,7 @@ int covey_manager_send_all(covey_manager *manager, const char *group, const void
   cvy_deadline deadline = cvy_deadline_in(timeout);
   int r = cvy_timeout_check(timeout);
   if (r == 0 && !data && size) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "data is NULL");
+  if (r == 0) r = cvy_group_name(group, false, &group);
   if (r == 0) r = sweep_begin(manager, ret_members, capacity, &s);
   if (r) return r;
   covey_buffer buffer = {data, size};

@@ -222,8 +222,7 @@ int covey_group_open(covey_node *node, const char *name, const covey_group_optio
 {
   cvy_group *group;
   if (options && (options->full < COVEY_FULL_BLOCK || options->full > COVEY_FULL_DROP_OLD ||
-                  (options->priorities & ~1) || options->reserved0 || options->reserved[0] ||
-                  options->reserved[1] || options->reserved[2] || options->reserved[3])) {
+                  (options->priorities & ~1) || options->reserved0 || !cvy_is_zero(options->reserved, 4))) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group options");
   }
   int r = cvy_group_name(name, false, &name);

@@ -1,6 +1,7 @@
 #include <covey/message.h>
 
 #include "core/error.h"
+#include "core/mem.h"
 #include "msg/address.h"
 #include "msg/group.h"
 #include "msg/lane.h"
@@ -198,6 +199,8 @@ static int check_options(const covey_send_options *o, struct send *s)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "level %d", (int)o->level);
   }
   if (o->flags & ~(uint32_t)COVEY_SEND_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 6))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_send_options");
   if (o->reply_to && !o->reply_to->peer)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reply_to is no received message");
   int64_t timeout = o->flags & COVEY_SEND_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
@@ -300,6 +303,8 @@ int covey_message_receive(covey_node *node, const covey_receive_options *options
   static const covey_receive_options all_default;
   const covey_receive_options *o = options ? options : &all_default;
   if (o->flags & ~(uint32_t)COVEY_RECEIVE_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_receive_options");
   int64_t timeout = o->flags & COVEY_RECEIVE_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
   int r = cvy_timeout_check(timeout);
   return r < 0 ? r : receive(node, o->group, cvy_deadline_in(timeout), o->cancel, ret_message);

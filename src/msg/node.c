@@ -155,9 +155,7 @@ static int check(const covey_node_options *o)
   if (o->max_memory && o->max_message > o->max_memory / 2)
     return wrong("max_memory is less than 2 * max_message");
   if (o->flags & ~(uint32_t)COVEY_NODE_NO_LISTEN) return wrong("flags");
-  for (size_t i = 0; i < sizeof o->reserved / sizeof o->reserved[0]; i++) {
-    if (o->reserved[i]) return wrong("a reserved word is not zero");
-  }
+  if (!cvy_is_zero(o->reserved, 8)) return wrong("a reserved word is not zero");
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "proc/options.h"
 
 #include "core/error.h"
+#include "core/mem.h"
 
 #include <string.h>
 
@@ -17,13 +18,6 @@ static int refuse(const char *what)
 static int unsupported(const char *what)
 {
   return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS, "%s", what);
-}
-
-static bool all_zero(const uint64_t *words, size_t count)
-{
-  for (size_t i = 0; i < count; i++)
-    if (words[i]) return false;
-  return true;
 }
 
 const covey_stdio *cvy_options_stdio(const covey_process_options *options, int index)
@@ -88,7 +82,7 @@ static int check_stdio(const covey_process_options *o, bool run)
     bool file =
         s->kind == COVEY_STDIO_FILE || s->kind == COVEY_STDIO_APPEND || s->kind == COVEY_STDIO_FILE_NEW;
 
-    if (!kind_fits(s->kind, i, run) || s->reserved0 || !all_zero(s->reserved, 2))
+    if (!kind_fits(s->kind, i, run) || s->reserved0 || !cvy_is_zero(s->reserved, 2))
       return refuse_at(i, names[i]);
     if (file != (s->path != NULL) || (file && !s->path[0])) return refuse_at(i, names[i]);
     if (s->kind == COVEY_STDIO_NATIVE && s->native == COVEY_NATIVE_NONE) return refuse_at(i, names[i]);
@@ -126,7 +120,7 @@ int cvy_options_check(const covey_process_options *o, bool run)
   int r;
 
   if (!o) return refuse("options");
-  if (o->reserved0 || !all_zero(o->reserved, sizeof o->reserved / sizeof o->reserved[0]))
+  if (o->reserved0 || !cvy_is_zero(o->reserved, sizeof o->reserved / sizeof o->reserved[0]))
     return refuse("reserved");
   if (o->flags & ~(uint32_t)COVEY_PROCESS_FLAGS) return refuse("flags");
   if (o->scope < COVEY_SCOPE_TREE || o->scope > COVEY_SCOPE_DETACHED) return refuse("scope");

@@ -57,6 +57,9 @@ int cvy_process_free_target(const covey_process_options *options);
 /* One more reference, released with covey_process_close. */
 void cvy_process_ref(covey_process *process);
 
+/* Whether signal and target can be meant at all: 0, or COVEY_EINVAL, recorded. */
+int cvy_process_check_signal(int signal, int target);
+
 /* True when the end is known; never waits. */
 bool cvy_process_done(covey_process *process);
 

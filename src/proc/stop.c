@@ -159,15 +159,19 @@ int covey_process_kill(covey_process *process)
   return r < 0 ? failed(r, process) : 0;
 }
 
+int cvy_process_check_signal(int signal, int target)
+{
+  if (target != COVEY_TARGET_LEADER && target != COVEY_TARGET_TREE)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "target");
+  return signal < 1 ? cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "signal") : 0;
+}
+
 int covey_process_signal(covey_process *process, int signal, int target)
 {
   covey_process *p = process;
   int r = check(p);
 
-  if (r < 0) return r;
-  if (target != COVEY_TARGET_LEADER && target != COVEY_TARGET_TREE)
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "target");
-  if (signal < 1) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "signal");
+  if (r < 0 || (r = cvy_process_check_signal(signal, target)) < 0) return r;
   if (signal == COVEY_SIGNAL_KILL && target == COVEY_TARGET_TREE) return covey_process_kill(p);
   cvy_mutex_lock(p->os_lock);
   if (target == COVEY_TARGET_TREE)

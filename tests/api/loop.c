@@ -7,23 +7,6 @@
 #include "loop/loop.h"
 #include "support/box.h"
 
-/* ---- arguments ---- */
-
-TEST(loop, refused_arguments)
-{
-  covey_loop *loop = (covey_loop *)1;
-  CHECK_ERR(covey_loop_open(NULL, NULL), COVEY_EINVAL);
-  covey_loop_options o = {.flags = 1u << 31};
-  CHECK_ERR(covey_loop_open(&o, &loop), COVEY_EINVAL);
-  o = (covey_loop_options){.reserved = {0, 0, 0, 1}};
-  CHECK_ERR(covey_loop_open(&o, &loop), COVEY_EINVAL);
-  o = (covey_loop_options){.reserved0 = 1};
-  CHECK_ERR(covey_loop_open(&o, &loop), COVEY_EINVAL);
-  CHECK(loop == (covey_loop *)1); /* untouched on failure */
-  CHECK_ERR(covey_loop_handle(NULL, NULL), COVEY_EINVAL);
-  covey_loop_close(NULL);
-}
-
 TEST(loop, open_and_close_leave_nothing)
 {
   covey_loop_close(box_loop(0)); /* libuv opens some things of its own once */

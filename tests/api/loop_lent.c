@@ -7,25 +7,6 @@
 #include "loop/loop.h"
 #include "support/box.h"
 
-TEST(loop_lent, refused_arguments)
-{
-  covey_loop *loop = (covey_loop *)1;
-  covey_native handle;
-  uv_loop_t uv;
-  CHECK_ERR(covey_loop_attach(NULL, uv_version(), &loop), COVEY_EINVAL);
-  REQUIRE(uv_loop_init(&uv) == 0);
-  CHECK_ERR(covey_loop_attach(&uv, uv_version(), NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_loop_attach(&uv, uv_version() + 256, &loop), COVEY_EVERSION);
-  CHECK_STR(covey_errname(covey_last_failure()->code), "COVEY_EVERSION");
-  CHECK(loop == (covey_loop *)1);
-  REQUIRE_OK(covey_loop_attach(&uv, uv_version(), &loop));
-  CHECK_ERR(covey_loop_handle(loop, &handle), COVEY_ENOTSUP);
-  CHECK_ERR(covey_loop_dispatch(loop), COVEY_ENOTSUP);
-  covey_loop_close(loop);
-  CHECK_INT(uv_run(&uv, UV_RUN_DEFAULT), 0);
-  CHECK_INT(uv_loop_close(&uv), 0);
-}
-
 typedef struct lent {
   uv_loop_t uv;
   covey_loop *loop;

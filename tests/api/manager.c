@@ -231,29 +231,3 @@ TEST(manager, keeps_the_last_ended_only)
   covey_process_close(p);
   covey_manager_free(m);
 }
-
-TEST(manager, refuses_what_makes_no_sense)
-{
-  covey_manager *m = NULL;
-  covey_member member;
-  CHECK_ERR(covey_manager_new(NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_new(&(covey_manager_options){.flags = 1u << 30}, &m), COVEY_EINVAL);
-  CHECK(m == NULL);
-  m = manager_new(0);
-  covey_manager_free(NULL);
-  CHECK_ERR(covey_manager_spawn(NULL, &(covey_process_options){0}, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_spawn(m, NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_spawn(m, &(covey_process_options){0}, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_count(NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_pids(m, NULL, 1), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_get(m, 1, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_wait_all(m, -7, &member, 1), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_wait_all(m, 0, NULL, 1), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_stop_all(m, -7, &member, 1), COVEY_EINVAL);
-  CHECK_ERR(covey_manager_send_all(m, NULL, NULL, 1, 0, &member, 1), COVEY_EINVAL);
-  const char *const missing[] = {"covey-no-such-program", NULL};
-  CHECK_ERR(covey_manager_spawn(m, &(covey_process_options){.argv = missing}, NULL), COVEY_ENOTFOUND);
-  CHECK_INT(covey_manager_count(m), 0);
-  covey_manager_free(m);
-  CHECK_OK(covey_node_close(NULL, PATIENCE));
-}

@@ -256,34 +256,6 @@ TEST(message, consumed_is_told)
   end(pid);
 }
 
-TEST(message, bad_arguments)
-{
-  covey_message m;
-  covey_send_options none = {0}, two = {.pid = test_pid(), .name = "x"},
-                     priority = {.pid = test_pid(), .priority = 8};
-  covey_send_options level = {.pid = test_pid(), .level = 9}, flags = {.pid = test_pid(), .flags = 8};
-  covey_buffer bad = {NULL, 3};
-  CHECK_ERR(covey_send(NULL, 0, NULL, "x", 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, -4, NULL, "x", 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, test_pid(), NULL, NULL, 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, test_pid(), NULL, "x", 1, -2), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, test_pid(), "", "x", 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, test_pid(), COVEY_ANY_GROUP, "x", 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_send(NULL, test_pid(), test_format("%065d", 1), "x", 1, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, NULL, NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, &none, NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, &two, NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, &priority, NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, &level, NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, &flags, NULL, 0, NULL), COVEY_EINVAL);
-  two.name = NULL;
-  CHECK_ERR(covey_message_send(NULL, &two, &bad, 1, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_message_send(NULL, &two, NULL, 1, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_receive(NULL, NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_receive(NULL, NULL, -2, &m), COVEY_EINVAL);
-  CHECK_ERR(covey_receive(NULL, "", 0, &m), COVEY_EINVAL);
-}
-
 struct waiting {
   covey_cancel *cancel;
   const char *group;

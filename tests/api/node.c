@@ -167,27 +167,6 @@ TEST_LIMIT(node, both_dial_at_once, 120)
   }
 }
 
-TEST(node, bad_options)
-{
-  covey_node *node = NULL;
-  const covey_node_options bad[] = {
-      {.name = ""},         {.name = "a/b"},
-      {.name = ".x"},       {.app = "a b"},
-      {.app = ""},          {.name = test_format("%065d", 1)},
-      {.window = 100},      {.max_message = (size_t)2 << 30},
-      {.max_memory = 1000}, {.max_memory = 2000000, .max_message = 1500000},
-      {.flags = 64},        {.reserved = {1}},
-  };
-  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-    CHECK_ERR(covey_node_open(&bad[i], &node), COVEY_EINVAL);
-    CHECK(node == NULL);
-    CHECK(covey_last_failure()->what[0] != 0);
-  }
-  CHECK_ERR(covey_node_open(NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_node_identity(NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_node_close(NULL, -5), COVEY_EINVAL);
-}
-
 TEST(node, without_an_address)
 {
   covey_node_options options = {.flags = COVEY_NODE_NO_LISTEN};

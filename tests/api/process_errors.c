@@ -20,63 +20,6 @@ static const covey_failure *refused(const covey_process_options *options, int co
   return covey_last_failure();
 }
 
-static const covey_failure *invalid(covey_process_options options)
-{
-  return refused(&options, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS);
-}
-
-TEST(process_errors, arguments)
-{
-  const char *const *argv = TEST_HELPER("nothing");
-  covey_process *p = NULL;
-
-  CHECK_ERR(covey_spawn(NULL, &p), COVEY_EINVAL);
-  CHECK_ERR(covey_spawn(&(covey_process_options){.argv = argv}, NULL), COVEY_EINVAL);
-  CHECK_STR(invalid((covey_process_options){0})->what, "argv");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .command = "x"})->what, "argv and command");
-  CHECK_INT(invalid((covey_process_options){.argv = TEST_WORDS(NULL)})->index, 0);
-  CHECK_INT(invalid((covey_process_options){.argv = TEST_WORDS("")})->index, 0);
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .file = ""})->what, "file");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .cwd = ""})->what, "cwd");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .flags = 1u << 31})->what, "flags");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .scope = 9})->what, "scope");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .shell = COVEY_SHELL_SH})->what,
-            "shell without command");
-  CHECK_STR(invalid((covey_process_options){.command = "x", .shell = 99})->what, "shell");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .reserved = {1}})->what, "reserved");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .timeout = -2})->what, "timeout");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .grace = -2})->what, "grace");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .drain = -9})->what, "drain");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .drain_max = -9})->what, "drain_max");
-  CHECK_STR(invalid((covey_process_options){.argv = argv, .pass_count = 1})->what, "pass");
-  CHECK_ERR(covey_process_wait(NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_process_kill(NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_process_stop(NULL, 0, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_process_signal(NULL, COVEY_SIGNAL_TERM, 0), COVEY_EINVAL);
-  CHECK_ERR(covey_process_detach(NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_process_pid(NULL), COVEY_EINVAL);
-  covey_process_cancel(NULL);
-  covey_process_close(NULL);
-}
-
-TEST(process_errors, streams)
-{
-  const char *const *argv = TEST_HELPER("nothing");
-
-  CHECK_INT(invalid((covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_CAPTURE})->index, 0);
-  CHECK_INT(invalid((covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_MERGE})->index, 0);
-  CHECK_INT(invalid((covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_MERGE})->index, 1);
-  CHECK_INT(invalid((covey_process_options){.argv = argv, .err.kind = 77})->index, 2);
-  CHECK_INT(invalid((covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_FILE})->index, 1);
-  CHECK_INT(invalid((covey_process_options){.argv = argv, .out = {COVEY_STDIO_NULL, .path = "x"}})->index, 1);
-  CHECK_INT(
-      invalid((covey_process_options){.argv = argv, .out = {COVEY_STDIO_NATIVE, .native = COVEY_NATIVE_NONE}})
-          ->index,
-      1);
-  invalid((covey_process_options){.argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_PIPE});
-  invalid((covey_process_options){.argv = argv, .input_size = 1});
-}
-
 TEST(process_errors, lookup)
 {
   const covey_failure *f;

@@ -46,25 +46,6 @@ TEST(run, without_result)
       &(covey_process_options){.argv = TEST_HELPER("say", "x"), .out.kind = COVEY_STDIO_CAPTURE}, NULL));
 }
 
-TEST(run, refuses)
-{
-  covey_result r;
-  const char *const *argv = TEST_HELPER("nothing");
-  covey_loop *loop = (covey_loop *)(uintptr_t)1;
-
-  memset(&r, 0x5a, sizeof r);
-  CHECK_ERR(covey_run(NULL, &r), COVEY_EINVAL);
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_PIPE}, &r), COVEY_EINVAL);
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE}, &r),
-            COVEY_EINVAL);
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = argv, .scope = COVEY_SCOPE_DETACHED}, &r),
-            COVEY_EINVAL);
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = argv, .loop = loop}, &r), COVEY_EINVAL);
-  CHECK_ERR(covey_run(&(covey_process_options){.argv = TEST_WORDS("/no/such/program")}, &r), COVEY_ENOTFOUND);
-  CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_LOOKUP);
-  for (size_t i = 0; i < sizeof r; i++) REQUIRE(((unsigned char *)&r)[i] == 0x5a); /* untouched on failure */
-}
-
 TEST(run, both_streams_at_once)
 {
   covey_result r = run((covey_process_options){.argv = TEST_HELPER("both", "3000000", "2000000")});

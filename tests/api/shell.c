@@ -104,23 +104,6 @@ TEST(shell, run_and_start)
   covey_process_close(p);
 }
 
-TEST(shell, refuses)
-{
-  const char *const argv[] = {"x", NULL};
-  covey_process *p = NULL;
-  covey_result r;
-
-  CHECK_ERR(covey_shell(NULL, NULL, &p), COVEY_EINVAL);
-  CHECK_ERR(covey_shell("x", NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_shell_run(NULL, NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_shell_exec(NULL, NULL, &r), COVEY_EINVAL);
-  CHECK_ERR(covey_shell_exec("x", NULL, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_shell_exec("x", &(covey_process_options){.argv = argv}, &r), COVEY_EINVAL);
-  CHECK_ERR(covey_shell_exec("x", &(covey_process_options){.command = "y"}, &r), COVEY_EINVAL);
-  if (!test_is_windows())
-    CHECK_ERR(covey_shell_exec("x", &(covey_process_options){.shell = COVEY_SHELL_CMD}, &r), COVEY_ENOTSUP);
-}
-
 TEST(shell, which)
 {
   char *folder = test_format("%s", test_helper()), *slash = folder, *path = NULL, *again = NULL, *list;

@@ -173,6 +173,27 @@ bool test_ok(const char *file, int line, bool ends, const char *call, int64_t go
   return test_fail(file, line, ends, "%s gave %s (%" PRId64 "); %s", call, name_of(got), got, last);
 }
 
+bool test_wrong(const char *file, int line, const char *call, int64_t got)
+{
+  const covey_failure *f = covey_last_failure();
+  if (!test_err(file, line, false, call, got, COVEY_EINVAL)) return false;
+  if (f->code == COVEY_EINVAL && f->stage == COVEY_STAGE_ARGUMENTS && f->what[0]) return true;
+  return test_fail(file, line, false, "%s: the last failure has code %d, stage %d, \"%s\"", call, f->code,
+                   f->stage, f->what);
+}
+
+void test_fill(void *ret_data, size_t size)
+{
+  memset(ret_data, 0x5a, size);
+}
+
+bool test_is_filled(const void *data, size_t size)
+{
+  for (size_t i = 0; i < size; i++)
+    if (((const unsigned char *)data)[i] != 0x5a) return false;
+  return true;
+}
+
 void test_skip(const char *reason)
 {
   if (!main_thread || !landing) {

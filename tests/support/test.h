@@ -99,6 +99,9 @@ void test_register(test_case *test);
 #define CHECK_OK(call)          ((void)test_ok(TEST_HERE, false, #call, (call)))
 #define REQUIRE_OK(call)        ((void)test_ok(TEST_HERE, true, #call, (call)))
 
+/* A call that no caller should make: COVEY_EINVAL, and the last failure says so, with stage ARGUMENTS and with what is wrong. */
+#define CHECK_WRONG(call) ((void)test_wrong(TEST_HERE, #call, (call)))
+
 /* A failure with a text of its own. */
 #define TEST_FAIL(...) ((void)test_fail(TEST_HERE, false, __VA_ARGS__))
 
@@ -124,6 +127,7 @@ bool test_mem(const char *file, int line, const char *a, const char *b, const vo
               size_t size);
 bool test_err(const char *file, int line, bool ends, const char *call, int64_t got, int wanted);
 bool test_ok(const char *file, int line, bool ends, const char *call, int64_t got);
+bool test_wrong(const char *file, int line, const char *call, int64_t got);
 void test_skip(const char *reason);
 
 /* A line on stderr, with the name of the test before it. Any thread. */
@@ -256,6 +260,10 @@ int64_t test_start(const char *const *argv);
 /* test_no_handles_lost for tests that start children: before it counts, what the library and the system make at the first ones and keep is
  * made (the default loop with its thread, the guard, a pool of Windows). */
 void test_no_child_handles_lost(void);
+
+/* For results that a failing call must leave as they were: a filling that nothing else writes, and whether it is still there. */
+void test_fill(void *ret_data, size_t size);
+bool test_is_filled(const void *data, size_t size);
 
 /* ---- threads ---- */
 

@@ -116,27 +116,6 @@ TEST(quote_sh, every_short_list_comes_back)
   }
 }
 
-TEST(quote_sh, bad_calls)
-{
-  char *text = NULL, **argv = NULL;
-  CHECK_ERR(covey_quote(0, "a", 1, &text), COVEY_EINVAL);
-  CHECK_ERR(covey_quote(5, "a", 1, &text), COVEY_EINVAL);
-  CHECK_ERR(covey_quote(COVEY_DIALECT_SH, NULL, 1, &text), COVEY_EINVAL);
-  CHECK_ERR(covey_quote(COVEY_DIALECT_SH, NULL, SIZE_MAX, &text), COVEY_EINVAL);
-  CHECK_ERR(covey_quote(COVEY_DIALECT_SH, "a", 1, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_join(COVEY_DIALECT_SH, NULL, 1, &text), COVEY_EINVAL);
-  CHECK_ERR(covey_join(COVEY_DIALECT_SH, (const char *const[]){"a", NULL}, 2, &text), COVEY_EINVAL);
-  CHECK_INT(covey_last_failure()->index, 1);
-  CHECK_ERR(covey_join(9, (const char *const[]){"a"}, 1, &text), COVEY_EINVAL);
-  CHECK_ERR(covey_split(COVEY_DIALECT_SH, NULL, 1, &argv, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_split(-1, "a", 1, &argv, NULL), COVEY_EINVAL);
-  CHECK_ERR(covey_split(COVEY_DIALECT_SH, "a", 1, NULL, NULL), COVEY_EINVAL);
-  CHECK(text == NULL && argv == NULL);
-  REQUIRE_OK(covey_quote(COVEY_DIALECT_SH, NULL, 0, &text));
-  CHECK_STR(text, "''");
-  covey_free(text);
-}
-
 TEST(quote_sh, no_memory)
 {
   const char *const list[] = {"a long enough word to need a second block of memory", "another one", "'"};

@@ -1,0 +1,215 @@
+/* Every function of covey/process.h, called as nobody should. */
+#include "support/test.h"
+
+#include <covey/process.h>
+
+static const char *const *nothing(void)
+{
+  static const char *argv[3];
+
+  argv[0] = test_helper();
+  argv[1] = "nothing";
+  return argv;
+}
+
+/* What covey_spawn and covey_run say of options that make no sense; the same for both. */
+static const covey_failure *refused(covey_process_options options)
+{
+  covey_process *p;
+  covey_result r;
+  covey_failure first;
+
+  test_fill(&p, sizeof p);
+  test_fill(&r, sizeof r);
+  CHECK_WRONG(covey_spawn(&options, &p));
+  first = *covey_last_failure();
+  CHECK_WRONG(covey_run(&options, &r));
+  CHECK_STR(covey_last_failure()->what, first.what);
+  CHECK_INT(covey_last_failure()->index, first.index);
+  CHECK(test_is_filled(&p, sizeof p) && test_is_filled(&r, sizeof r));
+  return covey_last_failure();
+}
+
+#define REFUSED(field, ...) CHECK_STR(refused((covey_process_options){__VA_ARGS__})->what, field)
+
+TEST(wrong_process, options)
+{
+  const char *const *argv = nothing();
+
+  CHECK_WRONG(covey_spawn(NULL, NULL));
+  CHECK_WRONG(covey_spawn(&(covey_process_options){.argv = argv}, NULL));
+  CHECK_WRONG(covey_run(NULL, NULL));
+  REFUSED("argv", 0);
+  REFUSED("argv and command", .argv = argv, .command = "x");
+  REFUSED("argv[0]", .argv = TEST_WORDS(NULL));
+  REFUSED("argv[0]", .argv = TEST_WORDS(""));
+  REFUSED("file", .argv = argv, .file = "");
+  REFUSED("file with command", .file = "x", .command = "x");
+  REFUSED("cwd", .argv = argv, .cwd = "");
+  REFUSED("scope", .argv = argv, .scope = -1);
+  REFUSED("scope", .argv = argv, .scope = COVEY_SCOPE_DETACHED + 1);
+  REFUSED("shell without command", .argv = argv, .shell = COVEY_SHELL_SH);
+  REFUSED("shell", .command = "x", .shell = -1);
+  REFUSED("shell", .command = "x", .shell = COVEY_SHELL_PWSH + 1);
+  REFUSED("RAW_COMMAND_LINE with command", .command = "x", .flags = COVEY_PROCESS_RAW_COMMAND_LINE);
+  REFUSED("timeout", .argv = argv, .timeout = -2);
+  REFUSED("grace", .argv = argv, .grace = -2);
+  REFUSED("drain", .argv = argv, .drain = INT64_MIN);
+  REFUSED("drain_max", .argv = argv, .drain_max = -2);
+  REFUSED("input", .argv = argv, .input_size = 1);
+  REFUSED("input with in", .argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_NULL);
+  for (int i = 7; i < 32; i++) REFUSED("flags", .argv = argv, .flags = 1u << i);
+  REFUSED("reserved", .argv = argv, .reserved0 = 1);
+  for (int i = 0; i < 24; i++) {
+    covey_process_options options = {.argv = argv};
+    options.reserved[i] = 1;
+    CHECK_STR(refused(options)->what, "reserved");
+  }
+}
+
+/* What covey_run alone refuses. */
+TEST(wrong_process, run)
+{
+  const char *const *argv = nothing();
+  covey_result r;
+
+  test_fill(&r, sizeof r);
+  CHECK_WRONG(covey_run(&(covey_process_options){.argv = argv, .in.kind = COVEY_STDIO_PIPE}, &r));
+  CHECK_WRONG(covey_run(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE}, &r));
+  CHECK_WRONG(covey_run(&(covey_process_options){.argv = argv, .err.kind = COVEY_STDIO_PIPE}, &r));
+  CHECK_WRONG(covey_run(&(covey_process_options){.argv = argv, .scope = COVEY_SCOPE_DETACHED}, &r));
+  CHECK_WRONG(covey_run(&(covey_process_options){.argv = argv, .loop = (covey_loop *)&r}, &r));
+  CHECK(test_is_filled(&r, sizeof r));
+  covey_result_free(NULL);
+  memset(&r, 0, sizeof r);
+  covey_result_free(&r);
+}
+
+static void stream_refused(int index, covey_stdio stream)
+{
+  covey_process_options options = {.argv = nothing()};
+
+  *(index == 0 ? &options.in : index == 1 ? &options.out : &options.err) = stream;
+  CHECK_INT(refused(options)->index, index);
+}
+
+TEST(wrong_process, streams)
+{
+  for (int i = 0; i < 3; i++) {
+    stream_refused(i, (covey_stdio){.kind = -1});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_MERGE + 1});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_FILE});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_FILE, .path = ""});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_APPEND});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_FILE_NEW, .path = ""});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_NULL, .path = "x"});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_NATIVE, .native = COVEY_NATIVE_NONE});
+    stream_refused(i, (covey_stdio){.reserved0 = 1});
+    stream_refused(i, (covey_stdio){.reserved = {1}});
+    stream_refused(i, (covey_stdio){.reserved = {0, 1}});
+    if (i < 2) stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_MERGE});
+  }
+  stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_CAPTURE});
+  stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_APPEND, .path = "x"});
+  stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_FILE_NEW, .path = "x"});
+}
+
+static void pass_refused(int index, const covey_pass *pass, size_t count)
+{
+  CHECK_INT(refused((covey_process_options){.argv = nothing(), .pass = pass, .pass_count = count})->index,
+            index);
+}
+
+TEST(wrong_process, passed_on)
+{
+  covey_native some;
+
+  memset(&some, 0, sizeof some);
+  pass_refused(-1, NULL, 1);
+  pass_refused(0, &(covey_pass){.native = COVEY_NATIVE_NONE, .child = 3}, 1);
+  pass_refused(0, &(covey_pass){.native = some, .child = 3, .reserved0 = 1}, 1);
+  if (test_is_windows()) {
+    pass_refused(0, &(covey_pass){.native = some, .child = 3}, 1);
+  } else {
+    for (int i = -1; i < 3; i++) pass_refused(0, &(covey_pass){.native = some, .child = i}, 1);
+    pass_refused(1, (covey_pass[]){{.native = some, .child = 3}, {.native = some, .child = 3}}, 2);
+  }
+}
+
+TEST(wrong_process, without_a_process)
+{
+  covey_identity who;
+  covey_exit e;
+  char data[4];
+
+  test_fill(&who, sizeof who);
+  test_fill(&e, sizeof e);
+  test_fill(data, sizeof data);
+  CHECK_WRONG(covey_process_pid(NULL));
+  CHECK_WRONG(covey_process_identity(NULL, &who));
+  CHECK_WRONG(covey_process_wait(NULL, 0, &e));
+  CHECK_WRONG(covey_process_read(NULL, COVEY_STDOUT, 0, data, sizeof data));
+  CHECK_WRONG(covey_process_write(NULL, "x", 1, 0));
+  CHECK_WRONG(covey_process_close_input(NULL));
+  CHECK_WRONG(covey_process_signal(NULL, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  CHECK_WRONG(covey_process_stop(NULL, 0, &e));
+  CHECK_WRONG(covey_process_kill(NULL));
+  CHECK_WRONG(covey_process_detach(NULL));
+  covey_process_cancel(NULL);
+  covey_process_close(NULL);
+  CHECK(test_is_filled(&who, sizeof who) && test_is_filled(&e, sizeof e) &&
+        test_is_filled(data, sizeof data));
+}
+
+TEST(wrong_process, adopt)
+{
+  covey_process *p;
+
+  test_fill(&p, sizeof p);
+  CHECK_WRONG(covey_process_adopt(0, 0, NULL, &p));
+  CHECK_WRONG(covey_process_adopt(-1, 0, NULL, &p));
+  CHECK_WRONG(covey_process_adopt(INT64_MIN, 0, NULL, &p));
+  CHECK_WRONG(covey_process_adopt(test_pid(), 0, NULL, &p)); /* ourselves */
+  CHECK_WRONG(covey_process_adopt(1, 0, NULL, NULL));
+  CHECK_ERR(covey_process_adopt(0x7ffffff0, 0, NULL, &p), COVEY_ENOTFOUND);
+  CHECK_ERR(covey_process_adopt(INT64_MAX, 0, NULL, &p), COVEY_ENOTFOUND);
+  CHECK_ERR(covey_process_adopt(((int64_t)1 << 32) + test_pid(), 0, NULL, &p), COVEY_ENOTFOUND); /* not cut */
+  CHECK(test_is_filled(&p, sizeof p));
+}
+
+/* A child that is there, asked for what makes no sense; it does not notice. */
+TEST(wrong_process, every_call)
+{
+  covey_process_options piped = {
+      .argv = TEST_HELPER("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE};
+  covey_process *p;
+  covey_exit e;
+  char data[4];
+
+  test_fill(&e, sizeof e);
+  test_fill(data, sizeof data);
+  REQUIRE_OK(covey_spawn(&piped, &p));
+  CHECK_WRONG(covey_process_identity(p, NULL));
+  CHECK_WRONG(covey_process_wait(p, -2, &e));
+  CHECK_WRONG(covey_process_read(p, COVEY_STDIN, 0, data, sizeof data));
+  CHECK_WRONG(covey_process_read(p, 3, 0, data, sizeof data));
+  CHECK_WRONG(covey_process_read(p, -1, 0, data, sizeof data));
+  CHECK_WRONG(covey_process_read(p, COVEY_STDOUT, 0, NULL, sizeof data));
+  CHECK_WRONG(covey_process_read(p, COVEY_STDOUT, 0, data, 0));
+  CHECK_WRONG(covey_process_read(p, COVEY_STDOUT, -2, data, sizeof data));
+  CHECK_ERR(covey_process_read(p, COVEY_STDERR, 0, data, sizeof data), COVEY_EINVAL); /* no pipe */
+  CHECK_WRONG(covey_process_write(p, NULL, 1, 0));
+  CHECK_WRONG(covey_process_write(p, "x", 1, -2));
+  CHECK_INT(covey_process_write(p, NULL, 0, 0), 0);
+  CHECK_WRONG(covey_process_signal(p, 0, COVEY_TARGET_LEADER));
+  CHECK_WRONG(covey_process_signal(p, -1, COVEY_TARGET_TREE));
+  CHECK_WRONG(covey_process_signal(p, COVEY_SIGNAL_TERM, 2));
+  CHECK_WRONG(covey_process_signal(p, COVEY_SIGNAL_TERM, -1));
+  CHECK_WRONG(covey_process_stop(p, -2, &e));
+  CHECK(test_is_filled(&e, sizeof e) && test_is_filled(data, sizeof data));
+  CHECK_INT(covey_process_write(p, "\n", 1, TEST_SOON), 1);
+  CHECK_INT(covey_process_read(p, COVEY_STDOUT, TEST_SOON, data, 1), 1); /* it answers */
+  CHECK_OK(covey_process_close_input(p));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
+  covey_process_close(p);
+}
