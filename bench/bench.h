@@ -25,7 +25,9 @@ void bench_report(const char *bench, const char *name, double value, double besi
                   const char *floor, double bound, bool at_most);
 
 /* floors (floor.c): plain system calls */
-int64_t floor_vfork(const char *program); /* vfork, exec, wait: nanoseconds */
+int64_t floor_vfork(const char *program); /* vfork, exec with our environment, wait: nanoseconds */
+int64_t floor_many(const char *program,
+                   size_t count); /* so many at once, each with a pidfd (Linux); then all are waited for */
 void floor_echo_open(int ret_fd[1],
                      int64_t *ret_pid); /* a child that answers each 64 bytes over a Unix stream socket */
 void floor_echo_round(int fd);
@@ -33,6 +35,7 @@ void floor_echo_close(int fd, int64_t pid);
 double
 floor_stream(size_t size,
              size_t count); /* messages of size over a Unix stream socket, one by one: nanoseconds in all */
+enum { BENCH_READ = 256 * 1024 }; /* what a reader offers to one read, floor and covey alike */
 double floor_pipe(
     uint64_t bytes); /* child writes bytes in 64 KiB blocks into a pipe: nanoseconds to read them all */
 

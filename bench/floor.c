@@ -1,26 +1,70 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
+
+extern char **environ;
 
 int64_t floor_vfork(const char *program)
 {
   char *argv[] = {(char *)program, NULL};
-  char *env[] = {NULL};
   uint64_t start = bench_ns();
   pid_t pid = vfork();
   if (pid == 0) {
-    execve(program, argv, env);
+    execve(program, argv, environ);
     _exit(127);
   }
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) bench_fail("vfork", errno);
   return (int64_t)(bench_ns() - start);
+}
+
+/* What a caller needs who has more than one child to wait for: a pidfd of each. */
+static pid_t start_with_pidfd(const char *program, int *ret_pidfd)
+{
+  char *argv[] = {(char *)program, NULL};
+  *ret_pidfd = -1;
+  pid_t pid = vfork();
+  if (pid == 0) {
+    execve(program, argv, environ);
+    _exit(127);
+  }
+  if (pid < 0) bench_fail("vfork", errno);
+#if defined(SYS_pidfd_open)
+  *ret_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+#endif
+  return pid;
+}
+
+int64_t floor_many(const char *program, size_t count)
+{
+  struct pollfd *list = calloc(count, sizeof *list);
+  pid_t *pids = calloc(count, sizeof *pids);
+  if (!list || !pids) bench_fail("memory", 0);
+  uint64_t start = bench_ns();
+  for (size_t i = 0; i < count; i++) {
+    pids[i] = start_with_pidfd(program, &list[i].fd);
+    list[i].events = POLLIN;
+  }
+  for (size_t i = 0; i < count; i++) {
+    int status = 0;
+    if (list[i].fd >= 0 && poll(&list[i], 1, -1) != 1) bench_fail("poll", errno);
+    if (waitpid(pids[i], &status, 0) != pids[i] || status != 0) bench_fail("waitpid", errno);
+    if (list[i].fd >= 0) close(list[i].fd);
+  }
+  int64_t taken = (int64_t)(bench_ns() - start);
+  free(list);
+  free(pids);
+  return taken;
 }
 
 static void read_all(int fd, void *data, size_t size)
@@ -105,10 +149,8 @@ double floor_stream(size_t size, size_t count)
 double floor_pipe(uint64_t bytes)
 {
   int ends[2];
+  static char data[BENCH_READ];
   if (pipe(ends)) bench_fail("pipe", errno);
-  enum { BLOCK = 64 * 1024 };
-  char *data = calloc(1, BLOCK);
-  if (!data) bench_fail("memory", 0);
   uint64_t start = bench_ns();
   char number[32];
   snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
@@ -124,11 +166,10 @@ double floor_pipe(uint64_t bytes)
   if (pid < 0) bench_fail("vfork", errno);
   close(ends[1]);
   uint64_t got = 0;
-  for (ssize_t n; (n = read(ends[0], data, BLOCK)) > 0;) got += (uint64_t)n;
+  for (ssize_t n; (n = read(ends[0], data, sizeof data)) > 0;) got += (uint64_t)n;
   double taken = (double)(bench_ns() - start);
   if (got != bytes) bench_fail("raw pipe: bytes missing", 0);
   close(ends[0]);
   waitpid(pid, NULL, 0);
-  free(data);
   return taken;
 }
