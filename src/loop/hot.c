@@ -7,8 +7,6 @@
 #define LOOK_MAX_US 50
 #define LOOK_OFF_MAX                                                                                         \
   1024 /* short sleeps between two tries when all are in vain: then they cost 50 us in 1024 times 5 */
-#define LOOKS_MAX                                                                                            \
-  16 /* looks that found something, one after the other; then uv has a turn, for timers and colder streams */
 
 void cvy_hot_init(covey_loop *loop)
 {

@@ -118,6 +118,10 @@ int cvy_loop_call(covey_loop *loop, int (*fn)(void *arg), void *arg);
 bool cvy_loop_enter(covey_loop *loop);
 void cvy_loop_leave(covey_loop *loop);
 
+/* cvy_loop_leave for a caller that has looked at one stream: who found bytes leaves without a turn, except now and then, so that timers and
+ * other streams have theirs; who found none is about to wait, and turns it there. */
+void cvy_loop_looked(covey_loop *loop, bool found);
+
 /* ---- timers ---- */
 
 typedef struct cvy_timer cvy_timer;

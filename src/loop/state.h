@@ -20,6 +20,9 @@ enum loop_kind {
  * in a loop never meets it, short enough that nobody notices the pause. */
 #define HELPER_PAUSE_MS 50
 
+/* Looks that found something, one after the other; then uv has a turn, for timers and colder streams. */
+#define LOOKS_MAX 16
+
 #define HOT_MAX 8 /* streams looked at before sleeping: what one look can serve in a few microseconds */
 
 /* A thread in cvy_loop_wait. Lives on its stack; in loop->waiters from entry to return. */

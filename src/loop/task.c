@@ -109,6 +109,17 @@ void cvy_loop_leave(covey_loop *loop)
   uv_mutex_unlock(&loop->lock);
 }
 
+void cvy_loop_looked(covey_loop *loop, bool found)
+{
+  uv_mutex_lock(&loop->lock);
+  if (found && ++loop->looks >= LOOKS_MAX) {
+    loop->looks = 0;
+    cvy_token_turn(loop, UV_RUN_NOWAIT);
+  }
+  cvy_token_give(loop);
+  uv_mutex_unlock(&loop->lock);
+}
+
 /* ---- the helper thread ---- */
 
 /* Leaves when a thread of the program waits or wants the token, and when the loop is over. */

@@ -203,7 +203,7 @@ static size_t io_control(cvos_io *io, struct msghdr *m, cvos_handle *handles)
   return count;
 }
 
-/* One read. The bytes told; 0: none are there; -1: no more will come (told). */
+/* One read. The bytes told; 0: none are there, or none are wanted now; -1: no more will come (told). */
 static ssize_t io_take(cvos_io *io)
 {
   union {
@@ -220,6 +220,8 @@ static ssize_t io_take(cvos_io *io)
   if (!io->socket && io->events->place) place = io->events->place(io->arg, &io->asked);
   if (place)
     buffer = place;
+  else if (!io->asked)
+    return 0;
   else
     io->asked = CVOS_READ_SIZE;
   do {
@@ -265,7 +267,7 @@ static void io_on_poll(uv_poll_t *poll, int status, int what)
     for (int i = 0; i < ROUNDS && total < AT_ONCE && io->reading && !io->over && !io->closing; i++) {
       ssize_t n = io_take(io);
       if (n > 0) total += (size_t)n;
-      if (n < (ssize_t)io->asked) break; /* empty, most likely; if not, the poll says so again */
+      if (n <= 0 || n < (ssize_t)io->asked) break; /* empty, most likely; if not, the poll says so again */
     }
   }
   io_arm(io);

@@ -74,7 +74,8 @@ static cvy_deadline quiet_from_now(const covey_process *p, const cvy_stream *s)
   return quiet < all ? quiet : all;
 }
 
-/* Where the next bytes go without a copy: to a reader of this thread, or behind what is kept, where there is room for a whole read. */
+/* Where the next bytes go without a copy: to a reader of this thread, or behind what is kept, where there is room for a whole read. A reader
+ * that has its bytes is about to come for more: they stay in the pipe until then. */
 static void *place(void *arg, size_t *ret_size)
 {
   cvy_stream *s = arg;
@@ -82,9 +83,9 @@ static void *place(void *arg, size_t *ret_size)
   char *at = NULL;
 
   cvy_loop_lock(p->loop);
-  if (s->sink && s->sink_owner == this_thread() && s->size == s->taken && !s->sunk) {
-    at = s->sink;
-    *ret_size = s->sink_size;
+  if (s->sink && s->sink_owner == this_thread() && s->size == s->taken) {
+    at = s->sunk ? NULL : s->sink;
+    *ret_size = s->sunk ? 0 : s->sink_size;
   } else if (!s->ended && !s->cut && (s->kind == CVY_STREAM_PIPE || s->limit - s->size >= READ_AT_ONCE) &&
              grow(s, READ_AT_ONCE)) {
     at = s->data + s->size;
@@ -311,10 +312,12 @@ static bool readable(void *arg)
 /* Takes what the system holds by one read of our own, where nobody turns the loop. Lock held on entry and return. */
 static void look(covey_process *p, cvy_stream *s)
 {
+  bool found;
+
   if (!s->io || !s->reading || !cvy_loop_enter(p->loop)) return;
   cvy_loop_unlock(p->loop);
-  if (s->io) cvos_io_look(s->io);
-  cvy_loop_leave(p->loop);
+  found = s->io && cvos_io_look(s->io) > 0;
+  cvy_loop_looked(p->loop, found);
   cvy_loop_lock(p->loop);
 }
 
