@@ -55,4 +55,8 @@ int cvos_file_open(const char *path, int how, cvos_handle *ret);
 /* The null device, for reading and writing. Errors: COVEY_ELIMIT, COVEY_EOS. */
 int cvos_null_open(cvos_handle *ret);
 
+/* The same, opened once and kept until the program ends: a view, never to be closed. POSIX: looked at each time, and opened anew where
+ * somebody has closed its number (which may be another file by then). Errors: as cvos_null_open. */
+int cvos_null_kept(cvos_handle *ret);
+
 #endif

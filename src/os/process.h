@@ -15,6 +15,7 @@ typedef struct cvos_process {
   uint64_t start; /* start stamp in the unit of covey_identity.start: (pid, start) never repeats; 0 unknown */
   cvos_handle handle; /* Linux: pidfd; Windows: process handle; CVOS_NONE elsewhere (macOS watches the pid) */
   bool child;         /* ours by birth: it leaves a status, and a zombie on POSIX */
+  bool ended;         /* it was noted: it runs no more */
   bool reaped;        /* its pid may be another's now */
 } cvos_process;
 
@@ -118,10 +119,10 @@ int cvos_process_wait(const cvos_process *process, int64_t timeout);
 
 /* Looks whether process has ended, without waiting and without reaping. 0: *ret is filled; on POSIX systems other than Linux CPU time and
  * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped). */
-int cvos_process_note(const cvos_process *process, cvos_status *ret);
+int cvos_process_note(cvos_process *process, cvos_status *ret);
 
 /* Takes a child that has ended away from the system's table, and *ret (may be NULL) is filled: once, for each child that was started. Waits for
- * nothing: COVEY_EAGAIN when it still runs. tree (may be NULL) is its tree: from then on its group number is not pinned any more, so it is
+ * nothing: COVEY_EAGAIN when it still runs. What failed for the moment only is tried once more. tree (may be NULL) is its tree: from then on its group number is not pinned any more, so it is
  * untied and every later call on it finds no member. Windows: only fills. An adopted process is no zombie of ours: only fills. */
 int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret);
 

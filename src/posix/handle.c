@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #if defined(__APPLE__)
 #include <libproc.h>
@@ -144,4 +145,35 @@ int cvos_file_open(const char *path, int how, cvos_handle *ret)
 int cvos_null_open(cvos_handle *ret)
 {
   return open_high("/dev/null", O_RDWR, ret);
+}
+
+static int null_kept = -1;               /* atomic */
+static uint64_t null_device, null_inode; /* atomic: which file it is */
+
+static bool is_null(int fd)
+{
+  struct stat about;
+  return fd >= 0 && fstat(fd, &about) == 0 &&
+         (uint64_t)about.st_ino == __atomic_load_n(&null_inode, __ATOMIC_RELAXED) &&
+         (uint64_t)about.st_dev == __atomic_load_n(&null_device, __ATOMIC_RELAXED);
+}
+
+int cvos_null_kept(cvos_handle *ret)
+{
+  int kept = __atomic_load_n(&null_kept, __ATOMIC_ACQUIRE);
+  if (!is_null(kept)) {
+    cvos_handle fresh = CVOS_NONE;
+    struct stat about = {0};
+    int r = cvos_null_open(&fresh);
+    if (r < 0) return r;
+    (void)fstat(fresh, &about);
+    __atomic_store_n(&null_device, (uint64_t)about.st_dev, __ATOMIC_RELAXED);
+    __atomic_store_n(&null_inode, (uint64_t)about.st_ino, __ATOMIC_RELAXED);
+    if (__atomic_compare_exchange_n(&null_kept, &kept, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+      kept = fresh;
+    else
+      cvos_fd_close(fresh); /* another thread was quicker: kept is its */
+  }
+  *ret = kept;
+  return 0;
 }

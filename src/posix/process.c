@@ -58,21 +58,19 @@ static void plan_moves(const cvos_spawn_request *request, cvos_launch *plan)
   plan->move_count = count;
 }
 
-static int check_request(const cvos_spawn_request *request, covey_failure *ret_failure)
+/* What is said about the program, and that every descriptor is open: before anything of ours can get a number that is not. */
+static int check_request(const cvos_spawn_request *request, cvos_launch *plan, covey_failure *ret_failure)
 {
   if (!request->file || request->file[0] != '/' || !request->argv || !request->argv[0])
     return cvos_failed(ret_failure, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, EINVAL, -1, request->file);
-  for (int i = 0; i < 3; i++) {
-    if (request->stdio[i] != CVOS_NONE && fcntl(request->stdio[i], F_GETFD) < 0) {
-      cvos_diagnose(request, COVEY_STAGE_STDIO, errno, i, ret_failure);
+  for (size_t i = 0; i < plan->move_count; i++) {
+    cvos_move *move = &plan->moves[i];
+    int flags = fcntl(move->from, F_GETFD);
+    if (flags < 0 || (move->index > 2 && move->to < 3)) {
+      cvos_diagnose(request, COVEY_STAGE_STDIO, flags < 0 ? errno : EBADF, move->index, ret_failure);
       return ret_failure->code;
     }
-  }
-  for (size_t i = 0; i < request->pass_count; i++) {
-    if (fcntl(request->pass[i].handle, F_GETFD) < 0 || request->pass[i].target < 3) {
-      cvos_diagnose(request, COVEY_STAGE_STDIO, EBADF, (int64_t)i + 3, ret_failure);
-      return ret_failure->code;
-    }
+    move->ready = move->from == move->to && move->to <= 2 && !(flags & FD_CLOEXEC);
   }
   return 0;
 }
@@ -147,8 +145,7 @@ static uint64_t stamp_of(pid_t pid, uint64_t before)
 int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvos_tree **ret_tree,
                covey_failure *ret_failure)
 {
-  int r = check_request(request, ret_failure);
-  if (r < 0) return r;
+  int r;
   cvos_move few[FEW_MOVES];
   bool detached = request->scope == CVOS_SCOPE_DETACHED;
   cvos_tree *tree = cvy_alloc_zero(1, sizeof *tree);
@@ -172,6 +169,8 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
                       .guard = -1,
                       .index = -1};
   plan_moves(request, &plan);
+  r = check_request(request, &plan, ret_failure);
+  if (r < 0) goto done;
   pid_t pid = 0;
   int pidfd = -1;
   uint64_t before = cvos_launch_stamp();
@@ -194,26 +193,6 @@ int cvos_process_force_path(int path)
 }
 
 /* ---- the end ---- */
-
-int cvos_process_wait(const cvos_process *process, int64_t timeout)
-{
-  int64_t deadline = timeout < 0 ? INT64_MAX : cvos_clock_ms() + timeout;
-  for (;;) {
-    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - cvos_clock_ms();
-    if (left < 0) left = 0;
-    cvos_status status;
-    int r = cvos_system_await(process, left > INT32_MAX ? timeout < 0 ? -1 : INT32_MAX : (int)left);
-    if (r > 0) return 0;
-    if (r < 0 && errno == ENOSYS) {
-      r = cvos_process_note(process, &status);
-      if (r != COVEY_EAGAIN) return r;
-      if (left > 0) cvos_sleep_ms(left < LOOK_MS ? left : LOOK_MS);
-    } else if (r < 0 && errno != EINTR) {
-      return cvos_translate(errno);
-    }
-    if (left == 0) return COVEY_ETIMEDOUT;
-  }
-}
 
 static int64_t microseconds(struct timeval t)
 {
@@ -257,7 +236,7 @@ static int note_lost(const cvos_process *process, cvos_status *ret)
   return 0;
 }
 
-int cvos_process_note(const cvos_process *process, cvos_status *ret)
+static int note(const cvos_process *process, cvos_status *ret)
 {
   cvos_ended ended;
   cvos_status status;
@@ -274,27 +253,61 @@ int cvos_process_note(const cvos_process *process, cvos_status *ret)
   return r;
 }
 
+int cvos_process_wait(const cvos_process *process, int64_t timeout)
+{
+  int64_t deadline = timeout < 0 ? INT64_MAX : cvos_clock_ms() + timeout;
+  for (;;) {
+    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - cvos_clock_ms();
+    if (left < 0) left = 0;
+    cvos_status status;
+    int r = cvos_system_await(process, left > INT32_MAX ? timeout < 0 ? -1 : INT32_MAX : (int)left);
+    if (r > 0) return 0;
+    if (r < 0 && errno == ENOSYS) {
+      r = note(process, &status);
+      if (r != COVEY_EAGAIN) return r;
+      if (left > 0) cvos_sleep_ms(left < LOOK_MS ? left : LOOK_MS);
+    } else if (r < 0 && errno != EINTR) {
+      return cvos_translate(errno);
+    }
+    if (left == 0) return COVEY_ETIMEDOUT;
+  }
+}
+
+int cvos_process_note(cvos_process *process, cvos_status *ret)
+{
+  int r = note(process, ret);
+  if (r == 0) process->ended = true;
+  return r;
+}
+
+static int take(const cvos_process *process, cvos_ended *ret)
+{
+  int r = cvos_system_wait(process->handle, (pid_t)process->pid, 0, ret);
+  return r < 0 && errno != ECHILD ? cvos_system_wait(process->handle, (pid_t)process->pid, 0, ret) : r;
+}
+
 int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
 {
-  cvos_status status;
+  cvos_status status = lost;
   cvos_ended ended;
   int taken = -1;
   /* a tied one is out of the guard before its number is free */
   bool tied = tree && tree->place.slot >= 0;
-  int r = tied ? cvos_process_note(process, &status) : 0;
+  int r = tied && !process->ended ? note(process, &status) : 0;
   if (r < 0) return r;
   if (tied) cvos_tree_untie(tree);
-  if (process->child && !process->reaped)
-    taken = cvos_system_wait(process->handle, (pid_t)process->pid, 0, &ended);
-  if (taken < 0 && errno != ECHILD && process->child && !process->reaped) return cvos_translate(errno);
+  if (process->child && !process->reaped) {
+    taken = take(process, &ended);
+    if (taken < 0 && errno != ECHILD) return cvos_translate(errno);
+  }
   if (taken == 0) return COVEY_EAGAIN;
-  if (taken > 0)
+  if (taken < 0)
+    r = note(process, &status);
+  else if (ret)
     fill_status(&ended, &status);
-  else
-    r = cvos_process_note(process, &status);
   if (r < 0) return r;
   if (tree) tree->ended = true;
-  process->reaped = true;
+  process->ended = process->reaped = true;
   if (ret) *ret = status;
   return 0;
 }

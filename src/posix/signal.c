@@ -37,7 +37,8 @@ int cvos_signal_send(const cvos_process *process, int signal)
     return COVEY_EINVAL;
   }
   cvos_status status;
-  if (process->reaped || cvos_process_note(process, &status) == 0) {
+  cvos_process looked = *process;
+  if (process->reaped || cvos_process_note(&looked, &status) == 0) {
     errno = ESRCH;
     return COVEY_ENOTFOUND;
   }

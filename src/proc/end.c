@@ -24,14 +24,13 @@ static void take_usage(cvos_status *to, const cvos_status *from)
 void cvy_process_settle(covey_process *p, bool kill)
 {
   cvos_status status;
+  bool more = p->status.user_us < 0;
 
   if (p->settled) return;
   p->settled = true;
   if (kill && p->tree) cvos_tree_kill(p->tree);
-  int r = p->child ? cvos_process_reap(&p->os, p->tree, &status) : COVEY_ENOTFOUND;
-  if (r < 0 && p->child)
-    r = cvos_process_reap(&p->os, p->tree, &status); /* it may have been for the moment only */
-  if (r == 0) take_usage(&p->status, &status);
+  if (p->child && cvos_process_reap(&p->os, p->tree, more ? &status : NULL) == 0 && more)
+    take_usage(&p->status, &status);
   cvos_tree_release(p->tree);
   p->tree = NULL;
 }

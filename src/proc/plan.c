@@ -55,12 +55,13 @@ static int plan_file(cvy_plan *plan, const char *name)
   const char *const *env = (const char *const *)plan->env;
   int r;
 
-  if (!env) {
+  /* What says where it is needs no list of folders; only Windows still asks for the endings. */
+  if (!env && (CVOS_WINDOWS || !cvos_path_has_folder(name))) {
     if (cvos_environment(&ours, NULL) < 0) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_LOOKUP, "%s", name);
     env = (const char *const *)ours;
   }
-  r = cvy_lookup(name, cvy_env_get(CVY_ENV_NATIVE, env, "PATH"), cvy_env_get(CVY_ENV_NATIVE, env, "PATHEXT"),
-                 &plan->file);
+  r = cvy_lookup(name, env ? cvy_env_get(CVY_ENV_NATIVE, env, "PATH") : NULL,
+                 env ? cvy_env_get(CVY_ENV_NATIVE, env, "PATHEXT") : NULL, &plan->file);
   cvy_free(ours);
   return r;
 }

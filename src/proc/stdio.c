@@ -24,10 +24,7 @@ static int file_how(int kind, int index)
 
 static int open_null(cvy_stdio *s, int i)
 {
-  int r = cvos_null_open(&s->theirs[i]);
-
-  s->owned[i] = r == 0;
-  return r;
+  return cvos_null_kept(&s->theirs[i]);
 }
 
 static int open_one(cvy_stdio *s, int i, int kind, const covey_stdio *o)

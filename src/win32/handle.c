@@ -137,3 +137,21 @@ int cvos_null_open(cvos_handle *ret)
 {
   return open_wide(L"NUL", GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING, false, ret);
 }
+
+int cvos_null_kept(cvos_handle *ret)
+{
+  static PVOID volatile kept; /* NULL: none yet */
+  PVOID found = InterlockedCompareExchangePointer(&kept, NULL, NULL);
+  if (!found) {
+    cvos_handle fresh = CVOS_NONE;
+    int r = cvos_null_open(&fresh);
+    if (r < 0) return r;
+    found = InterlockedCompareExchangePointer(&kept, fresh, NULL);
+    if (found)
+      cvos_handle_close(fresh); /* another thread was quicker */
+    else
+      found = fresh;
+  }
+  *ret = found;
+  return 0;
+}

@@ -60,16 +60,18 @@ static int64_t microseconds(const FILETIME *t)
   return (int64_t)(((uint64_t)t->dwHighDateTime << 32 | t->dwLowDateTime) / 10);
 }
 
-int cvos_process_note(const cvos_process *process, cvos_status *ret)
+int cvos_process_note(cvos_process *process, cvos_status *ret)
 {
   if (process->handle == CVOS_NONE) {
     *ret = (cvos_status){.how = CVOS_END_LOST, .user_us = -1, .system_us = -1, .peak_bytes = -1};
+    process->ended = true;
     return 0;
   }
   DWORD r = CVOS_CALL(WAIT, WaitForSingleObject(process->handle, 0), WAIT_FAILED), code;
   FILETIME made, ended, kernel, user;
   PROCESS_MEMORY_COUNTERS memory = {.cb = sizeof memory};
   if (r == WAIT_TIMEOUT) return COVEY_EAGAIN;
+  process->ended = true;
   *ret = (cvos_status){.how = CVOS_END_LOST, .user_us = -1, .system_us = -1, .peak_bytes = -1};
   if (r == WAIT_OBJECT_0 && GetExitCodeProcess(process->handle, &code)) {
     ret->how = CVOS_END_EXITED;

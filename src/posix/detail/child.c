@@ -48,6 +48,7 @@ static void place(cvos_launch *plan, int error_pipe)
   for (size_t i = 0; i < plan->move_count; i++) {
     cvos_move *move = &plan->moves[i];
     int r;
+    if (move->ready) continue;
     if (move->now == move->to)
       r = CVOS_CALL(PLACE, raw_fcntl(move->to, F_SETFD, 0), -1);
     else

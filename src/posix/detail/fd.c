@@ -55,7 +55,9 @@ int cvos_fd_write_quiet(int fd, const void *data, size_t size)
   sigemptyset(&pipe_set);
   sigaddset(&pipe_set, SIGPIPE);
   (void)pthread_sigmask(SIG_BLOCK, &pipe_set, &before);
-  bool was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  /* one can be pending before only where it was blocked */
+  bool was_pending =
+      sigismember(&before, SIGPIPE) == 1 && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
   ssize_t n;
   do n = CVOS_CALL(WRITE, write(fd, data, size), -1);
   while (n < 0 && errno == EINTR);

@@ -119,10 +119,10 @@ static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
   if (null < 0) error = errno;
   char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, "covey-guard", NULL};
   char *env[] = {NULL};
-  cvos_move moves[] = {{lines_end, 0, 0, lines_end == 3, 0},
-                       {answer[1], 1, 0, answer[1] == 3, 1},
-                       {null, 2, 0, null == 3, 2},
-                       {life_end, 3, 0, false, 3}};
+  cvos_move moves[] = {{.from = lines_end, .to = 0, .park = lines_end == 3},
+                       {.from = answer[1], .to = 1, .park = answer[1] == 3, .index = 1},
+                       {.from = null, .to = 2, .park = null == 3, .index = 2},
+                       {.from = life_end, .to = 3, .index = 3}};
   cvos_launch plan = {.file = shell_file,
                       .argv = argv,
                       .env = env,

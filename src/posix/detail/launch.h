@@ -14,9 +14,10 @@
 /* A descriptor on its way to its number in the child. */
 typedef struct cvos_move {
   int from, to;
-  int now;   /* where the child has it at present */
-  bool park; /* from is the target of another move: it is moved out of the way first */
-  int index; /* 0-2 stream, 3 + i passed */
+  int now;    /* where the child has it at present */
+  bool park;  /* from is the target of another move: it is moved out of the way first */
+  int index;  /* 0-2 stream, 3 + i passed */
+  bool ready; /* it is where it belongs and outlives the exec: nothing is to be done */
 } cvos_move;
 
 enum { CVOS_OWN_NOTHING = 0, CVOS_OWN_GROUP, CVOS_OWN_SESSION };
