@@ -180,6 +180,7 @@ void cvy_loop_release(covey_loop *loop)
   if (!loop || cvy_add_u32(&loop->refs, UINT32_MAX) != 1) return;
   if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop)) {
     loop->orphan = true; /* in a callback on the helper thread, which ends the loop after its turn */
+    uv_stop(loop->uv);   /* which ends now, also where the callback is a timer's, before the poll */
     return;
   }
   cvy_loop_destroy(loop);

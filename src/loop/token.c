@@ -173,9 +173,10 @@ void cvy_loop_changed(covey_loop *loop)
   }
 }
 
+/* A turn begins with the timers that are due: the deadline may pass there, before the poll, which nothing else would end. */
 static void on_lead_timer(uv_timer_t *timer)
 {
-  (void)timer;
+  uv_stop(timer->loop);
 }
 
 /* The verdict on a wait: 0, an error, or 1: go on. turned: the loop has turned since entry. */

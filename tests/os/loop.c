@@ -42,6 +42,24 @@ TEST(loop_wait, met_at_once_and_past_deadline)
   covey_loop_close(b.loop);
 }
 
+/* A wait that begins in the last microseconds before its deadline, so that it passes anywhere in the first turn: a timer far away would
+ * be what ends a turn that missed it. */
+TEST(loop_wait, a_deadline_that_passes_as_the_wait_begins)
+{
+  box b = {.loop = box_loop(0), .wanted = INT64_MAX, .timeout = BOX_LONG};
+  REQUIRE_OK(cvy_loop_call(b.loop, box_timer_open, &b));
+  for (uint64_t i = 0; i < 600 && test_failures() == 0; i++) {
+    cvy_deadline deadline = cvy_now() + 1;
+    while (cvy_now_ns() + i % 60 * 500 < (uint64_t)deadline * 1000000) continue;
+    cvy_loop_lock(b.loop);
+    CHECK_ERR(cvy_loop_wait(b.loop, box_full, &b, deadline, NULL), COVEY_ETIMEDOUT);
+    cvy_loop_unlock(b.loop);
+    CHECK(cvy_now() - deadline < BOX_LONG / 2);
+  }
+  cvy_loop_call(b.loop, box_timer_close, &b);
+  covey_loop_close(b.loop);
+}
+
 TEST(loop_wait, try_once_lets_the_loop_turn)
 {
   /* A task that is posted meets the wish: a single try must run it, whoever has the token. */
