@@ -24,17 +24,26 @@ uint64_t bench_minimum(const uint64_t *values, size_t count);
 void bench_report(const char *bench, const char *name, double value, double beside, const char *unit,
                   const char *floor, double bound, bool at_most);
 
+/* Where two processes run (place.c): each on a CPU of its own, or where the system puts them. It often puts two that wait for each other on one: a
+ * wake-up is then a change of context and nothing else, and nobody can be awake while the other works. Both are measured, the floor in the
+ * same place. Elsewhere than on Linux, and where there is one CPU: as the system likes. */
+enum bench_place { BENCH_TWO_CPUS, BENCH_ANYWHERE };
+int bench_cpu(enum bench_place place,
+              int side); /* side 0: the measuring process, 1: its child; -1: not pinned */
+void bench_pin(int cpu); /* all threads of this process; -1: as before */
+
 /* floors (floor.c): plain system calls */
 int64_t floor_vfork(const char *program); /* vfork, exec with our environment, wait: nanoseconds */
 int64_t floor_many(const char *program,
                    size_t count); /* so many at once, each with a pidfd (Linux); then all are waited for */
-void floor_echo_open(int ret_fd[1],
-                     int64_t *ret_pid); /* a child that answers each 64 bytes over a Unix stream socket */
+void floor_echo_open(
+    int cpu, int ret_fd[1],
+    int64_t *ret_pid); /* a child on cpu that answers each 64 bytes over a Unix stream socket */
 void floor_echo_round(int fd);
 void floor_echo_close(int fd, int64_t pid);
-double
-floor_stream(size_t size,
-             size_t count); /* messages of size over a Unix stream socket, one by one: nanoseconds in all */
+double floor_stream(
+    size_t size, size_t count,
+    int cpu); /* messages of size to a child on cpu over a Unix stream socket, one by one: nanoseconds */
 enum { BENCH_READ = 256 * 1024 }; /* what a reader offers to one read, floor and covey alike */
 double floor_pipe(
     uint64_t bytes); /* child writes bytes in 64 KiB blocks into a pipe: nanoseconds to read them all */

@@ -36,14 +36,14 @@ static int child_echo(void)
   }
 }
 
-/* Takes count messages, then answers one. */
+/* Says that it is there, takes count messages, then answers one. */
 static int child_sink(uint64_t count)
 {
   covey_message m;
-  int64_t parent = 0;
+  int64_t parent = covey_self_parent();
+  if (covey_group_open(NULL, "sink", NULL) || covey_send(NULL, parent, "done", "", 0, 10000)) return 1;
   for (uint64_t i = 0; i < count; i++) {
     if (covey_receive(NULL, "sink", 30000, &m)) return 1;
-    parent = m.from.pid;
     covey_message_free(&m);
   }
   return covey_send(NULL, parent, "done", "", 0, 10000) ? 1 : covey_node_close(NULL, 5000) != 0;
@@ -52,6 +52,8 @@ static int child_sink(uint64_t count)
 int child_main(int argc, char **argv)
 {
   uint64_t number = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
+  int cpu = argc > 2 ? atoi(argv[2]) : -1;
+  if (cpu >= 0) bench_pin(cpu);
   if (!strcmp(argv[0], "write")) return child_write(number);
   if (!strcmp(argv[0], "echo")) return child_echo();
   if (!strcmp(argv[0], "sink")) return child_sink(number);

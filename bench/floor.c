@@ -87,7 +87,7 @@ static void write_all(int fd, const void *data, size_t size)
   }
 }
 
-void floor_echo_open(int ret_fd[1], int64_t *ret_pid)
+void floor_echo_open(int cpu, int ret_fd[1], int64_t *ret_pid)
 {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) bench_fail("socketpair", errno);
@@ -96,6 +96,7 @@ void floor_echo_open(int ret_fd[1], int64_t *ret_pid)
   if (pid == 0) {
     char data[64];
     close(pair[0]);
+    if (cpu >= 0) bench_pin(cpu);
     for (;;) {
       read_all(pair[1], data, sizeof data);
       write_all(pair[1], data, sizeof data);
@@ -119,8 +120,8 @@ void floor_echo_close(int fd, int64_t pid)
   waitpid((pid_t)pid, NULL, 0);
 }
 
-/* The reader runs in a child and answers one byte after the last message. */
-double floor_stream(size_t size, size_t count)
+/* The reader runs in a child; it says one byte when it is there, and one after the last message. */
+double floor_stream(size_t size, size_t count, int cpu)
 {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) bench_fail("socketpair", errno);
@@ -130,12 +131,15 @@ double floor_stream(size_t size, size_t count)
   if (pid < 0) bench_fail("fork", errno);
   if (pid == 0) {
     close(pair[0]);
+    if (cpu >= 0) bench_pin(cpu);
+    write_all(pair[1], "", 1);
     for (size_t i = 0; i < count; i++)
       read_all(pair[1], data, size); /* one message a read, as a receiver of messages does */
     write_all(pair[1], "", 1);
     _exit(0);
   }
   close(pair[1]);
+  read_all(pair[0], data, 1);
   uint64_t start = bench_ns();
   for (size_t i = 0; i < count; i++) write_all(pair[0], data, size);
   read_all(pair[0], data, 1);
