@@ -1,31 +1,32 @@
 /* The look before sleeping. A sleep in the kernel and the wake-up out of it cost several microseconds; a message that comes within that time is
  * cheaper found by looking. But a thread that looks holds its CPU, and where the peer needs that very CPU (few CPUs, much to do) a look is the
- * slowest way. So it is tried, and learned from: a look that finds something soon is repeated at the next sleep; one in vain puts off the next
- * try, twice as long each time. What counts are sleeps that were short: those which a look could have saved. */
+ * slowest way. So it lets others run between two looks, and it is tried, and learned from: a look that finds something soon is repeated at the next
+ * sleep; one in vain puts off the next try, twice as long each time. What counts are sleeps that were short: those which a look could have saved. */
 #include "loop/state.h"
 
 #define LOOK_MAX_US 50
+#define SHORT_NS    100000 /* a sleep that a look could have saved: its time, and as much for the wake-up */
 #define LOOK_OFF_MAX                                                                                         \
   1024 /* short sleeps between two tries when all are in vain: then they cost 50 us in 1024 times 5 */
+#define AWOKEN_FOR 2 /* streams looked at after a sleep; what woke us may be another's */
 
 void cvy_hot_init(covey_loop *loop)
 {
   loop->look_off = loop->look_pause = 1;
-  loop->look_max_us = cvos_io_can_look() && uv_available_parallelism() > 1 ? LOOK_MAX_US : 0;
+  loop->look_max_us = cvos_io_can_look() && cvos_cpu_count() > 1 ? LOOK_MAX_US : 0;
 }
 
 void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
 {
   uint32_t i = 0;
-  if (!loop->look_max_us) return;
+  if (!cvos_io_can_look()) return;
   while (i < loop->hot_count && loop->hot[i] != io) i++;
   if (i == loop->hot_count && i < HOT_MAX) loop->hot_count++;
   if (i == HOT_MAX) i--;
   /* The hottest comes first. */
   for (; i > 0; i--) loop->hot[i] = loop->hot[i - 1];
   loop->hot[0] = io;
-  if (loop->asleep_ns && uv_hrtime() - loop->asleep_ns < LOOK_MAX_US * 1000 && loop->look_off)
-    loop->look_off--;
+  if (loop->asleep_ns && loop->look_off && uv_hrtime() - loop->asleep_ns < SHORT_NS) loop->look_off--;
   loop->asleep_ns = 0;
 }
 
@@ -38,26 +39,66 @@ void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
   }
 }
 
-bool cvy_hot_look(covey_loop *loop)
+static void step_out(covey_loop *loop)
 {
-  if (loop->look_off || loop->looks >= LOOKS_MAX) return false;
   cvy_store_relaxed_u32(&loop->wake_sent, 0);
   loop->polling = loop->looking = true;
-  loop->asleep_ns = 0;
   uv_mutex_unlock(&loop->lock);
-  uint64_t end = uv_hrtime() + loop->look_max_us * (uint64_t)1000;
-  bool found = false;
-  do {
-    for (uint32_t i = 0; i < loop->hot_count && !found; i++) found = cvos_io_look(loop->hot[i]) != 0;
-  } while (!found && !cvy_load_relaxed_u32(&loop->wake_sent) && uv_hrtime() < end);
+}
+
+static void step_in(covey_loop *loop)
+{
   uv_mutex_lock(&loop->lock);
   loop->polling = loop->looking = false;
-  loop->looks = found ? loop->looks + 1 : 0;
-  if (found) {
+}
+
+static bool look_at(covey_loop *loop, uint32_t count)
+{
+  for (uint32_t i = 0; i < count && i < loop->hot_count; i++)
+    if (cvos_io_look(loop->hot[i])) return true;
+  return false;
+}
+
+static void look_learn(covey_loop *loop, bool worth)
+{
+  if (worth) {
     loop->look_pause = 1;
   } else {
     loop->look_off = loop->look_pause;
     if (loop->look_pause < LOOK_OFF_MAX) loop->look_pause *= 2;
   }
-  return found;
+}
+
+enum hot cvy_hot_look(covey_loop *loop)
+{
+  if (loop->looks >= LOOKS_MAX) {
+    loop->looks = 0;
+    return HOT_TURN;
+  }
+  if (loop->look_off || !loop->look_max_us) return HOT_OFF;
+  loop->asleep_ns = 0;
+  step_out(loop);
+  uint64_t begun = uv_hrtime(), most = loop->look_max_us * (uint64_t)1000, taken;
+  bool found;
+  do {
+    found = look_at(loop, HOT_MAX);
+    if (!found) cvos_thread_yield();
+    taken = uv_hrtime() - begun;
+  } while (!found && !cvy_load_relaxed_u32(&loop->wake_sent) && taken < most);
+  step_in(loop);
+  look_learn(loop, found && taken < 2 * most); /* later: others had the CPU meanwhile */
+  if (!found) return HOT_NOTHING;
+  loop->looks++;
+  return HOT_FOUND;
+}
+
+enum hot cvy_hot_sleep(covey_loop *loop, cvy_deadline deadline)
+{
+  loop->asleep_ns = uv_hrtime();
+  step_out(loop);
+  int r = cvos_watch_sleep(loop->uv, cvy_deadline_left(deadline));
+  bool found = r == 0 && look_at(loop, AWOKEN_FOR);
+  step_in(loop);
+  if (found) loop->looks++;
+  return found ? HOT_FOUND : r == 0 ? HOT_TURN : HOT_OFF;
 }

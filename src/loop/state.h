@@ -20,7 +20,7 @@ enum loop_kind {
  * in a loop never meets it, short enough that nobody notices the pause. */
 #define HELPER_PAUSE_MS 50
 
-/* Looks that found something, one after the other; then uv has a turn, for timers and colder streams. */
+/* Looks, and sleeps without uv, that found something, one after the other; then uv has a turn, for timers and colder streams. */
 #define LOOKS_MAX 16
 
 #define HOT_MAX 8 /* streams looked at before sleeping: what one look can serve in a few microseconds */
@@ -84,7 +84,7 @@ struct covey_loop {
   uint32_t look_off;    /* short sleeps until the next try; 0: look */
   uint32_t look_pause;  /* what look_off becomes after a look in vain */
   uint32_t looks;       /* that found something since uv had its turn */
-  bool looking;         /* the holder looks, and is not inside uv_run */
+  bool looking;         /* the holder looks or sleeps, and is not inside uv_run */
   uint64_t asleep_ns;   /* when the leader went to sleep, for judging in hindsight; 0: judged */
 
   cvy_task end; /* the last task of a lent loop */
@@ -145,7 +145,17 @@ void cvy_loop_destroy(covey_loop *loop);
 
 void cvy_hot_init(covey_loop *loop);
 
-/* Looks at hot streams for a while, with the token, the lock released meanwhile; true when bytes came. */
-bool cvy_hot_look(covey_loop *loop);
+enum hot {
+  HOT_OFF,     /* not now */
+  HOT_FOUND,   /* bytes came, and were told */
+  HOT_NOTHING, /* none in the time of a look */
+  HOT_TURN     /* uv has a turn without sleeping: something waits for it, or it has not had one for long */
+};
+
+/* Looks at hot streams for a while, with the token, the lock released meanwhile. */
+enum hot cvy_hot_look(covey_loop *loop);
+
+/* Sleeps in the system in place of uv, until the deadline, a timer of uv or an event; the same otherwise. HOT_OFF: uv must sleep itself. */
+enum hot cvy_hot_sleep(covey_loop *loop, cvy_deadline deadline);
 
 #endif

@@ -126,6 +126,7 @@ void cvy_token_turn(covey_loop *loop, uv_run_mode mode)
 {
   cvy_store_relaxed_u32(&loop->wake_sent, 0);
   loop->polling = true;
+  loop->looks = 0;
   uv_mutex_unlock(&loop->lock);
   uv_run(loop->uv, mode);
   /* Windows leaves the packets that a poll brought to the next run; nobody else would see them. */
@@ -187,41 +188,58 @@ static int verdict(const waiter *w, cvy_deadline deadline, bool turned)
   return turned && cvy_deadline_passed(deadline) ? COVEY_ETIMEDOUT : 1;
 }
 
-/* One look or one turn of the leader. */
-static void lead_turn(covey_loop *loop, const waiter *w, cvy_deadline deadline, bool turned)
+static void turn_until(covey_loop *loop, cvy_deadline deadline)
 {
-  bool wait = !loop->urgent && !cvy_deadline_passed(deadline);
-  if (wait && deadline != CVY_NEVER) {
+  if (deadline != CVY_NEVER) {
     int64_t base = (int64_t)uv_now(loop->uv);
     uv_timer_start(&loop->lead_timer, on_lead_timer, deadline > base ? (uint64_t)(deadline - base) : 0, 0);
   }
+  cvy_token_turn(loop, UV_RUN_ONCE);
+  if (deadline != CVY_NEVER) uv_timer_stop(&loop->lead_timer);
+}
+
+/* One look, one sleep or one turn of the leader. */
+static void lead_turn(covey_loop *loop, const waiter *w, cvy_deadline deadline, bool turned)
+{
+  bool wait = !loop->urgent && !cvy_deadline_passed(deadline);
   if (wait && loop->hot_count) {
-    if (cvy_hot_look(loop)) return;
-    /* What happened during the look is seen to before sleeping; after many looks uv has its turn without sleeping. */
-    if (loop->tasks || loop->urgent || verdict(w, deadline, turned) <= 0) return;
-    wait = !loop->looks;
-    loop->looks = 0;
-    loop->asleep_ns = wait ? uv_hrtime() : 0;
+    switch (cvy_hot_look(loop)) {
+    case HOT_FOUND: return;
+    case HOT_NOTHING:
+      /* What happened during the look is seen to before sleeping. */
+      if (loop->tasks || loop->urgent || verdict(w, deadline, turned) <= 0) return;
+      break;
+    case HOT_OFF: break;
+    case HOT_TURN: wait = false; break;
+    }
+    switch (wait ? cvy_hot_sleep(loop, deadline) : HOT_TURN) {
+    case HOT_FOUND: return;
+    case HOT_TURN: wait = false; break;
+    default: break;
+    }
   }
-  cvy_token_turn(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  if (wait)
+    turn_until(loop, deadline);
+  else
+    cvy_token_turn(loop, UV_RUN_NOWAIT);
 }
 
 /* Runs the loop with the token until there is a verdict, or somebody in a hurry wants it; but for one turn at least, or several who are in a
- * hurry would hand the token round for ever. */
+ * hurry would hand the token round for ever. At entry the verdict is to go on. */
 static int lead(covey_loop *loop, waiter *w, cvy_deadline deadline, bool *turned)
 {
   bool led = false;
-  int r;
+  int r = 1;
   loop->leader = w;
   waiter_calm(loop, w);
   for (;;) {
+    bool look = led || loop->tasks;
     while (loop->tasks) cvy_token_run_tasks(loop);
-    r = verdict(w, deadline, *turned);
+    if (look) r = verdict(w, deadline, *turned);
     if (r <= 0 || (loop->urgent && led)) break;
     lead_turn(loop, w, deadline, *turned);
     led = *turned = true;
   }
-  uv_timer_stop(&loop->lead_timer);
   loop->leader = NULL;
   return r;
 }
@@ -256,18 +274,17 @@ int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline d
   void **slot = NULL;
   if (cancel && cvy_cancel_join(cancel, &loop->wake, &slot)) return COVEY_ENOMEM;
   waiter_add(loop, &w);
-  for (;;) {
-    r = verdict(&w, deadline, turned);
-    if (r <= 0) break;
-    if (!cvy_token_take(loop, &w)) {
+  do {
+    if (cvy_token_take(loop, &w)) {
+      r = lead(loop, &w, deadline, &turned);
+      if (r <= 0) break;
+      cvy_token_give(loop);
+    } else {
       r = follow(loop, &w, deadline, &turned);
       if (r < 0) break;
-      continue;
     }
-    r = lead(loop, &w, deadline, &turned);
-    if (r <= 0) break;
-    cvy_token_give(loop);
-  }
+    r = verdict(&w, deadline, turned);
+  } while (r > 0);
   waiter_remove(loop, &w);
   if (slot) cvy_cancel_leave(cancel, slot);
   if (loop->kind != LOOP_LENT && cvy_loop_has_token(loop))

@@ -370,12 +370,13 @@ static bool has_changed(covey_node *node, cvy_goal *goal, const covey_peer *peer
 {
   const covey_identity *who = &peer->identity;
   if (goal->peer || goal->name) return false;
-  for (uint32_t i = 0; i < CVY_GONE; i++) {
+  for (uint32_t i = 0; node->gone_count && i < CVY_GONE; i++) {
     struct cvy_gone *gone = &node->gone[i];
     if (gone->pid != goal->pid) continue;
     bool same = gone->start == who->start;
     if (!gone->farewell && memcmp(gone->instance, who->instance, sizeof who->instance) != 0) same = false;
     gone->pid = 0;
+    node->gone_count--;
     if (!same) return true;
   }
   if (goal->start && goal->start != who->start) return true;

@@ -277,7 +277,7 @@ static int receive(covey_node *node, const char *name, cvy_deadline deadline, co
     cvy_node_flush(w.node);
   }
   if (r == 0) {
-    if (!has_message(&w)) r = cvy_loop_wait(w.node->loop, has_message, &w, deadline, cancel);
+    r = cvy_loop_wait(w.node->loop, has_message, &w, deadline, cancel);
     if (r < 0)
       r = cvy_fail(r, COVEY_STAGE_NONE, "group %s", name);
     else if (w.node->state != CVY_NODE_OPEN)

@@ -68,7 +68,7 @@ struct covey_node {
     uint8_t instance[16];
     bool farewell; /* it closed its node, and may open another */
   } gone[CVY_GONE];
-  uint32_t gone_next;
+  uint32_t gone_next, gone_count; /* entries in use: 0 for most, and then nobody looks at them */
 
   /* group.c */
   cvy_map groups;      /* by name */

@@ -127,6 +127,7 @@ static void remember_gone(covey_peer *peer, bool farewell)
     i = node->gone_next;
     node->gone_next = (i + 1) % CVY_GONE;
   }
+  if (!node->gone[i].pid) node->gone_count++;
   node->gone[i] = (struct cvy_gone){.pid = who->pid, .start = who->start, .farewell = farewell};
   memcpy(node->gone[i].instance, who->instance, sizeof who->instance);
 }

@@ -16,6 +16,12 @@ void cvos_thread_join(cvos_thread *thread);
 /* Lets the thread go: nobody joins it, its memory goes when it ends. May be called on the thread itself. */
 void cvos_thread_detach(cvos_thread *thread);
 
+/* Lets another thread run on this CPU, if one waits for it. */
+void cvos_thread_yield(void);
+
+/* CPUs of the system that run now, whether this process may use them or not; 1 where it does not say. */
+int cvos_cpu_count(void);
+
 /* Counts the forks between the program's start and here: 0 in the program, one more in each child of fork() without exec. An object remembers
  * the number of its birth; another number means that it was inherited. Cheap. Windows has no fork: always 0. */
 uint32_t cvos_fork_generation(void);

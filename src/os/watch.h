@@ -26,6 +26,11 @@ uint64_t cvos_watch_activity(void);
  * own is false for a lent loop: then only the assumptions are checked. Errors: COVEY_ENOTSUP (a libuv we do not know), COVEY_ELIMIT. */
 int cvos_watch_prepare(struct uv_loop_s *uv, bool own);
 
+/* [token] Sleeps in uv's place, without the cost of a turn: until uv has an event, a timer of it is due, or timeout ms (-1: never) have passed. 0: awake;
+ * whoever finds nothing to do himself runs uv without waiting. COVEY_EAGAIN, without having slept: uv has something to do first.
+ * COVEY_ENOTSUP: not here (Linux can; elsewhere only uv_run sleeps). uv: our own loop. */
+int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout);
+
 /* The handle for foreign loops over uv (own loops only): level-triggered on POSIX (an epoll or kqueue over the loop's descriptor, a
  * "work waits" mark and a timer), a manual-reset event on Windows. */
 typedef struct cvos_pollable cvos_pollable;

@@ -2,8 +2,11 @@
 #include "core/mem.h"
 #include "os/error.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 struct cvos_thread {
   pthread_t id;
@@ -83,6 +86,17 @@ void cvos_thread_detach(cvos_thread *thread)
   thread->let_go = true;
   pthread_mutex_unlock(&thread->lock);
   if (last) thread_free(thread);
+}
+
+void cvos_thread_yield(void)
+{
+  (void)sched_yield();
+}
+
+int cvos_cpu_count(void)
+{
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 0 && n < INT_MAX ? (int)n : 1;
 }
 
 static pthread_once_t generation_once = PTHREAD_ONCE_INIT;

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -99,6 +101,40 @@ int cvos_watch_prepare(struct uv_loop_s *uv, bool own)
   (void)own;
   return 0;
 }
+
+#if defined(__linux__)
+
+/* Has uv been told what it has not told the system yet? It does so when it polls. Its list of that is void *[2] in some versions and a struct of two
+ * pointers in others; it is empty when it leads to itself. */
+static bool uv_is_behind(const uv_loop_t *uv)
+{
+  const void *next;
+  memcpy(&next, &uv->watcher_queue, sizeof next);
+  return next != &uv->watcher_queue;
+}
+
+int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout)
+{
+  struct pollfd backend = {.fd = uv_backend_fd(uv), .events = POLLIN};
+  if (uv_is_behind(uv)) return COVEY_EAGAIN;
+  uv_update_time(uv);
+  int due = uv_backend_timeout(uv);
+  if (timeout >= 0 && (due < 0 || timeout < due)) due = timeout > INT_MAX ? INT_MAX : (int)timeout;
+  if (due == 0) return COVEY_EAGAIN;
+  (void)poll(&backend, 1, due);
+  return 0;
+}
+
+#else
+
+int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout)
+{
+  (void)uv;
+  (void)timeout;
+  return COVEY_ENOTSUP;
+}
+
+#endif
 
 /* ---- a byte stream ---- */
 

@@ -68,6 +68,17 @@ void cvos_thread_detach(cvos_thread *thread)
   thread_release(thread);
 }
 
+void cvos_thread_yield(void)
+{
+  (void)SwitchToThread();
+}
+
+int cvos_cpu_count(void)
+{
+  DWORD n = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+  return n ? (int)n : 1;
+}
+
 uint32_t cvos_fork_generation(void)
 {
   return 0;

@@ -48,6 +48,13 @@ int cvos_watch_prepare(struct uv_loop_s *uv, bool own)
   return known ? 0 : COVEY_ENOTSUP;
 }
 
+int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout)
+{
+  (void)uv;
+  (void)timeout;
+  return COVEY_ENOTSUP;
+}
+
 /* ---- one overlapped call ---- */
 
 DWORD cvos_port_add(uv_loop_t *uv, HANDLE file)
