@@ -8,9 +8,10 @@
  *   covey_result_free(&result);
  *
  * What holds for every child, unless an option says otherwise
- *   tree      A child and all that it starts are one tree: a job on Windows, a process group elsewhere. Stop and
- *             kill mean the tree. The tree ends with its handle: when the handle is closed, what still runs in it
- *             is killed.
+ *   tree      A child and all that it starts are one tree: a job on Windows, on Linux a control group where ours may
+ *             be divided (COVEY_CAP_TREE_KERNEL: nobody gets out of either), else a process group and whoever left it
+ *             as far as parent links show. Stop and kill mean the tree. The tree ends with its handle: when the
+ *             handle is closed, what still runs in it is killed.
  *   life      The tree is tied to our life: it is killed when we end, also when we crash or are killed
  *             (COVEY_CAP_TIED_LIFE; without that bit the child is started all the same, untied).
  *   streams   Standard input is the null device, output and errors go where ours go. Nothing else is inherited:

@@ -35,7 +35,10 @@ enum {
   /* Windows: a console program gets a console without a window (CREATE_NO_WINDOW). */
   CVOS_SPAWN_NO_WINDOW = 1 << 1,
   /* Windows: a console of its own, with a window. */
-  CVOS_SPAWN_NEW_CONSOLE = 1 << 2
+  CVOS_SPAWN_NEW_CONSOLE = 1 << 2,
+  /* Nobody leaves its tree, where the system can do that for a tied one: the control group that it gets on Linux (CAP_TREE_KERNEL) ends with the guard, so
+   * only with TIED, TREE or SESSION. A job is that always. */
+  CVOS_SPAWN_ENCLOSED = 1 << 3
 };
 
 /* A further descriptor or handle for the child. */

@@ -4,13 +4,14 @@
 
 #include "os/types.h"
 
-/* What was started together with a child and what it has started since: a job (Windows), a process group (POSIX). */
+/* What was started together with a child and what it has started since: a job (Windows), a process group, or the control group around it
+ * when it is ENCLOSED (POSIX). */
 typedef struct cvos_tree cvos_tree;
 
 /* Ends every member at once, the leader included if it runs. POSIX: the group, and what left it as far as parent links show (a new
  * session, a double fork whose middle still lives): stopped top-down, looked for again until nothing new is found, then killed; bounded.
  * A member whose parents have all ended, and that made a session of its own, is not found; once the leader has ended (not reaped) it is the
- * group alone, and what earlier calls found: that costs one system call. Windows: the job, without escape; code 137.
+ * group alone, and what earlier calls found: that costs one system call. Enclosed, and Windows: everybody, without escape (a job with code 137).
  * The killed are dying when it returns, not yet gone. 0, also for an empty tree; COVEY_EACCES when a member is not ours to kill (the
  * others are killed all the same), COVEY_ESTUCK when the number of members did not settle. */
 int cvos_tree_kill(cvos_tree *tree);
@@ -28,7 +29,8 @@ int cvos_tree_ask(cvos_tree *tree);
  * NULL with capacity 0. A snapshot. */
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity);
 
-/* Lets go of the tree: it is untied, nothing is killed, the memory is freed. tree: moved, may be NULL. */
+/* Lets go of the tree: it is untied, nothing is killed, the memory is freed. Members of an enclosed one that were not killed go on in
+ * our control group. tree: moved, may be NULL. */
 void cvos_tree_release(cvos_tree *tree);
 
 #endif

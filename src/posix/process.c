@@ -95,9 +95,10 @@ static int launch_once(cvos_launch *plan, cvos_tree *tree, bool tied, pid_t *ret
       return 0;
     }
   }
+  tree->place.cgroup = tree->cgroup.number;
   plan->place = &tree->place;
-  plan->line_size =
-      (size_t)snprintf(plan->line, sizeof plan->line, "%d %s", tree->place.slot, tree->grouped ? "-" : "");
+  plan->line_size = (size_t)snprintf(plan->line, sizeof plan->line, "%d %u %s", tree->place.slot,
+                                     tree->place.cgroup, tree->grouped ? "-" : "");
   return cvos_launch_run(plan, ret_pid, ret_pidfd);
 }
 
@@ -106,6 +107,8 @@ static int launch(const cvos_spawn_request *request, cvos_launch *plan, cvos_tre
                   int *ret_pidfd, covey_failure *ret_failure)
 {
   bool tied = (request->flags & CVOS_SPAWN_TIED) && request->scope != CVOS_SCOPE_DETACHED;
+  if (tied && tree->grouped && (request->flags & CVOS_SPAWN_ENCLOSED)) cvos_cgroup_take(&tree->cgroup);
+  plan->cgroup = tree->cgroup.folder;
   for (int64_t pause = 1, spent = 0, guard_tries = 0;;) {
     int error = launch_once(plan, tree, tied, ret_pid, ret_pidfd);
     if (error) {
@@ -155,7 +158,7 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
     r = cvos_failed(ret_failure, COVEY_ENOMEM, COVEY_STAGE_LIMITS, ENOMEM, -1, NULL);
     goto done;
   }
-  tree->place.slot = -1;
+  tree->place.slot = tree->cgroup.folder = -1;
   tree->grouped = request->scope != CVOS_SCOPE_SHARED;
   tree->session = request->scope == CVOS_SCOPE_SESSION;
   cvos_launch plan = {.file = request->file,
@@ -176,6 +179,10 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   uint64_t before = cvos_launch_stamp();
   r = launch(request, &plan, tree, &pid, &pidfd, ret_failure);
   if (r < 0) goto done;
+  if (plan.enclosed)
+    cvos_cgroup_started(&tree->cgroup);
+  else
+    cvos_cgroup_put(&tree->cgroup);
   tree->leader = pid;
   tree->start = stamp_of(pid, before);
   *ret_process = (cvos_process){.pid = pid, .start = tree->start, .handle = pidfd, .child = true};
@@ -183,6 +190,7 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   if (!detached) tree = NULL;
 done:
   if (moves != few) cvy_free(moves);
+  if (tree) cvos_cgroup_put(&tree->cgroup);
   cvy_free(tree);
   return r;
 }

@@ -174,6 +174,7 @@ static bool kill_all(const cvos_tree *tree)
 
 int cvos_tree_kill(cvos_tree *tree)
 {
+  if (tree->cgroup.number && cvos_cgroup_kill(&tree->cgroup) == 0) return 0;
   int state = leader_state(tree), error = 0;
   bool denied = false;
   if (state < 0) return 0;
@@ -220,9 +221,9 @@ int cvos_tree_ask(cvos_tree *tree)
 
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity)
 {
-  if (leader_state(tree) < 0) return 0;
+  if (!tree->cgroup.number && leader_state(tree) < 0) return 0;
   sweep s = {.tree = tree};
-  int error = find_members(&s, 1);
+  int error = tree->cgroup.number ? cvos_cgroup_each(&tree->cgroup, meet, &s) : find_members(&s, 1);
   if (!error) {
     remember(tree, &s);
     for (size_t i = 0; i < s.count && i < capacity; i++) ret_pids[i] = s.list[i].pid;
@@ -238,6 +239,7 @@ void cvos_tree_release(cvos_tree *tree)
 {
   if (!tree) return;
   cvos_tree_untie(tree);
+  cvos_cgroup_put(&tree->cgroup);
   cvy_free(tree->kin);
   cvy_free(tree);
 }

@@ -264,6 +264,7 @@ static uint32_t spawn_flags(const covey_process_options *o)
   if (o->scope != COVEY_SCOPE_DETACHED && !(o->flags & COVEY_PROCESS_UNTIED) &&
       (cvos_caps() & COVEY_CAP_TIED_LIFE))
     flags |= CVOS_SPAWN_TIED;
+  if (!(o->flags & COVEY_PROCESS_LEAVE_TREE)) flags |= CVOS_SPAWN_ENCLOSED;
   /* Without a console of ours a console program would open a window of its own. */
   if (o->scope == COVEY_SCOPE_SESSION || !cvos_console_present()) flags |= CVOS_SPAWN_NO_WINDOW;
   return flags;

@@ -278,7 +278,11 @@ TEST_LIMIT(process_errors, stuck, 240)
   if (!test_is_windows()) test_no_child_handles_lost(); /* a long wait makes the pool there grow, once */
   for (int64_t n = 1; n < 12 && !stuck; n++) {
     covey_process_options o = {
-        .argv = TEST_HELPER("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 400, .grace = 50};
+        .argv = TEST_HELPER("ignore"),
+        .out.kind = COVEY_STDIO_NULL,
+        .timeout = 400,
+        .grace = 50,
+        .flags = COVEY_PROCESS_LEAVE_TREE}; /* without a control group there is no second way to kill */
     covey_result result;
     int r;
 

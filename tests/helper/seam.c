@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int64_t helper_seam_start(const char *behaviour, uint32_t flags, int scope, cvos_process *ret)
+static int64_t seam_start(const char *behaviour, uint32_t flags, int scope, cvos_process *ret,
+                          cvos_tree **ret_tree)
 {
   char *self, *line;
-  cvos_tree *tree;
   covey_failure failure;
   if (cvos_path_self(&self) < 0) return -1;
   const char *argv[] = {self, behaviour, NULL};
@@ -26,13 +26,19 @@ int64_t helper_seam_start(const char *behaviour, uint32_t flags, int scope, cvos
                           .stdio = {null, null, null},
                           .scope = scope,
                           .flags = flags};
-  int r = cvos_spawn(&q, ret, &tree, &failure);
+  int r = cvos_spawn(&q, ret, ret_tree, &failure);
   cvos_handle_close(null);
   covey_free(self);
   covey_free(line);
   if (r < 0)
     helper_print(2, "spawn: %d, stage %d, system %d, %s\n", r, failure.stage, failure.system, failure.what);
   return r < 0 ? -1 : ret->pid;
+}
+
+int64_t helper_seam_start(const char *behaviour, uint32_t flags, int scope, cvos_process *ret)
+{
+  cvos_tree *tree;
+  return seam_start(behaviour, flags, scope, ret, &tree);
 }
 
 static int start_many(int count, uint32_t flags)
@@ -59,6 +65,22 @@ static int do_tied(int argc, char **argv)
 {
   int r = start_many(argc > 1 ? atoi(argv[1]) : 1, CVOS_SPAWN_TIED);
   return r ? r : finish(argc > 2 ? argv[2] : NULL);
+}
+
+/* One tied child in a tree that nobody leaves, with a grandchild that tries to. */
+static int do_enclosed(int argc, char **argv)
+{
+  cvos_process process;
+  cvos_tree *tree;
+  int64_t pids[2];
+  if (seam_start("daemon", CVOS_SPAWN_TIED | CVOS_SPAWN_ENCLOSED, CVOS_SCOPE_TREE, &process, &tree) < 0)
+    return HELPER_NO_START;
+  for (int i = 0; cvos_tree_members(tree, pids, 2) != 2; i++) {
+    if (i > 20000) return HELPER_TIRED;
+    helper_pause(1);
+  }
+  for (int i = 0; i < 2; i++) helper_print(1, "%lld\n", (long long)pids[i]);
+  return finish(argc > 1 ? argv[1] : NULL);
 }
 
 static int do_untied(int argc, char **argv)
@@ -92,6 +114,9 @@ static int do_tied_and_fork(int argc, char **argv)
 
 const helper_behaviour helper_seam[] = {
     {"tied", do_tied, "COUNT [exit|crash]: tied children that hang; writes their pids and 0, hangs"},
+    {"enclosed", do_enclosed,
+     "[exit|crash]: one child in a tree that nobody leaves, whose child tries to; writes their pids and 0, "
+     "hangs"},
     {"untied", do_untied, "[exit|crash]: one child that is not tied; the same"},
     {"guard", do_guard,
      "kill|stop|files|none [SHELL]: a tied child, something befalls the guard, another one"},

@@ -1,4 +1,5 @@
 #include "system.h"
+#include "posix/detail/cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -465,4 +466,27 @@ int test_system_upper(unsigned unit)
 {
   (void)unit;
   return -1;
+}
+
+/* Folders are covey.NAMESPACE.PID.START, beside our own. */
+static bool no_groups(void *arg)
+{
+  char beside[1100], part[32];
+  snprintf(beside, sizeof beside, "%s", cvos_cgroup_base());
+  snprintf(part, sizeof part, ".%lld.", (long long)*(int64_t *)arg);
+  char *end = strrchr(beside, '/');
+  if (!end) return true;
+  *end = '\0';
+  DIR *folder = opendir(beside);
+  if (!folder) return true;
+  bool found = false;
+  for (struct dirent *entry; !found && (entry = readdir(folder));)
+    found = strncmp(entry->d_name, "covey.", 6) == 0 && strstr(entry->d_name, part);
+  closedir(folder);
+  return !found;
+}
+
+bool test_groups_gone(int64_t pid, int64_t ms)
+{
+  return test_wait_until(no_groups, &pid, ms);
 }

@@ -161,6 +161,9 @@ bool test_process_alive(int64_t pid);
 /* The same for its end: waits at most ms until it is dead. */
 bool test_process_gone(int64_t pid, int64_t ms);
 
+/* The control groups that the library made for the program pid: waits at most ms until none is there (Linux; elsewhere there are none). */
+bool test_groups_gone(int64_t pid, int64_t ms);
+
 /* Waits at most ms for the end of a process of test_start, and reaps it. */
 bool test_process_ended(int64_t pid, int64_t ms);
 

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "os/fault.h"
+#include "posix/detail/cgroup.h"
 #include "posix/detail/guard.h"
 #include "posix/detail/launch.h"
 #include "posix/detail/system.h"
@@ -23,19 +24,30 @@ enum {
   START_MS = 10000
 };
 
-/* Descriptors 0 lines, 3 life, 1 where it says its pid. The loop runs in the background of a shell that ends at once: so it is nobody's child.
- * An asynchronous list has /dev/null as stdin, hence the detour by 4. One variable a slot: a string as list would be quadratic. */
-static const char script[] = "exec 4<&0\n"
-                             "{ m=0\n"
-                             "while read -r k <&3; do\n"
-                             "while [ \"$k\" -gt 0 ] && read -r n p; do k=$((k-1)); eval \"s$n=$p\"; [ "
-                             "\"$n\" -gt \"$m\" ] && m=$n; done\n"
-                             "done\n"
-                             "while read -r n p; do eval \"s$n=$p\"; [ \"$n\" -gt \"$m\" ] && m=$n; done\n"
-                             "i=0; while [ \"$i\" -le \"$m\" ]; do eval \"p=\\$s$i\"; [ -n \"$p\" ] && kill "
-                             "-9 \"$p\"; i=$((i+1)); done\n"
-                             "} <&4 4<&- >/dev/null 2>&1 &\n"
-                             "echo $!\n";
+/* Descriptors 0 lines, 3 life, 1 where it says its pid; $1 the folder of our control groups or "". The loop runs in the background of a shell that
+ * ends at once: so it is nobody's child. An asynchronous list has /dev/null as stdin, hence the detour by 4. One variable a slot: a string as list
+ * would be quadratic. At the end folders may still be emptying; the system's rmdir and sleep wait for that, where they are there. */
+static const char script[] =
+    "exec 4<&0\n"
+    "{ m=0\n"
+    "note() { eval \"t$1=$3 g$1=${2:-0}\"; [ \"$1\" -gt \"$m\" ] && m=$1; }\n"
+    "while read -r k <&3; do\n"
+    "while [ \"$k\" -gt 0 ] && read -r n g t; do k=$((k-1)); note \"$n\" \"$g\" \"$t\"; done\n"
+    "done\n"
+    "while read -r n g t; do note \"$n\" \"$g\" \"$t\"; done\n"
+    "i=0; while [ \"$i\" -le \"$m\" ]; do eval \"t=\\$t$i g=\\$g$i\"\n"
+    "[ \"${g:-0}\" -gt 0 ] && echo 1 >\"$1/$g/cgroup.kill\"\n"
+    "[ -n \"$t\" ] && kill -9 \"$t\"; i=$((i+1)); done\n"
+    "i=0; while [ -d \"$1\" ] && [ \"$i\" -lt 100 ]; do rmdir \"$1\"/*/ \"$1\"; [ -d \"$1\" ] && sleep 0.02; "
+    "i=$((i+1)); done\n"
+    "} <&4 4<&- >/dev/null 2>&1 &\n"
+    "echo $!\n";
+
+/* What the guard has in a slot. */
+typedef struct guarded {
+  int64_t target; /* 0: free or not told yet */
+  uint32_t cgroup;
+} guarded;
 
 static const char *shell_file = "/bin/sh";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -47,8 +59,8 @@ static int pin = -1;    /* its pidfd */
 static uint64_t start;  /* its stamp, where there is no pidfd */
 static uint32_t births; /* forks since the program's start */
 static int untold;      /* lines since the last nudge */
-static int64_t *slots;  /* targets; 0: free or not told yet */
-static int *unused;     /* stack of free slots */
+static guarded *slots;
+static int *unused; /* stack of free slots */
 static int slot_count, unused_count;
 
 /* In a child of fork(): the guard, its slots and the lock are the parent's. The memory is left alone. */
@@ -95,11 +107,12 @@ static int nudge(void)
   return error;
 }
 
-static int say(int slot, int64_t target)
+static int say(int slot)
 {
-  char text[40];
-  int n = target ? snprintf(text, sizeof text, "%d %lld\n", slot, (long long)target)
-                 : snprintf(text, sizeof text, "%d\n", slot);
+  char text[48];
+  const guarded *is = &slots[slot];
+  int n = is->target ? snprintf(text, sizeof text, "%d %u %lld\n", slot, is->cgroup, (long long)is->target)
+                     : snprintf(text, sizeof text, "%d\n", slot);
   int error = cvos_fd_write_quiet(lines, text, (size_t)n);
   if (error == EAGAIN) {
     error = nudge();
@@ -117,7 +130,8 @@ static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
   int error = 0;
   null = cvos_fd_high(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (null < 0) error = errno;
-  char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, "covey-guard", NULL};
+  char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, "covey-guard", (char *)(uintptr_t)cvos_cgroup_base(),
+                  NULL};
   char *env[] = {NULL};
   cvos_move moves[] = {{.from = lines_end, .to = 0, .park = lines_end == 3},
                        {.from = answer[1], .to = 1, .park = answer[1] == 3, .index = 1},
@@ -132,6 +146,7 @@ static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
                       .highest = 3,
                       .own = CVOS_OWN_SESSION,
                       .ignore_signals = true,
+                      .cgroup = -1,
                       .guard = -1};
   pid_t shell = 0;
   if (!error) error = cvos_launch_run(&plan, &shell, &pidfd);
@@ -242,7 +257,7 @@ static int start_guard(void)
   int second = keep(b[1], &life);
   if (!error) error = second;
   for (int i = 0; i < slot_count && !error; i++) {
-    if (slots[i]) error = say(i, slots[i]);
+    if (slots[i].target) error = say(i);
   }
   return error;
 }
@@ -260,7 +275,7 @@ static int take_slot(void)
 {
   if (unused_count == 0) {
     int more = slot_count ? slot_count * 2 : 16;
-    int64_t *grown = cvy_realloc_array(slots, (size_t)more, sizeof *slots);
+    guarded *grown = cvy_realloc_array(slots, (size_t)more, sizeof *slots);
     if (!grown) return -1;
     slots = grown;
     int *stack = cvy_realloc_array(unused, (size_t)more, sizeof *unused);
@@ -282,7 +297,7 @@ int cvos_guard_take(cvos_guard_place *ret_place, int *ret_fd)
   int slot = error ? -1 : take_slot();
   if (!error && slot < 0) error = ENOMEM;
   if (!error) {
-    *ret_place = (cvos_guard_place){slot, generation, births};
+    *ret_place = (cvos_guard_place){slot, generation, births, 0};
     *ret_fd = lines;
   }
   (void)pthread_mutex_unlock(&lock);
@@ -292,10 +307,10 @@ int cvos_guard_take(cvos_guard_place *ret_place, int *ret_fd)
 void cvos_guard_told(const cvos_guard_place *place, int64_t target)
 {
   (void)pthread_mutex_lock(&lock);
-  slots[place->slot] = target;
+  slots[place->slot] = (guarded){target, place->cgroup};
   int error = 0;
   if (place->generation != generation)
-    error = say(place->slot, target); /* it told a guard that is gone */
+    error = say(place->slot); /* it told a guard that is gone */
   else if (++untold >= LINES_A_NUDGE)
     error = nudge();
   if (error) (void)replace(generation);
@@ -305,10 +320,10 @@ void cvos_guard_told(const cvos_guard_place *place, int64_t target)
 int cvos_guard_tell(cvos_guard_place *place, int64_t target)
 {
   (void)pthread_mutex_lock(&lock);
-  slots[place->slot] = target;
-  int error = CVOS_CALL(GUARD, say(place->slot, target), errno);
+  slots[place->slot] = (guarded){target, place->cgroup};
+  int error = CVOS_CALL(GUARD, say(place->slot), errno);
   if (error) error = replace(generation);
-  if (error) slots[place->slot] = 0;
+  if (error) slots[place->slot].target = 0;
   (void)pthread_mutex_unlock(&lock);
   return error;
 }
@@ -337,12 +352,12 @@ void cvos_guard_free(cvos_guard_place *place)
     (void)pthread_mutex_unlock(&lock);
     return;
   }
-  if (slots[place->slot]) {
-    slots[place->slot] = 0;
-    if (say(place->slot, 0)) {
+  if (slots[place->slot].target) {
+    slots[place->slot].target = 0;
+    if (say(place->slot)) {
       /* without anything to guard the next one is started at need */
       bool any = false;
-      for (int i = 0; i < slot_count && !any; i++) any = slots[i] != 0;
+      for (int i = 0; i < slot_count && !any; i++) any = slots[i].target != 0;
       if (any)
         (void)replace(generation);
       else

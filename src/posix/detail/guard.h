@@ -2,8 +2,8 @@
  *
  * One per program, started with the first tied child: /bin/sh with a script of builtins, in a session of its own, all signals ignored, nobody's
  * child (it would keep a host's wait() from ever ending). It holds two read ends of ours and nothing else. Through the first it is told lines
- * "slot target" (target: -group or pid) and "slot " (free); the second is where it waits: it gets the number of lines to read now and then, so
- * that a line does not cost a wake-up, and its end of file is our end: then it reads what is left and kills what is still in a slot. Our ends are
+ * "slot cgroup target" (the number of a control group or 0; -group or pid) and "slot" (free); the second is where it waits: it gets the number of lines to read now and then, so
+ * that a line does not cost a wake-up, and its end of file is our end: then it reads what is left, kills what is still in a slot, and takes our folder of control groups away. Our ends are
  * close-on-exec and closed after a fork, so nobody else keeps them open. A guard that is gone or stuck (its pipe full for a second) is
  * noticed by the next line, killed if need be, and replaced; the new one is told all slots again. */
 #ifndef COVEY_POSIX_DETAIL_GUARD_H
@@ -17,6 +17,7 @@ typedef struct cvos_guard_place {
   int slot;            /* -1 none */
   uint32_t generation; /* of the guard that the child was pointed at */
   uint32_t births;     /* in which child of fork() it was taken */
+  uint32_t cgroup; /* number of the control group that ends with it, 0 none; set before the guard is told */
 } cvos_guard_place;
 
 /* Takes a slot and makes sure that a guard runs; *ret_fd is where the child tells itself to it. 0 or errno (ENOTSUP: no /bin/sh). */

@@ -33,10 +33,12 @@ typedef struct cvos_launch {
   int highest;         /* the greatest target */
   int own;             /* CVOS_OWN_... */
   bool ignore_signals; /* all ignored instead of default */
+  int cgroup;          /* folder of the control group that it is born into, -1 none */
   int guard;           /* descriptor to which the child tells itself, -1 none */
-  char line[40];       /* what it tells: "slot " or "slot -", its pid follows */
+  char line[48];       /* what it tells: "slot group " or "slot group -", its pid follows */
   size_t line_size;
   cvos_guard_place *place; /* where the child cannot tell itself and we do it before it runs (not on Linux) */
+  bool enclosed;           /* it was born into that control group */
   /* told by the child */
   volatile int stage;    /* COVEY_STAGE_..., 0 when the program was started */
   volatile int error;    /* errno */
@@ -48,6 +50,9 @@ typedef struct cvos_launch {
 /* Creates the child. Returns 0 or errno when there is no child. Else the child exists, *ret_pid and *ret_pidfd (-1 none) are set, and plan->stage
  * says whether it got as far as its program: when not it is ending, and is the caller's to reap. */
 int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd);
+
+/* True when a child can be born into the control group of this folder (tried with one that ends at once). */
+bool cvos_launch_into(int cgroup);
 
 /* The start stamp that a process gets which starts now, 0 where the clock does not tell it (Linux: it does, probed): the same before and after a
  * start means that it is the child's, without asking the system. */

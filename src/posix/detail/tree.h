@@ -3,6 +3,7 @@
 #define COVEY_POSIX_DETAIL_TREE_H
 
 #include "os/process.h"
+#include "posix/detail/cgroup.h"
 #include "posix/detail/guard.h"
 
 /* A process that was seen to descend from the leader. */
@@ -18,6 +19,7 @@ struct cvos_tree {
   bool session;           /* ... and of a session */
   bool ended;             /* the leader was reaped: the numbers are nobody's any more */
   cvos_guard_place place; /* in the guard; slot -1: not tied */
+  cvos_cgroup cgroup;     /* number 0: none */
   cvos_kin *kin;          /* members that left the group, found by earlier looks */
   size_t kin_count;
 };

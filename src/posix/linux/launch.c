@@ -24,10 +24,16 @@
 #endif
 #define CLOSE_RANGE_CLOEXEC_FLAG 4U
 
-/* The kernel's struct clone_args in its first size, 64 bytes (linux/sched.h is not everywhere new enough). */
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+/* The kernel's struct clone_args (linux/sched.h is not everywhere new enough). Its first size, which older kernels take, ends before set_tid. */
 struct clone3_args {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+  uint64_t set_tid, set_tid_size, cgroup;
 };
+#define FIRST_SIZE offsetof(struct clone3_args, set_tid)
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -53,7 +59,8 @@ static bool stamp_by_clock;
 #if defined(__x86_64__) || defined(__aarch64__)
 #define HAS_CLONE3 1
 /* clone3 with a stack of its own, on which the child calls run(arg) and never returns: libc has no wrapper for it. */
-__attribute__((noinline)) static long clone3_run(struct clone3_args *args, int (*run)(void *), void *arg)
+__attribute__((noinline)) static long clone3_run(struct clone3_args *args, size_t size, int (*run)(void *),
+                                                 void *arg)
 {
 #if defined(__x86_64__)
   long result;
@@ -68,12 +75,12 @@ __attribute__((noinline)) static long clone3_run(struct clone3_args *args, int (
                    "hlt\n"
                    "1:\n\t"
                    : "=a"(result)
-                   : "0"((long)SYS_clone3), "D"(args), "S"(sizeof *args), "r"(r8), "r"(r9)
+                   : "0"((long)SYS_clone3), "D"(args), "S"(size), "r"(r8), "r"(r9)
                    : "rcx", "r11", "memory", "cc");
 #else
   register long x8 __asm__("x8") = SYS_clone3;
   register struct clone3_args *x0 __asm__("x0") = args;
-  register size_t x1 __asm__("x1") = sizeof *args;
+  register size_t x1 __asm__("x1") = size;
   register int (*x9)(void *) __asm__("x9") = run;
   register void *x10 __asm__("x10") = arg;
   __asm__ volatile("svc 0\n\t"
@@ -97,8 +104,8 @@ __attribute__((noinline)) static long clone3_run(struct clone3_args *args, int (
 #define HAS_CLONE3 0
 #endif
 
-__attribute__((noinline)) static int create(int path, int (*run)(void *), void *arg, int exit_signal,
-                                            int *ret_pidfd)
+__attribute__((noinline)) static int create(int path, int cgroup, int (*run)(void *), void *arg,
+                                            int exit_signal, int *ret_pidfd)
 {
   child_stack stack;
   int pidfd = -1;
@@ -110,7 +117,11 @@ __attribute__((noinline)) static int create(int path, int (*run)(void *), void *
                                .exit_signal = (uint64_t)exit_signal,
                                .stack = (uint64_t)(uintptr_t)stack.bytes,
                                .stack_size = sizeof stack.bytes};
-    pid = CVOS_CALL(FORK, clone3_run(&args, run, arg), -1);
+    if (cgroup >= 0) {
+      args.flags |= CLONE_INTO_CGROUP;
+      args.cgroup = (uint64_t)cgroup;
+    }
+    pid = CVOS_CALL(FORK, clone3_run(&args, cgroup >= 0 ? sizeof args : FIRST_SIZE, run, arg), -1);
   } else
 #endif
   {
@@ -149,13 +160,13 @@ static uint64_t clock_stamp(void)
 }
 
 /* 1: this way works; 0: not here; or the negative errno of something that may pass (no descriptor, no process, no memory left). */
-static int probe_path(int path)
+static int probe_path(int path, int cgroup)
 {
   probe shared = {0};
   int pidfd = -1;
   uint64_t mask, before = clock_stamp();
   raw_mask(UINT64_MAX, &mask);
-  int pid = create(path, run_probe, &shared, 0, &pidfd);
+  int pid = create(path, cgroup, run_probe, &shared, 0, &pidfd);
   int error = errno;
   raw_mask(mask, NULL);
   if (pid < 0) return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM ? -error : 0;
@@ -186,7 +197,7 @@ static int find_best(void)
   if (path) return path;
   int saved = errno;
   for (size_t i = 0; !path; i++) {
-    int r = paths[i] == CVOS_PATH_FORK ? 1 : probe_path(paths[i]);
+    int r = paths[i] == CVOS_PATH_FORK ? 1 : probe_path(paths[i], -1);
     if (r < 0)
       path = r;
     else if (r)
@@ -200,6 +211,11 @@ static int find_best(void)
 uint64_t cvos_launch_stamp(void)
 {
   return find_best() > 0 && __atomic_load_n(&stamp_by_clock, __ATOMIC_RELAXED) ? clock_stamp() : 0;
+}
+
+bool cvos_launch_into(int cgroup)
+{
+  return find_best() == CVOS_PATH_CLONE3 && probe_path(CVOS_PATH_CLONE3, cgroup) > 0;
 }
 
 bool cvos_launch_flat(void)
@@ -222,7 +238,7 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   if (path == CVOS_PATH_BEST) path = find_best();
   if (path < 0) return -path;
   plan->stage = 0;
-  plan->guarded = plan->unheard = false;
+  plan->guarded = plan->unheard = plan->enclosed = false;
   if (path == CVOS_PATH_FORK) {
     int error = cvos_launch_fork(plan, ret_pid);
     if (!error) *ret_pidfd = cvos_fd_high(cvos_system_pidfd(*ret_pid));
@@ -231,8 +247,15 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   int pidfd = -1;
   uint64_t mask;
   raw_mask(UINT64_MAX, &mask);
-  int pid = create(path, run_child, plan, SIGCHLD, &pidfd);
+  int cgroup = path == CVOS_PATH_CLONE3 ? plan->cgroup : -1;
+  int pid = create(path, cgroup, run_child, plan, SIGCHLD, &pidfd);
   int error = errno;
+  plan->enclosed = pid >= 0 && cgroup >= 0;
+  /* a group that is full, frozen or taken away by somebody is no reason not to start */
+  if (pid < 0 && cgroup >= 0 && error != EMFILE && error != ENFILE) {
+    pid = create(path, -1, run_child, plan, SIGCHLD, &pidfd);
+    error = errno;
+  }
   raw_mask(mask, NULL);
   if (pid < 0) return error;
   if (path == CVOS_PATH_VFORK) pidfd = cvos_system_pidfd(pid);

@@ -1,0 +1,417 @@
+#include "posix/detail/cgroup.h"
+
+#include "core/mem.h"
+#include "os/fault.h"
+#include "posix/detail/launch.h"
+#include "posix/detail/system.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+  PATH_MOST = 1024,
+  OWN_MOST = PATH_MOST - 80, /* leaves room for the program's folder */
+  FEW_OPEN = 16,             /* groups in use whose folders stay open: calls saved, against descriptors */
+  LOOKS = 4,       /* folders of killed groups that a start tries to take away: more than one comes to it */
+  MOVE_ROUNDS = 32 /* a member may fork while it is moved */
+};
+
+enum { UNKNOWN = 0, NONE, POSSIBLE, MADE };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int state;
+static uint32_t births;    /* forks since the program's start */
+static char own[OWN_MOST]; /* the group that we are in */
+static char base[PATH_MOST];
+static int base_folder = -1;
+static uint32_t made; /* numbers given so far */
+static uint32_t in_use;
+static cvos_cgroup spare = {.folder = -1}; /* an empty one whose folder is open */
+static uint32_t *dying;                    /* numbers of those that were killed and not yet empty */
+static size_t dying_count, dying_capacity;
+
+/* In a child of fork() all groups are the parent's. The memory is left alone. */
+static void after_fork(void)
+{
+  cvos_fd_close(base_folder);
+  cvos_fd_close(spare.folder);
+  base_folder = -1;
+  spare = (cvos_cgroup){.folder = -1};
+  base[0] = '\0';
+  births++;
+  if (state == MADE) state = POSSIBLE;
+  made = in_use = 0;
+  dying = NULL;
+  dying_count = dying_capacity = 0;
+  pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+  lock = fresh;
+}
+
+static void install_fork_handler(void)
+{
+  (void)pthread_atfork(NULL, NULL, after_fork);
+}
+
+static void enter(void)
+{
+  (void)pthread_once(&fork_once, install_fork_handler);
+  (void)pthread_mutex_lock(&lock);
+}
+
+static void leave(void)
+{
+  (void)pthread_mutex_unlock(&lock);
+}
+
+/* ---- where ---- */
+
+/* "\040" stands for a blank in mountinfo. */
+static void unescape(char *text)
+{
+  char *to = text;
+  for (const char *from = text; *from; to++) {
+    if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
+      *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+      from += 4;
+    } else {
+      *to = *from++;
+    }
+  }
+  *to = '\0';
+}
+
+/* Our group's path inside the hierarchy of v2: the line "0::/path". */
+static bool read_group(char *ret, size_t size)
+{
+  FILE *file = fopen("/proc/self/cgroup", "re");
+  char line[PATH_MOST];
+  bool found = false;
+  while (file && !found && fgets(line, sizeof line, file)) {
+    line[strcspn(line, "\n")] = '\0';
+    found = strncmp(line, "0::/", 4) == 0 && strlen(line + 3) < size;
+    if (found) memcpy(ret, line + 3, strlen(line + 3) + 1);
+  }
+  if (file) (void)fclose(file);
+  return found;
+}
+
+/* The part of group below root, the folder of the hierarchy that is mounted; NULL when it is not below it. */
+static const char *below(const char *root, const char *group)
+{
+  size_t n = strlen(root);
+  if (n == 1) return group;
+  if (strncmp(root, group, n) != 0 || (group[n] != '\0' && group[n] != '/')) return NULL;
+  return group + n;
+}
+
+/* Our own group as a folder of this system, which we may write to. */
+static bool find_own(void)
+{
+  char group[PATH_MOST], line[2 * PATH_MOST], root[PATH_MOST], mount[PATH_MOST];
+  bool found = false;
+  if (!read_group(group, sizeof group)) return false;
+  FILE *file = fopen("/proc/self/mountinfo", "re");
+  while (file && !found && fgets(line, sizeof line, file)) {
+    if (!strstr(line, " - cgroup2 ") || sscanf(line, "%*d %*d %*s %1023s %1023s", root, mount) != 2) continue;
+    unescape(root);
+    unescape(mount);
+    const char *rest = below(root, group);
+    if (!rest) continue;
+    int n = snprintf(own, sizeof own, "%s%s", mount, strcmp(rest, "/") == 0 ? "" : rest);
+    found = n > 0 && (size_t)n < sizeof own && access(own, W_OK) == 0;
+  }
+  if (file) (void)fclose(file);
+  return found;
+}
+
+/* ---- the program's folder ---- */
+
+static uint64_t namespace_number(void)
+{
+  struct stat about;
+  return stat("/proc/self/ns/pid", &about) == 0 ? (uint64_t)about.st_ino : 0;
+}
+
+/* Takes away what a program left that is no more, as far as nobody lives in it. */
+static void clean(const char *name)
+{
+  char path[PATH_MOST + 300];
+  (void)snprintf(path, sizeof path, "%s/%s", own, name);
+  DIR *folder = opendir(path);
+  if (!folder) return;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+      (void)unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR);
+  }
+  (void)closedir(folder);
+  (void)rmdir(path);
+}
+
+static void clean_after_others(uint64_t ours)
+{
+  DIR *folder = opendir(own);
+  if (!folder) return;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    unsigned long long space, start;
+    int pid;
+    cvos_entry now;
+    if (sscanf(entry->d_name, "covey.%llu.%d.%llu", &space, &pid, &start) != 3 || space != ours) continue;
+    int error = cvos_system_entry(pid, &now);
+    if (error == ESRCH || (!error && now.start != start)) clean(entry->d_name);
+  }
+  (void)closedir(folder);
+}
+
+/* 0 or errno; base and base_folder are set then. Lock held. */
+static int make_base(void)
+{
+  cvos_entry self;
+  uint64_t space = namespace_number();
+  int error = cvos_system_entry(getpid(), &self);
+  if (error) return error;
+  (void)snprintf(base, sizeof base, "%s/covey.%llu.%d.%llu", own, (unsigned long long)space, (int)getpid(),
+                 (unsigned long long)self.start);
+  clean_after_others(space);
+  if (CVOS_CALL(MAKE_DIRECTORY, mkdir(base, 0755), -1) < 0 && errno != EEXIST)
+    error = errno;
+  else if ((base_folder = cvos_fd_high(CVOS_CALL(OPEN, open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -1))) <
+           0)
+    error = errno;
+  if (!error && faccessat(base_folder, "cgroup.kill", W_OK, 0) < 0) error = errno;
+  if (error) {
+    cvos_fd_close(base_folder);
+    base_folder = -1;
+    (void)rmdir(base);
+    base[0] = '\0';
+  }
+  return error;
+}
+
+/* Lock held. */
+static bool possible(void)
+{
+  if (state != UNKNOWN) return state != NONE;
+  int saved = errno, found = NONE;
+  if (find_own()) {
+    int error = make_base();
+    if (!error && cvos_launch_into(base_folder)) found = POSSIBLE;
+    /* descriptors may be back later */
+    if (error == EMFILE || error == ENFILE) found = UNKNOWN;
+    cvos_fd_close(base_folder);
+    base_folder = -1;
+    if (!error) (void)rmdir(base);
+    base[0] = '\0';
+  }
+  state = found;
+  errno = saved;
+  return state == POSSIBLE;
+}
+
+/* Lock held. */
+static bool ready(void)
+{
+  if (possible() && state != MADE && make_base() == 0) state = MADE;
+  return state == MADE;
+}
+
+bool cvos_cgroup_possible(void)
+{
+  enter();
+  bool answer = possible();
+  leave();
+  return answer;
+}
+
+const char *cvos_cgroup_base(void)
+{
+  enter();
+  (void)ready();
+  leave();
+  return base;
+}
+
+/* ---- one group ---- */
+
+static int open_below(const cvos_cgroup *group, const char *file, int how)
+{
+  char path[32 + 16];
+  if (group->folder >= 0) return CVOS_CALL(OPEN, openat(group->folder, file, how | O_CLOEXEC), -1);
+  (void)snprintf(path, sizeof path, "%u/%s", group->number, file);
+  return CVOS_CALL(OPEN, openat(base_folder, path, how | O_CLOEXEC), -1);
+}
+
+/* False also when it is not to be learned. A zombie is nobody. */
+static bool is_empty(cvos_cgroup *group)
+{
+  char text[64];
+  if (group->empty) return true;
+  int fd = open_below(group, "cgroup.events", O_RDONLY);
+  if (fd < 0) return false;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  cvos_fd_close(fd);
+  text[n > 0 ? n : 0] = '\0';
+  return group->empty = strstr(text, "populated 0") != NULL;
+}
+
+static int remove_folder(uint32_t number)
+{
+  char name[16];
+  (void)snprintf(name, sizeof name, "%u", number);
+  return CVOS_CALL(REMOVE, unlinkat(base_folder, name, AT_REMOVEDIR), -1);
+}
+
+/* Takes away some of those whose members are gone by now. Lock held. */
+static void remove_dying(void)
+{
+  for (size_t i = 0, looks = 0; i < dying_count && looks < LOOKS; looks++) {
+    if (remove_folder(dying[i]) == 0)
+      dying[i] = dying[--dying_count];
+    else
+      i++;
+  }
+}
+
+static bool make_group(cvos_cgroup *ret)
+{
+  cvos_cgroup group = {.number = made + 1, .births = births, .folder = -1};
+  char name[16];
+  (void)snprintf(name, sizeof name, "%u", group.number);
+  if (CVOS_CALL(MAKE_DIRECTORY, mkdirat(base_folder, name, 0755), -1) < 0) return false;
+  made++;
+  group.folder = cvos_fd_high(open_below(&group, ".", O_RDONLY | O_DIRECTORY));
+  if (group.folder < 0) {
+    (void)remove_folder(group.number);
+    return false;
+  }
+  *ret = group;
+  return true;
+}
+
+void cvos_cgroup_take(cvos_cgroup *ret)
+{
+  int saved = errno;
+  cvos_cgroup group = {.folder = -1};
+  enter();
+  if (ready()) {
+    if (spare.number) {
+      group = spare;
+      spare = (cvos_cgroup){.folder = -1};
+    } else {
+      remove_dying();
+      (void)make_group(&group);
+    }
+    if (group.number) in_use++;
+  }
+  leave();
+  group.empty = group.killed = false;
+  *ret = group;
+  errno = saved;
+}
+
+void cvos_cgroup_started(cvos_cgroup *group)
+{
+  if (!group->number) return;
+  enter();
+  bool many = in_use > FEW_OPEN;
+  leave();
+  if (!many) return;
+  cvos_fd_close(group->folder);
+  group->folder = -1;
+}
+
+int cvos_cgroup_kill(cvos_cgroup *group)
+{
+  if (is_empty(group)) return 0;
+  int fd = open_below(group, "cgroup.kill", O_WRONLY);
+  if (fd < 0) return errno;
+  int error = CVOS_CALL(SIGNAL, write(fd, "1", 1), -1) < 0 ? errno : 0;
+  cvos_fd_close(fd);
+  if (!error) group->killed = true;
+  return error;
+}
+
+int cvos_cgroup_each(cvos_cgroup *group, bool (*each)(pid_t pid, void *arg), void *arg)
+{
+  int fd = open_below(group, "cgroup.procs", O_RDONLY);
+  if (fd < 0) return errno;
+  FILE *file = fdopen(fd, "re");
+  if (!file) {
+    int error = errno;
+    cvos_fd_close(fd);
+    return error;
+  }
+  char line[32];
+  while (fgets(line, sizeof line, file) && each((pid_t)strtol(line, NULL, 10), arg)) {
+  }
+  (void)fclose(file);
+  return 0;
+}
+
+static bool move_out(pid_t pid, void *arg)
+{
+  char text[16];
+  int n = snprintf(text, sizeof text, "%d", (int)pid);
+  (void)!write(*(int *)arg, text, (size_t)n);
+  return true;
+}
+
+/* Lets its members go on in the group that we are in. */
+static void dissolve(cvos_cgroup *group)
+{
+  char path[PATH_MOST + 16];
+  (void)snprintf(path, sizeof path, "%s/cgroup.procs", own);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  for (int round = 0; round < MOVE_ROUNDS && !is_empty(group); round++) {
+    if (cvos_cgroup_each(group, move_out, &fd) != 0) break;
+  }
+  cvos_fd_close(fd);
+}
+
+/* Its folder goes now, or when its members have gone. Lock held. */
+static void retire(uint32_t number)
+{
+  if (remove_folder(number) == 0) return;
+  if (dying_count == dying_capacity) {
+    size_t more = dying_capacity ? dying_capacity * 2 : 16;
+    uint32_t *list = cvy_realloc_array(dying, more, sizeof *list);
+    if (!list) return; /* the guard takes it away */
+    dying = list;
+    dying_capacity = more;
+  }
+  dying[dying_count++] = number;
+}
+
+void cvos_cgroup_put(cvos_cgroup *group)
+{
+  if (!group->number) return;
+  int saved = errno;
+  if (group->births == births) {
+    bool empty = is_empty(group);
+    if (!empty && !group->killed) {
+      dissolve(group);
+      empty = is_empty(group);
+    }
+    enter();
+    in_use--;
+    /* to one that was killed Linux 6.18 kills whoever is born into it later: it is not used again */
+    if (empty && !group->killed && group->folder >= 0 && !spare.number) {
+      spare = *group;
+      group->folder = -1;
+    } else {
+      retire(group->number);
+    }
+    leave();
+  }
+  cvos_fd_close(group->folder);
+  *group = (cvos_cgroup){.folder = -1};
+  errno = saved;
+}

@@ -1,0 +1,74 @@
+/* What becomes of those that a child started, whatever they do to get away. */
+#include "support/test.h"
+
+#include <covey/process.h>
+
+enum { GONE = 20000 };
+
+/* Starts the helper, which starts one that makes a session of its own and has no parent left; ret_pid is that one's. */
+static covey_process *start_with_escapee(uint32_t flags, int64_t *ret_pid)
+{
+  covey_process_options o = {.argv = TEST_HELPER("daemon"), .out.kind = COVEY_STDIO_PIPE, .flags = flags};
+  covey_process *p;
+  char text[32] = "";
+  size_t size = 0;
+  REQUIRE_OK(covey_spawn(&o, &p));
+  while (!strchr(text, '\n')) {
+    int n = covey_process_read(p, COVEY_STDOUT, GONE, text + size, sizeof text - 1 - size);
+    REQUIRE_OK(n);
+    REQUIRE(n > 0);
+    size += (size_t)n;
+  }
+  *ret_pid = strtoll(text, NULL, 10);
+  REQUIRE(test_process_alive(*ret_pid));
+  return p;
+}
+
+static void need_kernel(void)
+{
+  if (!(covey_caps() & COVEY_CAP_TREE_KERNEL)) TEST_SKIP("no control group here that is ours to divide");
+}
+
+TEST(process_tree, an_escapee_ends_with_the_handle)
+{
+  int64_t pid;
+  need_kernel();
+  covey_process_close(start_with_escapee(0, &pid));
+  CHECK(test_process_gone(pid, GONE));
+}
+
+TEST(process_tree, an_escapee_ends_by_kill)
+{
+  int64_t pid;
+  need_kernel();
+  covey_process *p = start_with_escapee(0, &pid);
+  CHECK_OK(covey_process_kill(p));
+  CHECK_OK(covey_process_wait(p, GONE, NULL));
+  CHECK(test_process_gone(pid, GONE));
+  covey_process_close(p);
+}
+
+TEST(process_tree, an_escapee_ends_by_stop)
+{
+  int64_t pid;
+  need_kernel();
+  covey_process *p = start_with_escapee(0, &pid);
+  CHECK_OK(covey_process_stop(p, 100, NULL));
+  covey_process_close(p);
+  CHECK(test_process_gone(pid, GONE));
+}
+
+TEST(process_tree, who_is_let_go_goes_on)
+{
+  int64_t pid;
+  covey_process *p = start_with_escapee(0, &pid);
+  int64_t leader = covey_process_pid(p);
+  CHECK_OK(covey_process_detach(p));
+  covey_process_close(p);
+  CHECK(!test_process_gone(pid, 300));
+  CHECK(test_process_alive(leader));
+  test_process_kill(pid);
+  test_process_kill(leader);
+  CHECK(test_process_gone(pid, GONE));
+  CHECK(test_process_gone(leader, GONE));
+}
