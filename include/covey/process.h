@@ -319,17 +319,19 @@ COVEY_API void covey_result_free(covey_result *result);
  * options: borrowed, argv or command must be set. ret_process: owned, release with covey_process_close.
  * Errors, with the stage in covey_last_failure():
  *   COVEY_EINVAL       ARGUMENTS: neither or both of argv and command, an unknown kind, flag or scope, fields that
- *                      exclude each other; what names the field. EXEC: no format that the system can start
+ *                      exclude each other; what names the field. ENVIRONMENT: an entry without a name
+ *                      (index). EXEC: no format that the system can start
  *   COVEY_ENOTFOUND    LOOKUP: no such program; CWD: no such directory; STDIO: no such file to read; INTERPRETER: the
  *                      program exists, the one that its #! line or header names does not
  *   COVEY_EACCES       LOOKUP or EXEC: found, but not executable, or a directory; CWD, STDIO: not allowed
  *   COVEY_EEXIST       STDIO: a FILE_NEW that is there already
- *   COVEY_ETOOBIG      ARGUMENTS: arguments and environment, or one of them (index), are more than the system takes.
+ *   COVEY_ETOOBIG      ARGUMENTS: arguments and environment together, or one argument (index), are more than the system
+ *                      takes; ENVIRONMENT: one variable is (what: its name).
  *                      Windows: 32,766 UTF-16 units of command line, 8,191 for cmd.exe, 259 for program and
  *                      directory; Linux: 128 KiB each, a quarter of the stack limit in all; macOS: 1 MiB in all
  *   COVEY_EUNQUOTABLE  ARGUMENTS: a batch file without COVEY_PROCESS_BATCH, or an argument that cannot reach it
  *                      unharmed (index, offset)
- *   COVEY_EENCODING    Windows: not WTF-8 (index, offset)
+ *   COVEY_EENCODING    Windows: not WTF-8; ARGUMENTS, ENVIRONMENT: index and offset; LOOKUP, CWD, STDIO: what
  *   COVEY_ELIMIT       no descriptors, processes or handles left
  *   COVEY_ENOTSUP      not on this system; what names the field
  *   COVEY_ENOMEM, COVEY_EOS (the system's number is in the failure), COVEY_ESTALE (options->loop was inherited by

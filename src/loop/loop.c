@@ -57,6 +57,10 @@ static int loop_make(enum loop_kind kind, covey_loop **ret)
   cvos_standard_fill();
   int r = uv_loop_init(loop->uv);
   if (r) {
+    int left = r == UV_ENOMEM
+                   ? -1
+                   : uv_backend_fd(loop->uv); /* libuv forgets its epoll or kqueue where a later step fails */
+    if (left > 2) cvos_handle_close((cvos_handle)(intptr_t)left);
     r = from_uv(r);
     goto no_loop;
   }

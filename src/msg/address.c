@@ -423,8 +423,14 @@ static int again(covey_node *node, cvy_goal *goal, int r, int64_t *pause, cvy_de
     return fail(r, COVEY_STAGE_VERIFY, goal, "its address is not the user's alone, or another's");
   case COVEY_EPEERCHANGED: return fail(r, COVEY_STAGE_VERIFY, goal, "another process has its number now");
   case COVEY_ENOPEER:
-    if (goal->name || cvos_identity(goal->pid, &who, NULL) != COVEY_ENOTFOUND) break;
-    return fail(r, COVEY_STAGE_DIAL, goal, "no such process");
+    if (goal->name) break;
+    r = cvos_identity(goal->pid, &who, NULL);
+    if (r == COVEY_ENOTFOUND) return fail(COVEY_ENOPEER, COVEY_STAGE_DIAL, goal, "no such process");
+    if (r == 0 && !(who.flags & COVEY_ID_SAME_USER) &&
+        !node->accept) /* where it could be met we never look */
+      return fail(COVEY_EDENIED, COVEY_STAGE_VERIFY, goal, "another user's");
+    r = COVEY_ENOPEER;
+    break;
   case COVEY_EAGAIN:
   case COVEY_EPEERDIED:
   case COVEY_ECLOSED: break;

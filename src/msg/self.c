@@ -34,11 +34,11 @@ static void look_back(void)
   char token[CVOS_TOKEN_MAX];
   covey_identity us, other;
   cvos_process pin = {.handle = CVOS_NONE};
-  int64_t parent = 0;
+  int64_t parent = cvos_self_parent();
   birth.known = true;
   birth.generation = cvos_fork_generation();
   birth.channel = CVOS_NONE;
-  if (cvos_identity(0, &us, &parent) == 0) birth.start = cvos_start_time(us.start);
+  if (cvos_identity(0, &us, NULL) == 0) birth.start = cvos_start_time(us.start);
   if (birth.start < 0) birth.start = 0;
   birth.age = cvy_wall() - birth.start;
   if (birth.age < 0 || !birth.start) birth.age = 0;
@@ -75,17 +75,12 @@ bool cvy_self_channel(cvos_handle *ret)
 
 int64_t covey_self_pid(void)
 {
-  covey_identity us;
-  return cvos_identity(0, &us, NULL) == 0 ? us.pid : 0;
+  return cvos_self_pid();
 }
 
 int64_t covey_self_parent(void)
 {
-  covey_identity us, parent;
-  int64_t pid = 0;
-  if (cvos_identity(0, &us, &pid) < 0 || pid == 0) return 0;
-  if (cvos_identity(pid, &parent, NULL) < 0) return 0;
-  return parent.start <= us.start ? pid : 0; /* younger than we are: the number is another's by now */
+  return cvos_self_parent();
 }
 
 int covey_self_is_child(void)

@@ -149,6 +149,11 @@ int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret);
 
 /* ---- this process ---- */
 
+/* Our number, and that of who started us; they cannot fail for want of a descriptor. The parent is 0 when it has ended (POSIX: somebody else
+ * has taken us by then, and that one's number is given) or has no number here. */
+int64_t cvos_self_pid(void);
+int64_t cvos_self_parent(void);
+
 /* Our environment as it is now, "K=V" in the system's order (Windows: with the "=C:=..." entries), NULL-terminated, one block: owned, cvy_free.
  * Nobody may change the environment meanwhile (POSIX). ret_count may be NULL. Errors: COVEY_ENOMEM. */
 int cvos_environment(char ***ret, size_t *ret_count);

@@ -381,6 +381,16 @@ int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret)
 
 /* ---- this process ---- */
 
+int64_t cvos_self_pid(void)
+{
+  return getpid();
+}
+
+int64_t cvos_self_parent(void)
+{
+  return getppid();
+}
+
 int cvos_environment(char ***ret, size_t *ret_count)
 {
   char **source = ENVIRONMENT;

@@ -15,13 +15,12 @@ static int refused(int code, int64_t pid)
 
 int covey_process_adopt(int64_t pid, uint64_t start, covey_loop *loop, covey_process **ret_process)
 {
-  covey_identity self;
   covey_process *p;
   int r;
 
   if (pid < 1) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid");
   if (!ret_process) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_process");
-  if (cvos_identity(0, &self, NULL) == 0 && self.pid == pid)
+  if (pid == cvos_self_pid())
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "our own pid");
   if ((r = cvy_loop_acquire(loop, &loop)) < 0) return r;
   r = cvy_process_new(loop, &p);

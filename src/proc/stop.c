@@ -58,6 +58,34 @@ int cvy_process_kill_now(covey_process *p)
   return r;
 }
 
+/* A kill that the caller asked for: one that is refused leaves everything as it was. */
+static int kill_by_call(covey_process *p)
+{
+  cvy_deadline ask_at, kill_at, stuck_at;
+  int cause, ladder, r;
+
+  cvy_loop_lock(p->loop);
+  ladder = p->ladder;
+  cause = p->cause;
+  ask_at = p->ask_at;
+  kill_at = p->kill_at;
+  stuck_at = p->stuck_at;
+  cvy_loop_unlock(p->loop);
+  r = cvy_process_kill_now(p);
+  if (r >= 0 || ladder == CVY_LADDER_KILLED) return r;
+  cvy_loop_lock(p->loop);
+  if (!p->ended) {
+    p->ladder = ladder;
+    p->cause = cause;
+    p->ask_at = ask_at;
+    p->kill_at = kill_at;
+    p->stuck_at = stuck_at;
+    cvy_process_wish(p, CVY_WISH_TIMER);
+  }
+  cvy_loop_unlock(p->loop);
+  return r;
+}
+
 int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
 {
   cvy_deadline kill_at = cvy_deadline_in(grace);
@@ -69,17 +97,17 @@ int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
     cvy_loop_unlock(p->loop);
     return 1;
   }
+  if (grace == 0) {
+    cvy_loop_unlock(p->loop);
+    ways = kill_by_call(p);
+    return ways < 0 ? ways : 1;
+  }
   first = p->ladder == CVY_LADDER_NONE;
   p->ladder = CVY_LADDER_ASKED;
   if (p->cause == COVEY_WHY_SELF) p->cause = cause;
   if (kill_at < p->kill_at) p->kill_at = kill_at;
   cvy_process_wish(p, CVY_WISH_TIMER);
   cvy_loop_unlock(p->loop);
-  if (grace == 0) {
-    int r = cvy_process_kill_now(p);
-
-    return r < 0 ? r : 1;
-  }
   if (!first) return 1;
   hooked = p->hooks && p->hooks->ask && p->hooks->ask(p->hook_arg) == 0;
   if (!hooked) ways = ask_system(p);
@@ -155,7 +183,7 @@ int covey_process_kill(covey_process *process)
   int r = check(process);
 
   if (r < 0) return r;
-  r = cvy_process_kill_now(process);
+  r = kill_by_call(process);
   return r < 0 ? failed(r, process) : 0;
 }
 

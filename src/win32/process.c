@@ -207,6 +207,21 @@ int cvos_process_open(int64_t pid, uint64_t start, cvos_process *ret)
 
 /* ---- this process ---- */
 
+int64_t cvos_self_pid(void)
+{
+  return (int64_t)GetCurrentProcessId();
+}
+
+int64_t cvos_self_parent(void)
+{
+  int64_t pid = parent_of(GetCurrentProcess());
+  HANDLE parent;
+  if (!pid || open_running(pid, SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, &parent) < 0) return 0;
+  bool younger = stamp_of(parent) > stamp_of(GetCurrentProcess()); /* the number is another's by now */
+  (void)CloseHandle(parent);
+  return younger ? 0 : pid;
+}
+
 int cvos_environment(char ***ret, size_t *ret_count)
 {
   WCHAR *block = GetEnvironmentStringsW();

@@ -77,7 +77,7 @@ TEST(message, of_every_size_arrives_whole)
     CHECK_INT(((const char *)m.data)[m.size], 0);
     covey_message_free(&m);
   }
-  CHECK_ERR(covey_send(NULL, pid, NULL, data, 16777217 - 1 + 1, PATIENCE), COVEY_ETOOBIG);
+  CHECK_ERR(covey_send(NULL, pid, NULL, data, 16777217, PATIENCE), COVEY_ETOOBIG);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
   free(data);
   end(pid);

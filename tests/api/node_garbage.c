@@ -388,6 +388,13 @@ static bool misbehave(impostor *p, int way)
     impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 5, 0, body, cvy_group_open_encode(&open, body));
     break;
   case 21: memset(body, 0xff, 300), impostor_write(p, body, 300); break;
+  case 22: /* 4 GiB, in one frame */
+    cvy_header_encode(&(cvy_header){CVY_FRAME_DATA, 0, 1, UINT32_MAX, 1}, body),
+        impostor_write(p, body, CVY_HEADER);
+    break;
+  case 23: /* the same in pieces */
+    impostor_frame(p, CVY_FRAME_FRAG, CVY_FLAG_MORE, 1, 1, body, first_frag(body, UINT32_MAX, 1064, 10));
+    break;
   default: return false;
   }
   impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1000, "never", 5);
@@ -448,6 +455,28 @@ TEST(garbage, who_stops_in_the_middle_of_a_frame)
     impostor_close(p);
     scene_works(&s);
   }
+  scene_close(&s);
+}
+
+TEST(garbage, who_sends_byte_by_byte)
+{
+  scene s = scene_open();
+  covey_message m;
+  uint8_t out[CVY_HEADER + 8];
+  impostor *p = impostor_open(s.name, true);
+  CHECK_INT(impostor_hello(p, CVY_VERSION), CVY_FRAME_WELCOME);
+  size_t size = frame(out, CVY_FRAME_DATA, 0, 1, 1, "patience", 8);
+  for (size_t i = 0; i < size; i++) {
+    CHECK_ERR(covey_receive(s.node, NULL, 0, &m), COVEY_ETIMEDOUT);
+    impostor_write(p, out + i, 1);
+    if (i + 1 < size) scene_works(&s); /* in the time between two bytes others come and go */
+    if (i % 8 == 7) test_pause(1000);
+  }
+  REQUIRE_OK(covey_receive(s.node, NULL, PATIENCE, &m));
+  CHECK_STR(m.data, "patience");
+  covey_message_free(&m);
+  CHECK(!impostor_ended(p, 0)); /* slow is no mistake */
+  impostor_close(p);
   scene_close(&s);
 }
 

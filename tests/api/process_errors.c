@@ -143,17 +143,129 @@ TEST(process_errors, encoding)
   refused(&(covey_process_options){.command = bad}, COVEY_EENCODING, COVEY_STAGE_ARGUMENTS);
 }
 
-TEST(process_errors, too_big)
-{
-  size_t size = (size_t)8 << 20;
-  char *huge = malloc(size + 1);
+/* ---- more than the system takes: found by halving, so that what is just allowed is started, and one more is refused ---- */
 
-  REQUIRE(huge != NULL);
+/* A text of size times x behind head. Freed by the caller. */
+static char *stretched(const char *head, size_t size)
+{
+  size_t start = strlen(head);
+  char *text = malloc(start + size + 1);
+
+  REQUIRE(text != NULL);
+  memcpy(text, head, start);
+  memset(text + start, 'x', size);
+  text[start + size] = '\0';
+  return text;
+}
+
+static bool started(const covey_process_options *options)
+{
+  covey_process *p = NULL;
+  covey_exit e = {0};
+  int r = covey_spawn(options, &p);
+
+  if (r < 0) {
+    CHECK_ERR(r, COVEY_ETOOBIG);
+    CHECK(covey_last_failure()->what[0] != '\0');
+    CHECK(p == NULL);
+    return false;
+  }
+  REQUIRE_OK(covey_process_wait(p, TEST_SOON, &e));
+  CHECK(COVEY_EXIT_OK(&e));
+  covey_process_close(p);
+  return true;
+}
+
+/* One argument of this many bytes. */
+static bool takes_argument(size_t size)
+{
+  char *text = stretched("", size);
+  bool taken = started(&(covey_process_options){.argv = TEST_HELPER("nothing", text)});
+
+  free(text);
+  return taken;
+}
+
+/* One variable with this many bytes in all. */
+static bool takes_variable(size_t size)
+{
+  char *text = stretched("COVEY_LONG_ONE=", size - 15);
+  bool taken = started(&(covey_process_options){.argv = TEST_HELPER("nothing"), .env = TEST_WORDS(text)});
+
+  free(text);
+  return taken;
+}
+
+/* This many arguments of 10,000 bytes. */
+static bool takes_arguments(size_t count)
+{
+  char *text = stretched("", 10000);
+  const char **argv = calloc(count + 3, sizeof *argv);
+  bool taken;
+
+  REQUIRE(argv != NULL);
+  argv[0] = test_helper();
+  argv[1] = "nothing";
+  for (size_t i = 0; i < count; i++) argv[i + 2] = text;
+  taken = started(&(covey_process_options){.argv = argv});
+  free(argv);
+  free(text);
+  return taken;
+}
+
+/* The most that is taken, of which least is and most is not. */
+static size_t edge(bool (*takes)(size_t), size_t least, size_t most)
+{
+  REQUIRE(takes(least));
+  REQUIRE(!takes(most));
+  while (most - least > 1) {
+    size_t middle = least + (most - least) / 2;
+
+    if (takes(middle))
+      least = middle;
+    else
+      most = middle;
+  }
+  return least;
+}
+
+TEST_LIMIT(process_errors, an_argument_too_long, 120)
+{
+  size_t most;
+
   test_no_child_handles_lost();
-  memset(huge, 'x', size);
-  huge[size] = '\0';
-  refused(&(covey_process_options){.argv = TEST_HELPER("args", huge)}, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS);
-  free(huge);
+  most = edge(takes_argument, 1, (size_t)8 << 20);
+  test_log("the longest argument: %u", (unsigned)most);
+  if (test_is_windows()) CHECK(most < 32767 && most > 32767 - strlen(test_helper()) - 20);
+  CHECK(!takes_argument(most + 1));
+  CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_ARGUMENTS);
+  if (!test_is_windows() && most < 1000000)
+    CHECK_INT(covey_last_failure()->index, 2); /* this one alone is too long */
+}
+
+TEST_LIMIT(process_errors, arguments_too_many, 120)
+{
+  size_t most;
+
+  test_no_child_handles_lost();
+  most = edge(takes_arguments, 1, 20000);
+  test_log("arguments of 10,000 bytes: %u", (unsigned)most);
+  CHECK(test_is_windows() ? most == 3 : most > 3);
+  CHECK(!takes_arguments(most + 1));
+  CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_ARGUMENTS);
+  CHECK_INT(covey_last_failure()->index, -1); /* none of them alone */
+}
+
+TEST_LIMIT(process_errors, a_variable_too_long, 120)
+{
+  size_t enormous = (size_t)64 << 20;
+
+  test_no_child_handles_lost();
+  if (test_is_windows() && takes_variable(enormous)) return; /* no limit is known there */
+  test_log("the longest variable: %u", (unsigned)edge(takes_variable, 100, enormous));
+  CHECK(!takes_variable(enormous));
+  CHECK_STR(covey_last_failure()->what, "COVEY_LONG_ONE");
+  CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_ENVIRONMENT);
 }
 
 TEST(process_errors, raw_command_line)

@@ -113,6 +113,20 @@ int helper_exhaust(int argc, char **argv);
 /* fork(); -1 where there is none. */
 int64_t helper_fork(void);
 
+/* ---- host.c: behaviours of programs that live under odd circumstances, and what they need of the system ---- */
+
+extern const helper_behaviour helper_host[];
+
+/* This program once more with another behaviour, without those of its streams 0, 1 and 2 whose bits are set. Returns its exit code; on POSIX
+ * it takes our place, and only a failure returns. */
+int helper_without_streams(unsigned closed, int argc, char **argv);
+
+/* The limit on open descriptors; 0 brings the first one back. False where there is no such limit. */
+bool helper_limit_handles(int64_t most);
+
+/* Becomes another user for good; false where, or as long as, that cannot be done. */
+bool helper_become(int64_t user);
+
 /* ---- further tables ---- */
 
 extern const helper_behaviour helper_node[]; /* node.c: behaviours that talk */

@@ -105,6 +105,14 @@ static int do_send(int argc, char **argv)
   return 0;
 }
 
+/* node-send-later: the same, once its stdin has ended. */
+static int do_send_later(int argc, char **argv)
+{
+  char c;
+  while (helper_system_read(&c, 1) > 0) continue;
+  return do_send(argc, argv);
+}
+
 /* node-fork PID: connects to PID; a fork of it holds the connection until it is killed; tells PID the fork's number and ends. */
 static int do_fork(int argc, char **argv)
 {
@@ -212,6 +220,7 @@ const helper_behaviour helper_node[] = {
     {"node-sink", do_sink, "PID: tells PID that it is ready, never receives"},
     {"node-count", do_count, "PID GROUP COUNT SIZE: receives, tells how many were right"},
     {"node-send", do_send, "PID GROUP COUNT SIZE: sends and ends without a close"},
+    {"node-send-later", do_send_later, "PID GROUP COUNT SIZE: the same, once its stdin has ended"},
     {"node-fork", do_fork, "PID: connects and ends; a fork of it holds the connection"},
     {"node-open", do_open, "NAME: opens a node and holds it"},
     {"node-beat", do_beat, "MS: sends to its parent until it is asked to stop"},

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -496,4 +497,31 @@ int helper_exhaust(int argc, char **argv)
   covey_free(self);
   helper_print(1, "%d failed, %d worked\n", failed, worked);
   return failed > 0 && worked > 0 ? 0 : 6;
+}
+
+/* ---- odd circumstances ---- */
+
+int helper_without_streams(unsigned closed, int argc, char **argv)
+{
+  char *self, **child = calloc((size_t)argc + 2, sizeof *child);
+  if (!child || cvos_path_self(&self) < 0) return HELPER_NO_START;
+  child[0] = self;
+  memcpy(child + 1, argv, (size_t)argc * sizeof *child);
+  for (int i = 0; i < 3; i++)
+    if (closed & 1u << i) close(i);
+  execv(self, child);
+  return HELPER_NO_START;
+}
+
+bool helper_limit_handles(int64_t most)
+{
+  static struct rlimit first;
+  if (!first.rlim_max && getrlimit(RLIMIT_NOFILE, &first) != 0) return false;
+  struct rlimit now = {most ? (rlim_t)most : first.rlim_cur, first.rlim_max};
+  return setrlimit(RLIMIT_NOFILE, &now) == 0;
+}
+
+bool helper_become(int64_t user)
+{
+  return setgroups(0, NULL) == 0 && setgid((gid_t)user) == 0 && setuid((uid_t)user) == 0;
 }

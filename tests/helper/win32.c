@@ -343,3 +343,40 @@ int helper_exhaust(int argc, char **argv)
   (void)argv;
   return HELPER_NOT_HERE;
 }
+
+/* ---- odd circumstances ---- */
+
+int helper_without_streams(unsigned closed, int argc, char **argv)
+{
+  STARTUPINFOW info = {.cb = sizeof info, .dwFlags = STARTF_USESTDHANDLES};
+  PROCESS_INFORMATION process;
+  WCHAR line[2048];
+  DWORD code = HELPER_NO_START;
+  HANDLE streams[3];
+  for (int i = 0; i < 3; i++) {
+    streams[i] = closed & 1u << i ? NULL : stream_handle(i);
+    if (streams[i]) SetHandleInformation(streams[i], HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+  }
+  info.hStdInput = streams[0];
+  info.hStdOutput = streams[1];
+  info.hStdError = streams[2];
+  if (!command_line(argc, (const char *const *)argv, line, 2048)) return HELPER_NO_START;
+  if (!CreateProcessW(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &info, &process)) return HELPER_NO_START;
+  WaitForSingleObject(process.hProcess, INFINITE);
+  GetExitCodeProcess(process.hProcess, &code);
+  CloseHandle(process.hThread);
+  CloseHandle(process.hProcess);
+  return (int)code;
+}
+
+bool helper_limit_handles(int64_t most)
+{
+  (void)most;
+  return false;
+}
+
+bool helper_become(int64_t user)
+{
+  (void)user;
+  return false;
+}

@@ -101,7 +101,7 @@ static void too_long(const cvos_spawn_request *request, int error, covey_failure
     if (strlen(request->env[i]) < longest) continue;
     char name[64];
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(request->env[i], "="), request->env[i]);
-    (void)cvos_failed(ret, COVEY_ETOOBIG, COVEY_STAGE_ENVIRONMENT, error, (int64_t)i, name);
+    (void)cvos_failed(ret, COVEY_ETOOBIG, COVEY_STAGE_ENVIRONMENT, error, -1, name);
     return;
   }
   (void)cvos_failed(ret, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, error, -1,
