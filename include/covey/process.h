@@ -326,7 +326,7 @@ COVEY_API void covey_result_free(covey_result *result);
  *   COVEY_EACCES       LOOKUP or EXEC: found, but not executable, or a directory; CWD, STDIO: not allowed
  *   COVEY_EEXIST       STDIO: a FILE_NEW that is there already
  *   COVEY_ETOOBIG      ARGUMENTS: arguments and environment together, or one argument (index), are more than the system
- *                      takes; ENVIRONMENT: one variable is (what: its name).
+ *                      takes; ENVIRONMENT: one variable is (what begins with its name).
  *                      Windows: 32,766 UTF-16 units of command line, 8,191 for cmd.exe, 259 for program and
  *                      directory; Linux: 128 KiB each, a quarter of the stack limit in all; macOS: 1 MiB in all
  *   COVEY_EUNQUOTABLE  ARGUMENTS: a batch file without COVEY_PROCESS_BATCH, or an argument that cannot reach it

@@ -36,7 +36,8 @@ static int convert(variable *v, const char *text, int64_t index, uint16_t *units
     return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ENVIRONMENT, index, 0, "no name and value in \"%s\"", text);
   if (v->count - name - 1 > CVY_ENV_VALUE_MAX)
     return cvy_fail_at(COVEY_ETOOBIG, COVEY_STAGE_ENVIRONMENT, index, -1,
-                       "a value of more than %d characters", CVY_ENV_VALUE_MAX);
+                       "%.*s: a value of more than %d characters", (int)(1 + strcspn(text + 1, "=")), text,
+                       CVY_ENV_VALUE_MAX);
   return 0;
 }
 

@@ -264,7 +264,7 @@ TEST_LIMIT(process_errors, a_variable_too_long, 120)
   if (test_is_windows() && takes_variable(enormous)) return; /* no limit is known there */
   test_log("the longest variable: %u", (unsigned)edge(takes_variable, 100, enormous));
   CHECK(!takes_variable(enormous));
-  CHECK_STR(covey_last_failure()->what, "COVEY_LONG_ONE");
+  CHECK(strncmp(covey_last_failure()->what, "COVEY_LONG_ONE", 14) == 0);
   CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_ENVIRONMENT);
 }
 
