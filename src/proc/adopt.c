@@ -20,8 +20,7 @@ int covey_process_adopt(int64_t pid, uint64_t start, covey_loop *loop, covey_pro
 
   if (pid < 1) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid");
   if (!ret_process) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_process");
-  if (pid == cvos_self_pid())
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "our own pid");
+  if (pid == cvos_self_pid()) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "our own pid");
   if ((r = cvy_loop_acquire(loop, &loop)) < 0) return r;
   r = cvy_process_new(loop, &p);
   cvy_loop_release(loop);
