@@ -132,6 +132,19 @@ int cvy_timer_open(covey_loop *loop, void (*run)(void *arg), void *arg, cvy_time
 void cvy_timer_set(cvy_timer *timer, cvy_deadline deadline);
 void cvy_timer_close(cvy_timer *timer);
 
+/* ---- bells: wake-ups that anybody may give ---- */
+
+typedef struct cvy_bell cvy_bell;
+
+/* [token] run(arg) is called on the token's thread, without the lock, soon after cvy_bell_ring; several rings may be one call. A bell that is open
+ * keeps a lent loop's uv_run going. cvy_bell_ring: any thread, and signal handlers (it takes no lock and no memory, and keeps errno).
+ * cvy_bell_close: nobody rings any more, run is not called any more; closed(arg) comes in a later turn and is the last use of
+ * arg. Errors: COVEY_ENOMEM, COVEY_ELIMIT. */
+int cvy_bell_open(covey_loop *loop, void (*run)(void *arg), void (*closed)(void *arg), void *arg,
+                  cvy_bell **ret);
+void cvy_bell_ring(cvy_bell *bell);
+void cvy_bell_close(cvy_bell *bell);
+
 /* ---- callbacks of the user ---- */
 
 typedef struct cvy_note {
