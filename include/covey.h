@@ -11,5 +11,6 @@
 #include <covey/process.h>
 #include <covey/self.h>
 #include <covey/shell.h>
+#include <covey/signal.h>
 
 #endif

@@ -22,7 +22,7 @@
  *
  * libuv installs some things of its own the first time a loop of ours is made: on Windows a console control handler (which passes
  * every event on unless the program watches signals), the error mode without system dialogs and Winsock; on POSIX a pipe for
- * signals, but no signal handler. */
+ * signals, but no signal handler. (signal.h has handlers of covey's own, for the signals that it is asked for.) */
 #ifndef COVEY_LOOP_H
 #define COVEY_LOOP_H
 

@@ -21,6 +21,7 @@
 #include <covey/base.h>
 #include <covey/node.h>
 #include <covey/process.h>
+#include <covey/signal.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -107,6 +108,13 @@ COVEY_API int covey_manager_signal_all(covey_manager *manager, int signal, int t
  * COVEY_EPEERDIED, with its exit. */
 COVEY_API int covey_manager_send_all(covey_manager *manager, const char *group, const void *data, size_t size, int64_t timeout, covey_member *ret_members,
                                      size_t capacity);
+
+/* covey_manager_forward sends signals that come to this program on to every member that has not ended, from now on until it is called again or the
+ * manager is freed; they do not end us meanwhile, as covey_signals_open says. How each member gets them: see COVEY_PROCESS_FORWARD.
+ * options: borrowed: which signals (NULL in it: all that asks a program to end; PARENT comes only where the connection to our parent is open: covey_shutdown_wait and every node
+ * open it) and flags; loop,
+ * forward and on_event must be zero. NULL: no longer. Errors: those of covey_signals_open. Any thread. */
+COVEY_API int covey_manager_forward(covey_manager *manager, const covey_signals_options *options);
 
 #ifdef __cplusplus
 }

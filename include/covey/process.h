@@ -114,10 +114,18 @@ enum {
   /* over capture_max: keep what came first, read and drop the rest, let the child go on */
   COVEY_PROCESS_KEEP_HEAD = 1 << 5,
   /* covey_run and what stands on it: anything but an exit with 0 by itself is a failure */
-  COVEY_PROCESS_CHECK = 1 << 6
+  COVEY_PROCESS_CHECK = 1 << 6,
+  /* from before the start to the end of the child INT, TERM, QUIT and HUP that come to us, and the close of
+   * our console, are sent on to its tree in place of ending us, as often as they come. A signal for which
+   * this program has a handler of its own, or which it ignores, when the child is started stays its own;
+   * subscriptions of signal.h do not count as that: they get it too. COVEY_SCOPE_SHARED: what the terminal
+   * sends reaches the child by itself and is not sent twice. On Windows each of them becomes CTRL_BREAK, or
+   * else what covey_process_stop asks by; the close of a console reaches all programs in it by itself, and
+   * we stay until the child has ended */
+  COVEY_PROCESS_FORWARD = 1 << 7
 };
 
-enum { COVEY_PROCESS_FLAGS = (1 << 7) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
+enum { COVEY_PROCESS_FLAGS = (1 << 8) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
 
 /* The shell of a command string. */
 enum {

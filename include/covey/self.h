@@ -49,14 +49,15 @@ COVEY_API int covey_self_arguments(int argc, char **argv, char ***ret_argv, size
 COVEY_API int covey_self_path(char **ret_path);
 
 /* covey_self_wait_stop waits until this process is asked to end: by STOP from its parent (covey_process_stop of a child of
- * covey_node_spawn), by the end of that parent, or by the system and its user: SIGINT, SIGTERM, SIGHUP; on Windows CTRL_C,
- * CTRL_BREAK and the closing of the console. Being asked is sticky: later calls return 0 at once.
+ * covey_node_spawn), by the end of that parent, or by the system and its user: SIGINT, SIGTERM, SIGQUIT, SIGHUP; on Windows CTRL_C,
+ * CTRL_BREAK, the closing of the console and the end of the session. Being asked is sticky: later calls return 0 at once. It is
+ * covey_shutdown_wait (signal.h) for those who need not know who asked.
  * timeout: milliseconds; 0 only looks. The call also paces a loop: it returns COVEY_ETIMEDOUT when the time is over.
  * Returns 0 when we shall end. Errors: COVEY_ETIMEDOUT (nobody asked), COVEY_EINVAL (timeout), COVEY_ESTALE (after fork),
  * COVEY_EDEADLK (on the owner's thread of a lent loop), or what covey_node_open answers, for it opens the default node in a child
  * of covey. The first call takes over the signals named above for the rest of the process's life, unless the program handles one of
- * them itself or ignores it: such a signal stays the program's. Before the first call covey touches no signal. Any thread, several
- * at once. */
+ * them itself or ignores it: such a signal stays the program's. Before the first call covey touches no signal. A second INT or TERM
+ * ends the program, however it hangs. Any thread, several at once. */
 COVEY_API int covey_self_wait_stop(int64_t timeout);
 
 #ifdef __cplusplus

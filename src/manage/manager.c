@@ -1,12 +1,14 @@
 #include <covey/manager.h>
 #include <covey/message.h>
 
+#include "core/atomics.h"
 #include "core/error.h"
 #include "core/mem.h"
 #include "loop/loop.h"
 #include "loop/sync.h"
 #include "msg/group.h"
 #include "proc/process.h"
+#include "proc/signal.h"
 
 #include <string.h>
 
@@ -21,6 +23,8 @@ struct covey_manager {
   covey_loop *loop;
   covey_cancel *cancel;
   uint32_t flags;
+  uint32_t refs;          /* atomic: the program's, and that of forward */
+  covey_signals *forward; /* covey_manager_forward; NULL: off */
 };
 
 /* ---- the set ---- */
@@ -112,17 +116,33 @@ int covey_manager_new(const covey_manager_options *options, covey_manager **ret_
   m->loop = o->loop;
   m->cancel = o->cancel;
   m->flags = o->flags;
+  m->refs = 1;
   *ret_manager = m;
   return 0;
 }
 
+static void release(void *arg)
+{
+  covey_manager *m = arg;
+  if (cvy_add_u32(&m->refs, UINT32_MAX) != 1) return;
+  cvy_mutex_free(m->lock);
+  cvy_free(m);
+}
+
 void covey_manager_free(covey_manager *manager)
 {
-  if (!manager) return;
-  for (size_t i = 0; i < manager->count; i++) covey_process_close(manager->members[i]);
-  cvy_free(manager->members);
-  cvy_mutex_free(manager->lock);
-  cvy_free(manager);
+  covey_manager *m = manager;
+  if (!m) return;
+  covey_signals_close(m->forward);
+  cvy_mutex_lock(m->lock); /* a signal that came before may be on its way to the members */
+  covey_process **members = m->members;
+  size_t count = m->count;
+  m->members = NULL;
+  m->count = m->capacity = 0;
+  cvy_mutex_unlock(m->lock);
+  for (size_t i = 0; i < count; i++) covey_process_close(members[i]);
+  cvy_free(members);
+  release(m);
 }
 
 int covey_manager_spawn(covey_manager *manager, const covey_process_options *options,
@@ -388,4 +408,38 @@ int covey_manager_send_all(covey_manager *manager, const char *group, const void
     if (timeout == 0) break;
   }
   return sweep_end(manager, &s, false, ret_members, capacity);
+}
+
+/* ---- signals of ours ---- */
+
+static bool pass_on(void *arg, const covey_signal_event *event)
+{
+  covey_manager *m = arg;
+  sweep s;
+  if (sweep_begin(m, NULL, 0, &s) < 0) return true;
+  for (size_t i = 0; i < s.count; i++) cvy_signal_pass(s.members[i], event);
+  sweep_end(m, &s, false, NULL, 0);
+  return true;
+}
+
+int covey_manager_forward(covey_manager *manager, const covey_signals_options *options)
+{
+  int r = check(manager);
+  covey_signals *made = NULL;
+  if (r) return r;
+  if (options) {
+    if (options->loop || options->forward || options->on_event)
+      return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "loop, forward and on_event are the manager's");
+    covey_signals_options own = *options;
+    own.loop = manager->loop;
+    r = cvy_signals_open(&own, &(cvy_onward){pass_on, release, manager}, &made);
+    if (r < 0) return r;
+    cvy_add_u32(&manager->refs, 1);
+  }
+  cvy_mutex_lock(manager->lock);
+  covey_signals *before = manager->forward;
+  manager->forward = made;
+  cvy_mutex_unlock(manager->lock);
+  covey_signals_close(before);
+  return 0;
 }

@@ -1,7 +1,5 @@
 #include <covey/self.h>
 
-#include "core/error.h"
-#include "core/mem.h"
 #include "loop/host.h"
 #include "loop/loop.h"
 #include "loop/sync.h"
@@ -21,12 +19,6 @@ static struct birth {
   int64_t age;    /* ms at look_back, */
   int64_t looked; /* when the monotonic clock said this */
 } birth;
-
-/* Being asked to end. asked is set once, under the loop's lock. */
-static struct asked {
-  covey_loop *loop; /* the default loop, where calls wait, counted for ever; NULL: nobody has waited yet */
-  bool asked;
-} self;
 
 /* Looks at what was inherited: global lock held. */
 static void look_back(void)
@@ -108,79 +100,4 @@ int64_t covey_self_uptime(void)
   int64_t r = birth.age + (cvy_now() - birth.looked);
   cvy_global_unlock();
   return r;
-}
-
-/* ---- being asked to end ---- */
-
-static void set_asked(void)
-{
-  cvy_global_lock();
-  covey_loop *loop = self.loop;
-  if (!loop) self.asked = true;
-  cvy_global_unlock();
-  if (!loop) return;
-  cvy_loop_lock(loop);
-  self.asked = true;
-  cvy_loop_changed(loop);
-  cvy_loop_unlock(loop);
-}
-
-void cvy_self_asked(void)
-{
-  set_asked();
-}
-
-static void on_shutdown(void *arg)
-{
-  (void)arg;
-  set_asked();
-}
-
-static bool is_asked(void *arg)
-{
-  (void)arg;
-  return self.asked;
-}
-
-/* Once: the default loop, its signals, and in a child the connection to the parent. */
-static int begin_waiting(void)
-{
-  covey_loop *loop = NULL;
-  covey_identity us;
-  int r = 0;
-  if (covey_self_is_child()) r = covey_node_identity(NULL, &us);
-  if (r == 0) r = cvy_loop_acquire(NULL, &loop);
-  if (r < 0) return r;
-  cvy_global_lock();
-  bool first = !self.loop;
-  if (first) self.loop = loop;
-  cvy_global_unlock();
-  if (!first) {
-    cvy_loop_release(loop);
-    return 0;
-  }
-  r = cvy_host_watch_shutdown(loop, on_shutdown, NULL);
-  return r < 0 ? cvy_fail(r, COVEY_STAGE_OPEN, "watching for signals") : 0;
-}
-
-int covey_self_wait_stop(int64_t timeout)
-{
-  int r = cvy_timeout_check(timeout);
-  if (r < 0) return r;
-  cvy_global_lock();
-  covey_loop *loop = self.loop;
-  cvy_global_unlock();
-  if (!loop) {
-    r = begin_waiting();
-    if (r < 0) return r;
-    cvy_global_lock();
-    loop = self.loop;
-    cvy_global_unlock();
-  }
-  r = cvy_loop_check(loop);
-  if (r < 0) return r;
-  cvy_loop_lock(loop);
-  if (!self.asked) r = cvy_loop_wait(loop, is_asked, NULL, cvy_deadline_in(timeout), NULL);
-  cvy_loop_unlock(loop);
-  return r < 0 ? cvy_fail(r, COVEY_STAGE_NONE, "nobody has asked us to end") : 0;
 }

@@ -41,8 +41,4 @@ int cvos_signal_from_system(int system);
  * Errors: COVEY_ENOTFOUND (it has ended), COVEY_EACCES, COVEY_EINVAL (no such signal), COVEY_ENOTSUP; cvos_last_error() tells more. */
 int cvos_signal_send(const cvos_process *process, int signal);
 
-/* True when nobody in this process has a handler for the system's signal, and it is not ignored: its default disposition is in force. Windows: always,
- * as console events are passed on from handler to handler. */
-bool cvos_signal_is_default(int system);
-
 #endif

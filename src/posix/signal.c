@@ -58,10 +58,3 @@ int cvos_signal_send(const cvos_process *process, int signal)
   errno = error;
   return cvos_translate(error);
 }
-
-bool cvos_signal_is_default(int system)
-{
-  struct sigaction now;
-  if (sigaction(system, NULL, &now) < 0) return false;
-  return !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL;
-}

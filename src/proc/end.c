@@ -127,6 +127,7 @@ void cvy_process_exited(void *arg)
   }
   cvy_loop_unlock(p->loop);
   cvy_mutex_unlock(p->os_lock);
+  if (first) cvy_forward_end(p);
   if (first && p->hooks && p->hooks->ended) p->hooks->ended(p->hook_arg);
 }
 

@@ -40,6 +40,7 @@ void cvy_process_scrap(covey_process *p)
 {
   covey_loop *loop = p->loop;
 
+  cvy_forward_end(p);
   cvos_tree_release(p->tree);
   cvos_process_close(&p->os);
   for (int i = 0; i < 3; i++) {
@@ -106,6 +107,7 @@ void cvy_process_teardown(covey_process *p)
 {
   bool live, ended;
 
+  cvy_forward_end(p);
   for (int i = 0; i < 3; i++) cvy_stream_close(&p->streams[i], !p->detached || i > 0);
   cvy_mutex_lock(p->os_lock);
   if (p->child && !p->settled && cvy_process_observe(p)) cvy_process_settle(p, cvy_process_kills_rest(p));
@@ -355,6 +357,7 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
   cvy_loop_release(loop);
   if (r < 0) return r;
   if ((r = take_options(p, o, extra)) < 0 || (r = cvy_plan_make(o, extra->entry, &plan)) < 0) goto scrap;
+  if ((o->flags & COVEY_PROCESS_FORWARD) && (r = cvy_forward_open(p->loop, &p->forward)) < 0) goto unplan;
   if ((r = cvy_stdio_open(o, &stdio)) < 0) goto unplan;
   r = start(p, o, extra, &plan, &stdio);
   cvy_stdio_started(&stdio);
@@ -364,6 +367,7 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
     p = NULL; /* gone, and its child with it */
     goto unopen;
   }
+  cvy_forward_begin(p);
   *ret = p;
   p = NULL;
   r = 0;

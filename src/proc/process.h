@@ -122,7 +122,8 @@ struct covey_process {
   covey_cancel *cancel; /* borrowed from the options; NULL in covey_run, which waits with it itself */
   const cvy_process_hooks *hooks;
   void *hook_arg;
-  uint32_t cancelled; /* atomic: how often covey_process_cancel was called */
+  struct cvy_forward *forward; /* COVEY_PROCESS_FORWARD, until the end; under the loop's lock */
+  uint32_t cancelled;          /* atomic: how often covey_process_cancel was called */
 
   /* under os_lock */
   cvy_mutex *os_lock;
@@ -222,6 +223,16 @@ void cvy_stream_begin_drain(covey_process *p);
 /* The next deadline of the streams; and, [token], what to do when it has come. Lock held for the first, not for the second. */
 cvy_deadline cvy_stream_deadline(const covey_process *p);
 void cvy_stream_expire(covey_process *p);
+
+/* -- forward.c -- */
+
+typedef struct cvy_forward cvy_forward;
+
+/* COVEY_PROCESS_FORWARD: signals are taken from here on, and sent on to p, whose forward it is, from the second call on; what came between is not
+ * lost. The failure of the first is recorded. The last ends it; again does nothing. No lock held. */
+int cvy_forward_open(covey_loop *loop, cvy_forward **ret);
+void cvy_forward_begin(covey_process *p);
+void cvy_forward_end(covey_process *p);
 
 /* -- stop.c -- */
 

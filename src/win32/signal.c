@@ -67,9 +67,3 @@ int cvos_signal_send(const cvos_process *process, int signal)
   default: SetLastError(ERROR_NOT_SUPPORTED); return signal > 0 ? COVEY_ENOTSUP : COVEY_EINVAL;
   }
 }
-
-bool cvos_signal_is_default(int system)
-{
-  (void)system;
-  return true;
-}

@@ -84,8 +84,10 @@ static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
   asked *a = (asked *)arg;
   DWORD pid = 0;
   (void)GetWindowThreadProcessId(window, &pid);
-  /* windows that a user can see and close; a dialog goes with its owner */
-  if (!IsWindowVisible(window) || GetWindow(window, GW_OWNER)) return TRUE;
+  /* windows that a user can see and close, where a dialog goes with its owner; and the one by which a program of covey hears requests */
+  wchar_t class[16];
+  bool hears = GetClassNameW(window, class, 16) && wcscmp(class, CVOS_SESSION_CLASS) == 0;
+  if (!hears && (!IsWindowVisible(window) || GetWindow(window, GW_OWNER))) return TRUE;
   for (DWORD i = 0; i < a->list->NumberOfProcessIdsInList; i++) {
     if (a->list->ProcessIdList[i] == pid && PostMessageW(window, WM_CLOSE, 0, 0)) a->windows++;
   }

@@ -129,6 +129,10 @@ bool helper_become(int64_t user);
 
 /* ---- further tables ---- */
 
-extern const helper_behaviour helper_node[]; /* node.c: behaviours that talk */
+extern const helper_behaviour helper_node[];      /* node.c: behaviours that talk */
+extern const helper_behaviour helper_signalled[]; /* signal.c: behaviours that hear signals */
+
+/* Sends this process a SIGINT, or a CTRL_C by its console; false when there is none. */
+bool helper_interrupt(void);
 
 #endif

@@ -453,8 +453,8 @@ static const helper_behaviour basic[] = {
     {NULL, NULL, NULL},
 };
 
-static const helper_behaviour *const helper_tables[] = {basic, helper_stream, helper_seam, helper_node,
-                                                        helper_host};
+static const helper_behaviour *const helper_tables[] = {basic,       helper_stream, helper_seam,
+                                                        helper_node, helper_host,   helper_signalled};
 
 int helper_run(int argc, char **argv)
 {

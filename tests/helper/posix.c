@@ -124,6 +124,11 @@ void helper_signal(int number)
   helper_pause(1000); /* it comes before kill returns, unless another thread takes it */
 }
 
+bool helper_interrupt(void)
+{
+  return kill(getpid(), SIGINT) == 0;
+}
+
 void helper_crash(void)
 {
   volatile uintptr_t nowhere = 8; /* volatile: the compiler must not see the address */

@@ -162,6 +162,13 @@ void helper_signal(int number)
   (void)number;
 }
 
+/* A process in a console group of its own starts with CTRL_C off. */
+bool helper_interrupt(void)
+{
+  SetConsoleCtrlHandler(NULL, FALSE);
+  return GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0);
+}
+
 void helper_crash(void)
 {
   static volatile uintptr_t address = 8; /* so that no compiler sees it */

@@ -118,9 +118,46 @@ void test_process_reap(int64_t pid)
   while (waitpid((pid_t)pid, NULL, 0) == -1 && errno == EINTR) continue;
 }
 
+static void (*volatile interrupt_calls)(void);
+
 static void interrupted(int signal)
 {
   (void)signal;
+  if (interrupt_calls) interrupt_calls();
+}
+
+void test_interrupt_calls(void (*function)(void))
+{
+  interrupt_calls = function;
+}
+
+const char *test_dispositions(void)
+{
+  char *text = test_format("%s", "");
+  sigset_t blocked;
+  pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+  for (int i = 1; i < NSIG; i++) {
+    struct sigaction now;
+    uint64_t mask = 0;
+    if (sigaction(i, NULL, &now) != 0) continue;
+    int flags = now.sa_flags & (SA_SIGINFO | SA_ONSTACK | SA_RESTART | (int)(SA_NODEFER | SA_RESETHAND));
+    bool function = (flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+    for (int k = 1; function && k < NSIG && k <= 64; k++)
+      if (sigismember(&now.sa_mask, k) == 1) mask |= UINT64_C(1) << (k - 1);
+    if (now.sa_handler == SIG_IGN && !(flags & SA_SIGINFO)) text = test_format("%s%d ignored\n", text, i);
+    if (function)
+      text = test_format("%s%d: %p %x %" PRIx64 "\n", text, i, (void *)(uintptr_t)now.sa_handler,
+                         (unsigned)flags, mask);
+    if (sigismember(&blocked, i) == 1) text = test_format("%s%d blocked\n", text, i);
+  }
+  return text;
+}
+
+bool test_session(int64_t pid, int what)
+{
+  (void)pid;
+  (void)what;
+  return false;
 }
 
 void test_interrupt(bool on)

@@ -191,6 +191,17 @@ void test_process_reap(int64_t pid);
 /* A signal every millisecond, which interrupts every system call that may be interrupted, in any thread; false ends it. Windows has none. */
 void test_interrupt(bool on);
 
+/* From now on that signal calls function, in its handler; NULL: no longer. Does nothing on Windows. */
+void test_interrupt_calls(void (*function)(void));
+
+/* What this process does with each signal (handler, mask and flags), and what this thread blocks, as one text to compare with; "" on Windows. A view. */
+const char *test_dispositions(void);
+
+/* Windows: tells the hidden window of a program that the session ends (TEST_LOGOFF, TEST_SHUTDOWN), or that it shall close
+ * (TEST_CLOSE). False: it has none; POSIX: always. */
+enum { TEST_CLOSE, TEST_LOGOFF, TEST_SHUTDOWN };
+bool test_session(int64_t pid, int what);
+
 /* Open descriptors or handles of this process; -1 where the system cannot tell. */
 int test_handle_count(void);
 

@@ -87,6 +87,32 @@ void test_interrupt(bool on)
   (void)on;
 }
 
+void test_interrupt_calls(void (*function)(void))
+{
+  (void)function;
+}
+
+const char *test_dispositions(void)
+{
+  return "";
+}
+
+bool test_session(int64_t pid, int what)
+{
+  HWND window = NULL;
+  while ((window = FindWindowExW(NULL, window, L"covey.session", NULL))) {
+    DWORD owner = 0;
+    DWORD_PTR answer = 0;
+    GetWindowThreadProcessId(window, &owner);
+    if ((int64_t)owner != pid) continue;
+    if (what == TEST_CLOSE) return PostMessageW(window, WM_CLOSE, 0, 0);
+    LPARAM reason = what == TEST_LOGOFF ? (LPARAM)0x80000000 : 0;
+    return SendMessageTimeoutW(window, WM_QUERYENDSESSION, 0, reason, SMTO_ABORTIFHUNG, 10000, &answer) &&
+           answer && SendNotifyMessageW(window, WM_ENDSESSION, TRUE, reason);
+  }
+  return false;
+}
+
 /* Wine answers 0 to GetProcessHandleCount, so its handles are tried one by one. */
 enum { HANDLES = 4096 };
 

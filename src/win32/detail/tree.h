@@ -14,6 +14,9 @@ struct cvos_tree {
 
 enum { CVOS_KILLED_CODE = 137 }; /* 128 + 9 */
 
+/* The class of the hidden window of a program that hears of its session (interrupt.c): WM_CLOSE asks it to end. */
+#define CVOS_SESSION_CLASS L"covey.session"
+
 /* Sends CTRL_BREAK to the console group of pid, if that process has our console. 0 or a GetLastError number. */
 DWORD cvos_console_break(DWORD pid);
 

@@ -1,0 +1,37 @@
+/* proc/signal.h: the inside of covey_signals, for msg/ and manage/: subscriptions whose events go on to somebody else, and events that no
+ * system brings. */
+#ifndef COVEY_PROC_SIGNAL_H
+#define COVEY_PROC_SIGNAL_H
+
+#include <covey/signal.h>
+#include "os/types.h"
+
+/* Gets each event at once, on the token's thread of the loop, without locks; false: it cannot take it yet, cvy_signals_again repeats it. */
+typedef struct cvy_onward {
+  bool (*send)(void *arg, const covey_signal_event *event);
+  void (*released)(void *arg); /* the last use of arg; not called when the open fails */
+  void *arg;
+} cvy_onward;
+
+/* covey_signals_open, but for what the parent says: PARENT comes by cvy_signals_tell alone. onward: copied; NULL: none. */
+int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onward, covey_signals **ret);
+
+/* The events that onward did not take are given to it again. Any thread. */
+void cvy_signals_again(covey_signals *signals);
+
+/* Gives PARENT to every subscription that has it in its set. Any thread, no lock needed. */
+void cvy_signals_tell_parent(void);
+
+/* An event waits. A predicate over a covey_signals; loop's lock held. */
+bool cvy_signals_ready(void *signals);
+
+/* Takes it; false when there is none. Loop's lock held. */
+bool cvy_signals_take(covey_signals *signals, covey_signal_event *ret);
+
+/* The loop it hangs on. */
+covey_loop *cvy_signals_loop(const covey_signals *signals);
+
+/* forward.c: sends event on to a process, as COVEY_PROCESS_FORWARD says. Never waits; an ended process is none. */
+void cvy_signal_pass(covey_process *process, const covey_signal_event *event);
+
+#endif

@@ -1,0 +1,839 @@
+/* Signals and console events, as the program that gets them sees them. What one process can send itself is tried here with raise(), which
+ * Windows has not; there children are sent what wine and Windows can send. */
+#include "support/test.h"
+
+#include <covey/loop.h>
+#include <covey/manager.h>
+#include <covey/node.h>
+#include <covey/process.h>
+#include <covey/signal.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <uv.h>
+
+enum { PATIENCE = 30000, STOPPED = 7, SECOND_MS = 100 };
+
+#define SET(...)                                                                                             \
+  .signals = (const int[]){__VA_ARGS__}, .count = sizeof((const int[]){__VA_ARGS__}) / sizeof(int)
+#define ARGV(...) ((const char *const[]){test_helper(), __VA_ARGS__, NULL})
+
+static covey_signals *subscribe(const covey_signals_options *options)
+{
+  covey_signals *s = NULL;
+  REQUIRE_OK(covey_signals_open(options, &s));
+  return s;
+}
+
+static void expect(covey_signals *s, int signal, uint32_t count)
+{
+  covey_signal_event e;
+  REQUIRE_OK(covey_signals_next(s, PATIENCE, &e));
+  CHECK_INT(e.signal, signal);
+  CHECK_UINT(e.count, count);
+}
+
+static void expect_nothing(covey_signals *s)
+{
+  covey_signal_event e;
+  CHECK_ERR(covey_signals_next(s, 0, &e), COVEY_ETIMEDOUT);
+}
+
+static void needs_signals(void)
+{
+  if (test_is_windows()) TEST_SKIP("no signals within one process: they are console events there");
+}
+
+#if !defined(SIGUSR1) /* Windows: never reached */
+#define SIGUSR1 0
+#define SIGUSR2 0
+#endif
+
+/* Every system: a request to end, which this process sends to itself. On Windows it is WM_CLOSE, which a program hears that is subscribed to
+ * the end of its session too. */
+#define ASKED SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_LOGOFF), .flags = COVEY_SIGNALS_REPEAT
+
+static void ask_myself(void)
+{
+  if (!test_is_windows())
+    raise(SIGTERM);
+  else
+    REQUIRE(test_session(test_pid(), TEST_CLOSE));
+}
+
+/* Requests may come one by one, or together. */
+static void expect_asked(covey_signals *s, uint32_t count)
+{
+  for (covey_signal_event e; count; count -= e.count) {
+    REQUIRE_OK(covey_signals_next(s, PATIENCE, &e));
+    CHECK_INT(e.signal, COVEY_SIGNAL_TERM);
+    REQUIRE(e.count >= 1 && e.count <= count);
+  }
+}
+
+/* ---- what is refused ---- */
+
+TEST(signals, refuses_what_cannot_be_had)
+{
+  static const int never[] = {0,
+                              -1,
+                              21,
+                              31,
+                              36,
+                              999,
+                              COVEY_SIGNAL_RAW,
+                              COVEY_SIGNAL_RAW + 5000,
+                              COVEY_SIGNAL_KILL,
+                              COVEY_SIGNAL_STOP,
+                              COVEY_SIGNAL_SEGV,
+                              COVEY_SIGNAL_BUS,
+                              COVEY_SIGNAL_FPE,
+                              COVEY_SIGNAL_ILL,
+                              COVEY_SIGNAL_TRAP,
+                              COVEY_SIGNAL_ABRT,
+                              COVEY_SIGNAL_CHLD};
+  const char *before = test_dispositions();
+  covey_signals *s = NULL;
+  for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+    int set[] = {COVEY_SIGNAL_TERM, never[i]};
+    int wanted = test_is_windows() && never[i] > COVEY_SIGNAL_RAW ? COVEY_ENOTSUP : COVEY_EINVAL;
+    CHECK_ERR(covey_signals_open(&(covey_signals_options){.signals = set, .count = 2}, &s), wanted);
+  }
+  if (!test_is_windows()) { /* by their raw numbers too */
+    CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_RAW + 9)}, &s), COVEY_EINVAL);
+    CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_RAW + SIGSEGV)}, &s),
+              COVEY_EINVAL);
+  } else {
+    CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_USR1)}, &s),
+              COVEY_ENOTSUP);
+  }
+  CHECK_ERR(covey_signals_open(&(covey_signals_options){.count = 1}, &s), COVEY_EINVAL);
+  CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_INT), .flags = 4}, &s),
+            COVEY_EINVAL);
+  CHECK_ERR(covey_signals_open(&(covey_signals_options){.reserved = {1}}, &s), COVEY_EINVAL);
+  CHECK_ERR(covey_signals_open(NULL, NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_signals_next(NULL, 0, NULL), COVEY_EINVAL);
+  CHECK_ERR(covey_shutdown_wait(-2, NULL), COVEY_EINVAL);
+  CHECK(s == NULL);
+  covey_signals_close(NULL);
+  CHECK_STR(test_dispositions(), before); /* and what was taken on the way was given back */
+}
+
+/* ---- next ---- */
+
+TEST(signals, wait_until_their_deadline)
+{
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_HUP)});
+  int64_t before = test_now();
+  CHECK_ERR(covey_signals_next(s, 150, NULL), COVEY_ETIMEDOUT);
+  CHECK(test_now() - before >= 150);
+  CHECK_ERR(covey_signals_next(s, -7, NULL), COVEY_EINVAL);
+  covey_signals_close(s);
+}
+
+static void next_thread(void *arg)
+{
+  CHECK_ERR(covey_signals_next(arg, PATIENCE, NULL), COVEY_ECANCELED);
+}
+
+TEST(signals, are_cancelled)
+{
+  covey_cancel *cancel = NULL;
+  REQUIRE_OK(covey_cancel_new(&cancel));
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_HUP), .cancel = cancel});
+  test_thread *t[3];
+  for (int i = 0; i < 3; i++) t[i] = test_thread_start(next_thread, s);
+  test_pause(20);
+  covey_cancel_fire(cancel);
+  for (int i = 0; i < 3; i++) test_thread_join(t[i]);
+  covey_signals_close(s);
+  covey_cancel_free(cancel);
+}
+
+TEST(signals, come_in_order_and_coalesce)
+{
+  needs_signals();
+  covey_signals *s = subscribe(&(covey_signals_options){SET(
+      COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2, COVEY_SIGNAL_HUP, COVEY_SIGNAL_USR2, COVEY_SIGNAL_RAW + SIGHUP)});
+  covey_signal_event e;
+  raise(SIGUSR2);
+  raise(SIGHUP);
+  raise(SIGUSR2);
+  raise(SIGUSR1);
+  raise(SIGUSR2);
+  REQUIRE_OK(covey_signals_next(s, PATIENCE, &e));
+  CHECK_INT(e.signal, COVEY_SIGNAL_USR2);
+  CHECK_INT(e.system, SIGUSR2);
+  CHECK_UINT(e.count, 3);
+  CHECK_INT(e.sender, test_pid());
+  CHECK(e.user >= 0);
+  CHECK_UINT(e.flags, 0);
+  CHECK_INT(e.left, COVEY_FOREVER);
+  expect(s, COVEY_SIGNAL_HUP, 1);
+  raise(SIGHUP); /* behind what waits already */
+  expect(s, COVEY_SIGNAL_USR1, 1);
+  expect(s, COVEY_SIGNAL_HUP, 1);
+  expect_nothing(s);
+  covey_signals_close(s);
+}
+
+TEST(signals, every_subscription_gets_each)
+{
+  enum { MANY = 20 }; /* more than fit in the first piece of the list */
+  covey_signals *s[MANY], *other = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_HUP)});
+  for (int i = 0; i < MANY; i++) s[i] = subscribe(&(covey_signals_options){ASKED});
+  ask_myself();
+  ask_myself();
+  for (int i = 0; i < MANY; i++) {
+    expect_asked(s[i], 2);
+    expect_nothing(s[i]);
+  }
+  expect_nothing(other);
+  covey_signals_close(s[3]);
+  covey_signals_close(s[17]);
+  ask_myself();
+  expect_asked(s[0], 1);
+  expect_asked(s[18], 1);
+  for (int i = 0; i < MANY; i++)
+    if (i != 3 && i != 17) covey_signals_close(s[i]);
+  covey_signals_close(other);
+}
+
+static void ask_later(void *arg)
+{
+  (void)arg;
+  test_pause(30);
+  ask_myself();
+}
+
+TEST(signals, wake_who_waits)
+{
+  covey_signals *s = subscribe(&(covey_signals_options){ASKED});
+  for (int i = 0; i < 5; i++) {
+    test_thread *t = test_thread_start(ask_later, NULL);
+    expect_asked(s, 1);
+    test_thread_join(t);
+  }
+  covey_signals_close(s);
+}
+
+/* ---- the former ---- */
+
+static volatile sig_atomic_t former_calls, errno_seen;
+
+static void former(int number)
+{
+  (void)number;
+  former_calls++;
+  errno = 1;
+}
+
+TEST(signals, leave_nothing_behind)
+{
+  needs_signals();
+  signal(SIGUSR1, former);
+  signal(SIGHUP, SIG_IGN);
+  const char *before = test_dispositions();
+  covey_signals *a =
+      subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_HUP, COVEY_SIGNAL_TERM)});
+  covey_signals *b = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_WINCH)});
+  CHECK(strcmp(test_dispositions(), before) != 0);
+  raise(SIGUSR1);
+  raise(SIGHUP);
+  CHECK_INT(former_calls, 1);
+  expect(a, COVEY_SIGNAL_USR1, 1);
+  expect(a, COVEY_SIGNAL_HUP, 1);
+  expect(b, COVEY_SIGNAL_USR1, 1);
+  covey_signals_close(a);
+  raise(SIGUSR1);
+  CHECK_INT(former_calls, 2);
+  expect(b, COVEY_SIGNAL_USR1, 1);
+  covey_signals_close(b);
+  CHECK_STR(test_dispositions(), before);
+  raise(SIGUSR1);
+  raise(SIGHUP);
+  CHECK_INT(former_calls, 3);
+}
+
+TEST(signals, keep_errno)
+{
+  needs_signals();
+  signal(SIGUSR1, former);
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
+  errno = 4711;
+  raise(SIGUSR1);
+  errno_seen = errno;
+  CHECK_INT(errno_seen, 4711);
+  expect(s, COVEY_SIGNAL_USR1, 1);
+  covey_signals_close(s);
+}
+
+TEST(signals, are_touched_by_nothing_else)
+{
+  needs_signals();
+  const char *before = test_dispositions();
+  covey_loop *loop = NULL;
+  covey_process *p = NULL;
+  covey_result r;
+  covey_identity us;
+  REQUIRE_OK(covey_loop_open(NULL, &loop));
+  REQUIRE_OK(
+      covey_run(&(covey_process_options){.argv = ARGV("lines", "3"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
+  covey_result_free(&r);
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = ARGV("hang")}, &p));
+  REQUIRE_OK(covey_node_identity(NULL, &us));
+  CHECK_STR(test_dispositions(), before);
+  covey_process_close(p);
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
+  covey_loop_close(loop);
+  CHECK_STR(test_dispositions(), before);
+}
+
+TEST(signals, that_are_ignored_are_spared)
+{
+  needs_signals();
+  signal(SIGHUP, SIG_IGN);
+  signal(SIGUSR1, former);
+  covey_signals *all = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR2)});
+  covey_signals *s = subscribe(&(covey_signals_options){
+      SET(COVEY_SIGNAL_HUP, COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2), .flags = COVEY_SIGNALS_SPARE});
+  raise(SIGHUP);
+  raise(SIGUSR1);
+  raise(SIGUSR2);
+  expect(s, COVEY_SIGNAL_USR2, 1); /* covey's own handler is not the program's */
+  expect_nothing(s);
+  CHECK_INT(former_calls, 1);
+  covey_signals_close(s);
+  covey_signals_close(all);
+}
+
+static void over(int number)
+{
+  (void)number;
+  former_calls += 100;
+}
+
+TEST(signals, under_a_newer_handler)
+{
+  needs_signals();
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)}), *t = NULL;
+  signal(SIGUSR1, over);
+  raise(SIGUSR1);
+  CHECK_INT(former_calls, 100);
+  expect_nothing(s);
+  covey_signals_close(s);
+  CHECK(signal(SIGUSR1, over) == over);
+  CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_USR2, COVEY_SIGNAL_USR1)}, &t),
+            COVEY_EEXIST);
+  signal(SIGUSR1, SIG_DFL);
+  t = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
+  raise(SIGUSR1);
+  expect(t, COVEY_SIGNAL_USR1, 1);
+  covey_signals_close(t);
+}
+
+/* ---- callbacks ---- */
+
+typedef struct called {
+  covey_signals *signals;
+  int count, last;
+  uint32_t sum;
+  bool closes;
+} called;
+
+static void on_event(const covey_signal_event *event, void *user)
+{
+  called *c = user;
+  c->count++;
+  c->last = event->signal;
+  c->sum += event->count;
+  if (c->closes) covey_signals_close(c->signals);
+}
+
+static void dispatch_until(covey_loop *loop, covey_native handle, const called *c, uint32_t sum)
+{
+  while (c->sum < sum) {
+    REQUIRE(test_handle_ready(handle, PATIENCE));
+    REQUIRE_OK(covey_loop_dispatch(loop));
+  }
+}
+
+TEST(signals, are_called_back_by_dispatch)
+{
+  called c = {0};
+  covey_loop *loop = NULL;
+  covey_native handle;
+  REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = COVEY_LOOP_NO_THREAD}, &loop));
+  REQUIRE_OK(covey_loop_handle(loop, &handle));
+  c.signals = subscribe(&(covey_signals_options){ASKED, .loop = loop, .on_event = on_event, .user = &c});
+  while (covey_loop_dispatch(loop) > 0) continue;
+  for (int i = 0; i < 3; i++) ask_myself();
+  CHECK_INT(c.count, 0);
+  dispatch_until(loop, handle, &c, 3);
+  CHECK_UINT(c.sum, 3);
+  CHECK_INT(c.last, COVEY_SIGNAL_TERM);
+  ask_myself(); /* a wait on that very object calls too */
+  expect_asked(c.signals, 1);
+  CHECK_UINT(c.sum, 4);
+  c.closes = true;
+  ask_myself();
+  dispatch_until(loop, handle, &c, 5);
+  REQUIRE_OK(covey_loop_dispatch(loop));
+  covey_loop_close(loop);
+}
+
+typedef struct lent {
+  uv_loop_t uv;
+  uv_timer_t timer;
+  called *called;
+} lent;
+
+static void ask_on_lent(uv_timer_t *timer)
+{
+  lent *l = timer->data;
+  CHECK_ERR(covey_signals_next(l->called->signals, PATIENCE, NULL), COVEY_EDEADLK);
+  ask_myself();
+  uv_close((uv_handle_t *)timer, NULL);
+}
+
+TEST(signals, keep_a_lent_loop_going_and_are_called_back_there)
+{
+  lent l;
+  called c = {.closes = true};
+  covey_loop *loop = NULL;
+  REQUIRE(uv_loop_init(&l.uv) == 0);
+  REQUIRE_OK(covey_loop_attach(&l.uv, uv_version(), &loop));
+  l.timer.data = &l;
+  l.called = &c;
+  c.signals = subscribe(&(covey_signals_options){ASKED, .loop = loop, .on_event = on_event, .user = &c});
+  REQUIRE(uv_timer_init(&l.uv, &l.timer) == 0);
+  REQUIRE(uv_timer_start(&l.timer, ask_on_lent, 20, 0) == 0);
+  CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0); /* until the subscription is closed */
+  CHECK_INT(c.count, 1);
+  covey_loop_close(loop);
+  uv_run(&l.uv, UV_RUN_DEFAULT);
+  CHECK_INT(uv_loop_close(&l.uv), 0);
+}
+
+/* ---- many ---- */
+
+enum { STORM = 10000 };
+
+static void storm(void *arg)
+{
+  int number = *(const int *)arg;
+  for (int i = 0; i < STORM; i++) raise(number);
+}
+
+TEST(signals, storms_are_counted)
+{
+  needs_signals();
+  static const int numbers[] = {SIGUSR1, SIGUSR2};
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2)});
+  test_thread *t[4];
+  int64_t count[2] = {0, 0};
+  for (int i = 0; i < 4; i++) t[i] = test_thread_start(storm, (void *)&numbers[i & 1]);
+  while (count[0] < 2 * STORM || count[1] < 2 * STORM) {
+    covey_signal_event e;
+    REQUIRE_OK(covey_signals_next(s, PATIENCE, &e));
+    count[e.signal == COVEY_SIGNAL_USR2] += e.count;
+  }
+  for (int i = 0; i < 4; i++) test_thread_join(t[i]);
+  expect_nothing(s);
+  CHECK_INT(count[0], 2 * STORM);
+  CHECK_INT(count[1], 2 * STORM);
+  covey_signals_close(s);
+}
+
+static void open_and_close(void *arg)
+{
+  test_counter *stop = arg;
+  while (!test_add(stop, 0)) {
+    covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2)});
+    covey_signals_next(s, 0, NULL);
+    covey_signals_close(s);
+  }
+}
+
+TEST(signals, storms_beside_open_and_close)
+{
+  needs_signals();
+  test_counter stop = {0};
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
+  test_thread *t[2];
+  int64_t count = 0;
+  for (int i = 0; i < 2; i++) t[i] = test_thread_start(open_and_close, &stop);
+  for (int i = 0; i < STORM; i++) raise(SIGUSR1);
+  test_add(&stop, 1);
+  for (int i = 0; i < 2; i++) test_thread_join(t[i]);
+  for (covey_signal_event e; covey_signals_next(s, 0, &e) == 0;) count += e.count;
+  CHECK_INT(count, STORM);
+  covey_signals_close(s);
+}
+
+TEST(signals, leak_nothing)
+{
+  for (int i = 0; i < 3; i++) covey_signals_close(subscribe(NULL));
+  test_pause(100); /* a pool of the system's, on Windows */
+  test_no_handles_lost();
+  for (int i = 0; i < 50; i++) {
+    covey_signals *a = subscribe(NULL), *b = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_INT)});
+    covey_signals_next(a, 0, NULL);
+    covey_signals_close(a);
+    covey_signals_close(b);
+  }
+}
+
+TEST(signals, are_the_parents_after_fork)
+{
+  needs_signals();
+  covey_signals *s = subscribe(NULL);
+  int64_t pid = test_fork();
+  if (pid == 0) {
+    if (covey_signals_next(s, 0, NULL) != COVEY_ESTALE) test_system_exit(2);
+    covey_signals_close(s);
+    raise(SIGTERM);   /* as if nobody had subscribed */
+    test_pause(1000); /* the thread sanitizer keeps it back until a call that waits */
+    test_system_exit(3);
+  }
+  CHECK_INT(test_fork_join(pid, PATIENCE), -1);
+  expect_nothing(s);
+  raise(SIGTERM);
+  expect(s, COVEY_SIGNAL_TERM, 1);
+  covey_signals_close(s);
+}
+
+TEST(signals, of_a_child_of_fork)
+{
+  needs_signals();
+  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
+  int64_t pid = test_fork();
+  if (pid == 0) {
+    covey_loop *loop = NULL;
+    covey_signals *own = NULL;
+    covey_signal_event e = {0};
+    if (covey_loop_open(NULL, &loop) < 0) test_system_exit(2);
+    covey_signals_options o = {SET(COVEY_SIGNAL_USR1), .loop = loop};
+    if (covey_signals_open(&o, &own) < 0) test_system_exit(3);
+    raise(SIGUSR1);
+    if (covey_signals_next(own, PATIENCE, &e) < 0 || e.count != 1) test_system_exit(4);
+    covey_signals_close(own);
+    raise(SIGUSR1);
+    test_system_exit(5);
+  }
+  CHECK_INT(test_fork_join(pid, PATIENCE), -1);
+  expect_nothing(s);
+  covey_signals_close(s);
+}
+
+/* ---- other processes ---- */
+
+static covey_process *start(const char *const *argv)
+{
+  covey_process *p = NULL;
+  covey_process_options options = {.argv = argv,
+                                   .out.kind = COVEY_STDIO_PIPE,
+                                   .err.kind = COVEY_STDIO_MERGE,
+                                   .scope = COVEY_SCOPE_SESSION};
+  REQUIRE_OK(covey_spawn(&options, &p));
+  return p;
+}
+
+/* Reads until a line with that text has come. */
+static void says(covey_process *p, const char *text)
+{
+  char seen[4096];
+  size_t size = 0;
+  for (;;) {
+    int n = covey_process_read(p, COVEY_STDOUT, PATIENCE, seen + size, 1);
+    if (n != 1) {
+      seen[size] = '\0';
+      TEST_FAIL("\"%s\" never came, but: %s", text, seen);
+      covey_process_close(p);
+      REQUIRE(n == 1);
+    }
+    if (size + 2 < sizeof seen) size++;
+    seen[size] = '\0';
+    if (seen[size - 1] != '\n') continue;
+    if (strstr(seen, text)) return;
+    size = 0;
+  }
+}
+
+/* Both lines, in whatever order two processes write them. */
+static void say_both(covey_process *p, const char *a, const char *b)
+{
+  char line[256];
+  bool has_a = false, has_b = false;
+  for (size_t size = 0; !has_a || !has_b;) {
+    REQUIRE(covey_process_read(p, COVEY_STDOUT, PATIENCE, line + size, 1) == 1);
+    if (size + 2 < sizeof line) size++;
+    line[size] = '\0';
+    if (line[size - 1] != '\n') continue;
+    has_a = has_a || strstr(line, a);
+    has_b = has_b || strstr(line, b);
+    size = 0;
+  }
+}
+
+static void ends(covey_process *p, int how, uint32_t code)
+{
+  covey_exit end;
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, &end));
+  CHECK_INT(end.how, how);
+  CHECK_UINT(end.code, code);
+  covey_process_close(p);
+}
+
+TEST(signals, show_who_sent_them)
+{
+  needs_signals();
+  covey_process *p = start(
+      ARGV("signals-show", "0", test_format("%d", COVEY_SIGNAL_USR1), test_format("%d", COVEY_SIGNAL_TERM)));
+  says(p, "ready");
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_USR1, COVEY_TARGET_LEADER));
+  says(p, test_format("signal %d count 1 sender %" PRId64 " left -1", COVEY_SIGNAL_USR1, test_pid()));
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  says(p, test_format("signal %d count 1 sender %" PRId64 " left -1", COVEY_SIGNAL_TERM, test_pid()));
+  ends(p, COVEY_HOW_EXITED, STOPPED);
+}
+
+TEST(signals, the_second_request_ends_a_program_that_hangs)
+{
+  needs_signals();
+  covey_process *p = start(ARGV("signals-hang", "0"));
+  says(p, "ready");
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER)); /* the same request */
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_HUP, COVEY_TARGET_LEADER));
+  CHECK_ERR(covey_process_wait(p, 2 * SECOND_MS, NULL), COVEY_ETIMEDOUT);
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_HUP, COVEY_TARGET_LEADER)); /* never a second */
+  CHECK_ERR(covey_process_wait(p, SECOND_MS, NULL), COVEY_ETIMEDOUT);
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_INT, COVEY_TARGET_LEADER));
+  ends(p, COVEY_HOW_SIGNALLED, 128 + 2);
+}
+
+TEST(signals, the_second_request_is_the_last_on_windows_too)
+{
+  if (!test_is_windows()) TEST_SKIP("windows of Windows; signals have their own test");
+  covey_process *p = start(ARGV("signals-hang", "0"));
+  says(p, "ready");
+  for (int i = 0; i < 2; i++) REQUIRE(test_session(covey_process_pid(p), TEST_CLOSE));
+  CHECK_ERR(covey_process_wait(p, 3 * SECOND_MS, NULL), COVEY_ETIMEDOUT);
+  REQUIRE(test_session(covey_process_pid(p), TEST_CLOSE));
+  ends(p, COVEY_HOW_EXITED, 0xC000013A);
+}
+
+TEST(signals, the_second_is_an_event_where_that_is_asked_for)
+{
+  needs_signals();
+  covey_process *p = start(ARGV("signals-hang", test_format("%d", COVEY_SIGNALS_REPEAT)));
+  says(p, "ready");
+  for (int i = 0; i < 3; i++) {
+    REQUIRE_OK(covey_process_signal(p, i == 1 ? COVEY_SIGNAL_INT : COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+    CHECK_ERR(covey_process_wait(p, 2 * SECOND_MS, NULL), COVEY_ETIMEDOUT);
+  }
+  covey_process_kill(p);
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, NULL));
+  covey_process_close(p);
+}
+
+TEST(signals, a_program_hears_its_own_console)
+{
+  covey_process *p = start(ARGV("signals-self"));
+  for (int i = 0; i < 3; i++) says(p, test_format("signal %d count 1", COVEY_SIGNAL_INT));
+  ends(p, COVEY_HOW_EXITED, 0);
+}
+
+TEST(signals, ctrl_break_is_term)
+{
+  if (!test_is_windows()) TEST_SKIP("consoles of Windows");
+  if (test_is_wine()) TEST_SKIP("wine does not deliver CTRL_BREAK");
+  covey_process *p = NULL;
+  covey_process_options options = {.argv = ARGV("signals-show", "0", test_format("%d", COVEY_SIGNAL_TERM)),
+                                   .out.kind = COVEY_STDIO_PIPE};
+  REQUIRE_OK(covey_spawn(&options, &p));
+  says(p, "ready");
+  if (covey_process_signal(p, COVEY_SIGNAL_INT, COVEY_TARGET_LEADER) < 0) {
+    covey_process_close(p);
+    TEST_SKIP("this program has no console");
+  }
+  says(p, test_format("signal %d count 1", COVEY_SIGNAL_TERM));
+  ends(p, COVEY_HOW_EXITED, STOPPED);
+}
+
+/* ---- shutdown ---- */
+
+TEST(signals, shutdown_by_each)
+{
+  needs_signals();
+  static const int each[] = {COVEY_SIGNAL_INT, COVEY_SIGNAL_TERM, COVEY_SIGNAL_QUIT, COVEY_SIGNAL_HUP};
+  for (int i = 0; i < 4; i++) {
+    covey_process *p = start(ARGV("signals-shutdown"));
+    says(p, "ready");
+    REQUIRE_OK(covey_process_signal(p, each[i], COVEY_TARGET_LEADER));
+    says(p, test_format("signal %d count 1 sender %" PRId64, each[i], test_pid()));
+    says(p, test_format("done %d", each[i]));
+    ends(p, COVEY_HOW_EXITED, STOPPED);
+  }
+}
+
+TEST(signals, shutdown_by_a_stop)
+{
+  covey_process *p = start(ARGV("signals-shutdown"));
+  covey_exit end;
+  says(p, "ready");
+  REQUIRE_OK(covey_process_stop(p, PATIENCE, &end));
+  says(p, test_format("signal %d count", COVEY_SIGNAL_TERM));
+  CHECK_INT(end.why, COVEY_WHY_STOP);
+  ends(p, COVEY_HOW_EXITED, STOPPED);
+}
+
+TEST(signals, shutdown_by_the_parent)
+{
+  covey_process *p = NULL;
+  covey_exit end;
+  covey_process_options options = {.argv = ARGV("signals-shutdown"), .out.kind = COVEY_STDIO_PIPE};
+  REQUIRE_OK(covey_node_spawn(NULL, &options, &p));
+  says(p, "ready");
+  REQUIRE_OK(covey_process_stop(p, PATIENCE, &end));
+  says(p, test_format("signal %d count 1", COVEY_SIGNAL_PARENT));
+  CHECK_INT(end.why, COVEY_WHY_STOP);
+  ends(p, COVEY_HOW_EXITED, STOPPED);
+  CHECK_OK(covey_node_close(NULL, PATIENCE));
+}
+
+TEST(signals, the_end_of_a_session_waits_for_the_program)
+{
+  if (!test_is_windows()) TEST_SKIP("sessions of Windows");
+  static const int each[] = {TEST_LOGOFF, TEST_SHUTDOWN, TEST_CLOSE};
+  static const int seen[] = {COVEY_SIGNAL_LOGOFF, COVEY_SIGNAL_SHUTDOWN, COVEY_SIGNAL_TERM};
+  for (int i = 0; i < 3; i++) {
+    covey_process *p = start(ARGV("signals-shutdown", "300"));
+    says(p, "ready");
+    if (!test_session(covey_process_pid(p), each[i])) {
+      covey_process_close(p);
+      TEST_SKIP("no windows here: no window station");
+    }
+    says(p, test_format("signal %d count 1 sender 0 left %d", seen[i], each[i] == TEST_CLOSE ? -1 : 1));
+    says(p, test_format("done %d", seen[i]));
+    ends(p, COVEY_HOW_EXITED, STOPPED);
+  }
+}
+
+TEST(signals, nobody_asks_to_shut_down)
+{
+  int64_t before = test_now();
+  covey_signal_event e;
+  CHECK_ERR(covey_shutdown_wait(0, &e), COVEY_ETIMEDOUT);
+  CHECK_ERR(covey_shutdown_wait(150, &e), COVEY_ETIMEDOUT);
+  CHECK(test_now() - before >= 150);
+}
+
+/* ---- passing on ---- */
+
+static void passes(const char *how, int signal, const char *behaviour, const char *ending)
+{
+  covey_process *p = start(ARGV(how, behaviour));
+  if (strcmp(how, "signals-pass") == 0)
+    say_both(p, "passing", "ready");
+  else
+    says(p, "ready");
+  REQUIRE_OK(covey_process_signal(p, signal, COVEY_TARGET_LEADER));
+  says(p, ending);
+  ends(p, COVEY_HOW_EXITED, 0);
+}
+
+TEST(signals, go_on_to_a_child)
+{
+  needs_signals();
+  passes("signals-run", COVEY_SIGNAL_TERM, "stop", "how 0 code 7");
+  passes("signals-run", COVEY_SIGNAL_INT, "stop", "how 0 code 7");
+  passes("signals-run", COVEY_SIGNAL_HUP, "hang", "how 1 code 129");
+  passes("signals-run", COVEY_SIGNAL_QUIT, "hang", "how 1 code 131");
+  passes("signals-pass", COVEY_SIGNAL_TERM, "hang", "how 1 code 143");
+}
+
+TEST(signals, go_on_as_often_as_they_come)
+{
+  needs_signals();
+  covey_process *p = start(ARGV("signals-run", "signals-hang", "0"));
+  says(p, "ready");
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  CHECK_ERR(covey_process_wait(p, 2 * SECOND_MS, NULL), COVEY_ETIMEDOUT);
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  says(p, "how 1 code 143");
+  ends(p, COVEY_HOW_EXITED, 0);
+}
+
+/* To a child of a SESSION: by its window on Windows. */
+static void ask(covey_process *p)
+{
+  if (!test_is_windows())
+    REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  else
+    REQUIRE(test_session(covey_process_pid(p), TEST_CLOSE));
+}
+
+TEST(signals, go_on_by_a_subscription)
+{
+  covey_process *p = start(ARGV("signals-pass", "signals-shutdown"));
+  say_both(p, "passing", "ready");
+  ask(p);
+  says(p, test_format("done %d", COVEY_SIGNAL_TERM));
+  says(p, "how 0 code 7");
+  ends(p, COVEY_HOW_EXITED, 0);
+}
+
+TEST(signals, go_on_to_a_manager)
+{
+  covey_process *p = start(ARGV("signals-manager", "3"));
+  for (int i = 0; i < 3; i++) says(p, "ready");
+  ask(p);
+  says(p, "right 3");
+  ends(p, COVEY_HOW_EXITED, 0);
+}
+
+TEST(signals, of_a_child_that_has_ended_are_ours_again)
+{
+  const char *before = test_dispositions();
+  covey_process *p = NULL, *q = NULL;
+  covey_process_options options = {.argv = ARGV("nothing"), .flags = COVEY_PROCESS_FORWARD};
+  covey_process_options missing = {.argv = (const char *const[]){"/no/such/program", NULL},
+                                   .flags = COVEY_PROCESS_FORWARD};
+  REQUIRE_OK(covey_run(&options, NULL));
+  CHECK_STR(test_dispositions(), before);
+  CHECK_ERR(covey_run(&missing, NULL), COVEY_ENOTFOUND);
+  CHECK_ERR(covey_spawn(&missing, &p), COVEY_ENOTFOUND);
+  CHECK_STR(test_dispositions(), before);
+  REQUIRE_OK(covey_spawn(&options, &p));
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, NULL));
+  CHECK_STR(test_dispositions(), before);
+  options.argv = ARGV("hang");
+  REQUIRE_OK(covey_spawn(&options, &q));
+  covey_process_close(q);
+  covey_process_close(p);
+  REQUIRE_OK(covey_spawn(&options, &q)); /* a process on a loop that turns when it wants to */
+  covey_process_kill(q);
+  REQUIRE_OK(covey_process_wait(q, PATIENCE, NULL));
+  covey_process_close(q);
+}
+
+TEST(signals, a_manager_lets_them_go)
+{
+  const char *before = test_dispositions();
+  covey_manager *m = NULL;
+  covey_signals_options o = {SET(COVEY_SIGNAL_TERM)};
+  REQUIRE_OK(covey_manager_new(NULL, &m));
+  REQUIRE_OK(covey_manager_forward(m, &o));
+  REQUIRE_OK(covey_manager_forward(m, &o));
+  o.forward = (covey_process *)(void *)m;
+  CHECK_ERR(covey_manager_forward(m, &o), COVEY_EINVAL);
+  CHECK_ERR(covey_manager_forward(NULL, NULL), COVEY_EINVAL);
+  REQUIRE_OK(covey_manager_forward(m, NULL));
+  CHECK_STR(test_dispositions(), before);
+  o.forward = NULL;
+  REQUIRE_OK(covey_manager_forward(m, &o));
+  covey_manager_free(m);
+  CHECK_STR(test_dispositions(), before);
+}
