@@ -28,6 +28,7 @@ static const cli_command commands[] = {
      "  --stdin           pass our standard input on (else it is empty)\n"
      "  --shell           PROGRAM is a command line for the system's shell\n"
      "  --quiet           no output of the program\n"
+     "signals (INT, TERM, HUP, QUIT) go on to the program\n"
      "exit code: the program's; 124 timeout, 125 covey failed, 126 cannot be started, 127 not found, 128 + "
      "signal\n"},
     {"send", cli_send, "[OPTIONS] PID|NAME [TEXT...]",

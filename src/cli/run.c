@@ -25,7 +25,7 @@ static int not_started(void)
 int cli_run(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  covey_process_options process = {.scope = COVEY_SCOPE_TREE};
+  covey_process_options process = {.scope = COVEY_SCOPE_TREE, .flags = COVEY_PROCESS_FORWARD};
   const char **env = calloc((size_t)argc + 1, sizeof *env);
   size_t env_count = 0;
   bool shell = false;

@@ -83,6 +83,31 @@ TEST(cli, run_returns_what_the_program_returns)
   covey_result_free(&r);
 }
 
+static void run_signalled(const char *behaviour, int signal, uint32_t code)
+{
+  const char *argv[] = {test_program_beside("covey"), "run", test_helper(), behaviour, NULL};
+  covey_process *p = NULL;
+  covey_exit end;
+  char text[8] = "";
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE}, &p));
+  for (size_t n = 0; n < 6; n++) REQUIRE(covey_process_read(p, COVEY_STDOUT, PATIENCE, text + n, 1) == 1);
+  CHECK_STR(text, "ready\n");
+  REQUIRE_OK(covey_process_signal(p, signal, COVEY_TARGET_LEADER));
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, &end));
+  CHECK_INT(end.how, COVEY_HOW_EXITED);
+  CHECK_UINT(end.code, code);
+  covey_process_close(p);
+}
+
+TEST(cli, run_sends_signals_on)
+{
+  if (test_is_windows()) TEST_SKIP("no signals; wine does not deliver CTRL_BREAK");
+  run_signalled("stop", COVEY_SIGNAL_TERM, 7); /* the program's own answer */
+  run_signalled("hang", COVEY_SIGNAL_TERM, 143);
+  run_signalled("hang", COVEY_SIGNAL_INT, 130);
+  run_signalled("hang", COVEY_SIGNAL_HUP, 129);
+}
+
 TEST(cli, quotes_and_splits)
 {
   covey_result r;
