@@ -97,8 +97,9 @@ static int launch_once(cvos_launch *plan, cvos_tree *tree, bool tied, pid_t *ret
   }
   tree->place.cgroup = tree->cgroup.number;
   plan->place = &tree->place;
-  plan->line_size = (size_t)snprintf(plan->line, sizeof plan->line, "%d %u %s", tree->place.slot,
-                                     tree->place.cgroup, tree->grouped ? "-" : "");
+  plan->line_size =
+      (size_t)snprintf(plan->line, sizeof plan->line, "%u %s", tree->place.cgroup, tree->grouped ? "-" : "");
+  plan->guard_at = (int64_t)tree->place.slot * CVOS_GUARD_LINE;
   return cvos_launch_run(plan, ret_pid, ret_pidfd);
 }
 
@@ -124,7 +125,7 @@ static int launch(const cvos_spawn_request *request, cvos_launch *plan, cvos_tre
     error = plan->error;
     if (!guard_failed) cvos_guard_free(&tree->place);
     if (*ret_pid > 0) reap_failed(*ret_pid, *ret_pidfd);
-    if (guard_failed && guard_tries++ < GUARD_TRIES && cvos_guard_failed(&tree->place) == 0) continue;
+    if (guard_failed && guard_tries++ < GUARD_TRIES && cvos_guard_failed(&plan->guard) == 0) continue;
     cvos_guard_free(&tree->place);
     if (stage == COVEY_STAGE_EXEC && error == ETXTBSY && spent < BUSY_MS) {
       cvos_sleep_ms(pause);

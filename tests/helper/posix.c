@@ -283,8 +283,13 @@ int helper_guard(const char *what, const char *arg)
       ssize_t n = readlink(name, target, sizeof target - 1);
       if (n < 0) continue;
       target[n] = '\0';
-      if (strncmp(target, "pipe:", 5) != 0 && strcmp(target, "/dev/null") != 0) return -1;
+      if (strncmp(target, "pipe:", 5) != 0 && strcmp(target, "/dev/null") != 0 && !strstr(target, "covey-"))
+        return -1;
     }
+    return 0;
+  }
+  if (strcmp(what, "close") == 0) {
+    for (int fd = 3; fd < DESCRIPTORS; fd++) close(fd);
     return 0;
   }
   if (strcmp(what, "kill") == 0) {
@@ -294,7 +299,7 @@ int helper_guard(const char *what, const char *arg)
     return 0;
   }
   if (strcmp(what, "stop") != 0 || kill(pid, SIGSTOP) != 0) return -1;
-  /* lines of a slot that is taken and freed fill its pipe, until it is noticed as stuck and replaced */
+  /* slots are taken and freed until it is noticed as stuck and replaced */
   for (int i = 0; i < 100000 && cvos_guard_pid() == pid; i++) {
     cvos_guard_place place;
     int fd;

@@ -119,7 +119,7 @@ const helper_behaviour helper_seam[] = {
      "hangs"},
     {"untied", do_untied, "[exit|crash]: one child that is not tied; the same"},
     {"guard", do_guard,
-     "kill|stop|files|none [SHELL]: a tied child, something befalls the guard, another one"},
+     "kill|stop|close|files|none [SHELL]: a tied child, something befalls the guard, another one"},
     {"tied-and-fork", do_tied_and_fork, "a tied child and a forked one; writes their pids and 0, hangs"},
     {"permute", helper_permute, "DIRECTORY: every way to hand on 0-2, and descriptors in each other's place"},
     {"files-are", helper_files_are, "INODE...: exits with 0 when 0, 1, 2 ... are these files"},

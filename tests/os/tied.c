@@ -121,6 +121,13 @@ TEST(tied, replaces_a_guard_that_is_stuck)
   end_of_parent(TEST_WORDS("guard", "stop"), 2);
 }
 
+/* The parent closes all that it has open but its streams, as daemons do: what is the guard's too. */
+TEST(tied, guards_again_after_all_was_closed)
+{
+  if (test_is_windows()) TEST_SKIP("jobs need no guard");
+  end_of_parent(TEST_WORDS("guard", "close"), 2);
+}
+
 TEST_LIMIT(tied, is_guarded_by_any_shell, 120)
 {
   if (test_is_windows()) TEST_SKIP("jobs need no guard");

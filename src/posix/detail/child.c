@@ -17,18 +17,17 @@ _Noreturn static void fail(cvos_launch *plan, int error_pipe, int stage, int ind
   raw_exit(127);
 }
 
-/* Appends our pid to the line and gives it to the guard: one write of less than PIPE_BUF, so it is whole or not there. */
+/* Writes our line into the guard's table, in one call: it is whole or not there. */
 static bool tell_guard(cvos_launch *plan)
 {
-  char digits[12];
-  size_t n = 0;
+  char digits[12], *line = plan->line;
+  size_t n = 0, size = plan->line_size;
   for (unsigned pid = (unsigned)raw_getpid(); pid; pid /= 10) digits[n++] = (char)('0' + pid % 10);
-  char *line = plan->line;
-  size_t size = plan->line_size;
   while (n) line[size++] = digits[--n];
+  while (size < CVOS_GUARD_LINE - 1) line[size++] = ' ';
   line[size++] = '\n';
   ssize_t told;
-  do told = CVOS_CALL(GUARD, raw_write(plan->guard, line, size), -1);
+  do told = CVOS_CALL(GUARD, raw_pwrite(plan->guard, line, size, plan->guard_at), -1);
   while (told < 0 && errno == EINTR);
   return told == (ssize_t)size;
 }

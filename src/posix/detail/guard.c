@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "os/fault.h"
+#include "os/path.h"
 #include "posix/detail/cgroup.h"
 #include "posix/detail/guard.h"
 #include "posix/detail/launch.h"
@@ -13,37 +14,37 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 enum {
-  LINES_A_NUDGE =
-      256, /* lines that may wait unread: a few milliseconds of reading after our end, and 5 KiB of the pipe */
+  TAKES_A_PROBE = 256, /* children after which the guard is asked for a sign of life */
   STUCK_MS = 1000,
   START_MS = 10000
 };
 
-/* Descriptors 0 lines, 3 life, 1 where it says its pid; $1 the folder of our control groups or "". The loop runs in the background of a shell that
- * ends at once: so it is nobody's child. An asynchronous list has /dev/null as stdin, hence the detour by 4. One variable a slot: a string as list
- * would be quadratic. At the end folders may still be emptying; the system's rmdir and sleep wait for that, where they are there. */
+/* Descriptors 0 table, 3 life, 1 where it says its pid; $1 the folder of our control groups or "". The loop runs in the background of a shell that
+ * ends at once: so it is nobody's child. An asynchronous list has /dev/null as stdin, hence the detour by 4. At the end folders may still be
+ * emptying; the system's rmdir and sleep wait for that, where they are there. */
 static const char script[] =
     "exec 4<&0\n"
-    "{ m=0\n"
-    "note() { eval \"t$1=$3 g$1=${2:-0}\"; [ \"$1\" -gt \"$m\" ] && m=$1; }\n"
-    "while read -r k <&3; do\n"
-    "while [ \"$k\" -gt 0 ] && read -r n g t; do k=$((k-1)); note \"$n\" \"$g\" \"$t\"; done\n"
-    "done\n"
-    "while read -r n g t; do note \"$n\" \"$g\" \"$t\"; done\n"
-    "i=0; while [ \"$i\" -le \"$m\" ]; do eval \"t=\\$t$i g=\\$g$i\"\n"
-    "[ \"${g:-0}\" -gt 0 ] && echo 1 >\"$1/$g/cgroup.kill\"\n"
-    "[ -n \"$t\" ] && kill -9 \"$t\"; i=$((i+1)); done\n"
+    "{ while read -r k <&3; do :; done\n"
+    "while read -r g t; do [ -n \"$t\" ] || continue\n"
+    "[ \"$g\" -gt 0 ] && echo 1 >\"$1/$g/cgroup.kill\"\n"
+    "kill -9 \"$t\"; done\n"
     "i=0; while [ -d \"$1\" ] && [ \"$i\" -lt 100 ]; do rmdir \"$1\"/*/ \"$1\"; [ -d \"$1\" ] && sleep 0.02; "
     "i=$((i+1)); done\n"
     "} <&4 4<&- >/dev/null 2>&1 &\n"
     "echo $!\n";
 
-/* What the guard has in a slot. */
+/* What stands in a slot's line. */
 typedef struct guarded {
   int64_t target; /* 0: free or not told yet */
   uint32_t cgroup;
@@ -52,13 +53,14 @@ typedef struct guarded {
 static const char *shell_file = "/bin/sh";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static int lines = -1, life = -1; /* our ends; the numbers stay the same when a guard is replaced */
-static uint32_t generation;
+static int table = -1;                /* the file of all slots, a line each; stays when a guard is replaced */
+static int life = -1;                 /* our end */
+static struct stat table_is, life_is; /* which files these are */
 static pid_t pid;
 static int pin = -1;    /* its pidfd */
 static uint64_t start;  /* its stamp, where there is no pidfd */
 static uint32_t births; /* forks since the program's start */
-static int untold;      /* lines since the last nudge */
+static int takes;       /* since the last probe */
 static guarded *slots;
 static int *unused; /* stack of free slots */
 static int slot_count, unused_count;
@@ -66,14 +68,13 @@ static int slot_count, unused_count;
 /* In a child of fork(): the guard, its slots and the lock are the parent's. The memory is left alone. */
 static void after_fork(void)
 {
-  cvos_fd_close(lines);
+  cvos_fd_close(table);
   cvos_fd_close(life);
   cvos_fd_close(pin);
-  lines = life = pin = -1;
+  table = life = pin = -1;
   births++;
-  generation = 0;
   pid = 0;
-  untold = slot_count = unused_count = 0;
+  takes = slot_count = unused_count = 0;
   slots = NULL;
   unused = NULL;
   pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
@@ -85,45 +86,89 @@ static void install_fork_handler(void)
   (void)pthread_atfork(NULL, NULL, after_fork);
 }
 
-/* Writes all of a short text, waiting for room no longer than STUCK_MS. */
-static int write_patiently(int fd, const char *text, size_t size)
+/* ---- the table ---- */
+
+/* A file without a name. -1 with errno. */
+static int open_table(void)
 {
-  for (int64_t deadline = cvos_clock_ms() + STUCK_MS;;) {
-    int error = cvos_fd_write_quiet(fd, text, size);
-    int64_t left = deadline - cvos_clock_ms();
-    if (error != EAGAIN || left <= 0) return error;
-    struct pollfd room = {.fd = fd, .events = POLLOUT};
-    (void)poll(&room, 1, (int)left);
+#if defined(SYS_memfd_create)
+  /* close-on-exec and never executable, which some systems insist on and old ones do not know */
+  int fd = CVOS_CALL(OPEN, (int)syscall(SYS_memfd_create, "covey-guard", 9U), -1);
+  if (fd < 0 && errno == EINVAL) fd = (int)syscall(SYS_memfd_create, "covey-guard", 1U);
+  if (fd >= 0 || errno == EMFILE || errno == ENFILE) return cvos_fd_high(fd);
+#endif
+  char *folder, path[1024];
+  if (cvos_path_temporary(&folder) < 0) return -1;
+  int n = snprintf(path, sizeof path, "%s/covey-XXXXXX", folder);
+  cvy_free(folder);
+  if (n < 0 || (size_t)n >= sizeof path) {
+    errno = ENAMETOOLONG;
+    return -1;
   }
+  int file = CVOS_CALL(OPEN, mkstemp(path), -1);
+  if (file < 0) return -1;
+  (void)fcntl(file, F_SETFD, FD_CLOEXEC);
+  (void)unlink(path);
+  return cvos_fd_high(file);
 }
 
-/* Lets the guard read what it was told. */
-static int nudge(void)
-{
-  char text[16];
-  int n = snprintf(text, sizeof text, "%d\n", untold);
-  int error = write_patiently(life, text, (size_t)n);
-  if (!error) untold = 0;
-  return error;
-}
-
+/* Writes the line of a slot: in one call, so it is whole or not there. 0 or errno. */
 static int say(int slot)
 {
-  char text[48];
+  char text[CVOS_GUARD_LINE + 12];
   const guarded *is = &slots[slot];
-  int n = is->target ? snprintf(text, sizeof text, "%d %u %lld\n", slot, is->cgroup, (long long)is->target)
-                     : snprintf(text, sizeof text, "%d\n", slot);
-  int error = cvos_fd_write_quiet(lines, text, (size_t)n);
-  if (error == EAGAIN) {
-    error = nudge();
-    if (!error) error = write_patiently(lines, text, (size_t)n);
-  }
-  if (!error && ++untold >= LINES_A_NUDGE) error = nudge();
+  int n = is->target ? snprintf(text, sizeof text, "%u %lld", is->cgroup, (long long)is->target) : 0;
+  memset(text + n, ' ', (size_t)(CVOS_GUARD_LINE - 1 - n));
+  text[CVOS_GUARD_LINE - 1] = '\n';
+  ssize_t done;
+  do done = CVOS_CALL(WRITE, pwrite(table, text, CVOS_GUARD_LINE, (off_t)slot * CVOS_GUARD_LINE), -1);
+  while (done < 0 && errno == EINTR);
+  return done == CVOS_GUARD_LINE ? 0 : done < 0 ? errno : EIO;
+}
+
+/* False where the program has closed our descriptors: the number may be another file's. */
+static bool is_still(int fd, const struct stat *what)
+{
+  struct stat now;
+  return fd >= 0 && fstat(fd, &now) == 0 && now.st_ino == what->st_ino && now.st_dev == what->st_dev;
+}
+
+/* The table, with a line for each slot that there is. 0 or errno. */
+static int make_table(void)
+{
+  int error = 0;
+  table = open_table();
+  if (table < 0) return errno;
+  if (fstat(table, &table_is) < 0) error = errno;
+  for (int slot = 0; slot < slot_count && !error; slot++) error = say(slot);
+  if (!error) return 0;
+  cvos_fd_close(table);
+  table = -1;
   return error;
 }
 
-/* Starts the shell with these read ends and learns the pid of its loop. */
-static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
+/* Twice the slots, with lines that say they are free. 0 or errno. */
+static int grow_table(void)
+{
+  int more = slot_count ? slot_count * 2 : 16, error = 0;
+  guarded *grown = cvy_realloc_array(slots, (size_t)more, sizeof *slots);
+  if (!grown) return ENOMEM;
+  slots = grown;
+  memset(slots + slot_count, 0, (size_t)(more - slot_count) * sizeof *slots);
+  int *stack = cvy_realloc_array(unused, (size_t)more, sizeof *unused);
+  if (!stack) return ENOMEM;
+  unused = stack;
+  for (int slot = slot_count; slot < more && !error; slot++) error = say(slot);
+  if (error) return error;
+  for (int slot = more; slot > slot_count; slot--) unused[unused_count++] = slot - 1;
+  slot_count = more;
+  return 0;
+}
+
+/* ---- the shell ---- */
+
+/* Starts the shell with the table and its end of life, and learns the pid of its loop. */
+static int start_shell(int life_end, pid_t *ret_pid)
 {
   int answer[2], null = -1, pidfd = -1;
   if (cvos_fd_pipe(answer) < 0) return errno;
@@ -133,7 +178,7 @@ static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
   char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, "covey-guard", (char *)(uintptr_t)cvos_cgroup_base(),
                   NULL};
   char *env[] = {NULL};
-  cvos_move moves[] = {{.from = lines_end, .to = 0, .park = lines_end == 3},
+  cvos_move moves[] = {{.from = table, .to = 0, .park = table == 3},
                        {.from = answer[1], .to = 1, .park = answer[1] == 3, .index = 1},
                        {.from = null, .to = 2, .park = null == 3, .index = 2},
                        {.from = life_end, .to = 3, .index = 3}};
@@ -182,7 +227,7 @@ static int start_shell(int lines_end, int life_end, pid_t *ret_pid)
   return error;
 }
 
-/* Ends a guard that may still run. It must be gone before its pipe is closed: else it would kill what it has in its slots. */
+/* Ends a guard that may still run. It must be gone before its pipe is closed: else it would kill what is in the slots. */
 static void end_guard(void)
 {
   if (pid <= 0) return;
@@ -210,95 +255,95 @@ static int pin_guard(pid_t loop)
   return 0;
 }
 
-/* Puts fd at the number *keep, or makes its number the one to keep. */
-static int keep(int fd, int *kept)
+/* The shell over the table that there is, waiting at a new pipe. 0 or errno. */
+static int start_at_table(void)
 {
-  if (*kept < 0) {
-    *kept = fd;
-    return 0;
+  int ends[2];
+  struct stat about;
+  if (lseek(table, 0, SEEK_SET) < 0) return errno; /* where it begins to read */
+  if (cvos_fd_pipe(ends) < 0) return errno;
+  (void)fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  pid_t loop = 0;
+  int error = fstat(ends[1], &about) < 0 ? errno : start_shell(ends[0], &loop);
+  if (!error) error = pin_guard(loop);
+  cvos_fd_close(ends[0]);
+  if (error) {
+    cvos_fd_close(ends[1]);
+    return error;
   }
-#if defined(__APPLE__)
-  int r = dup2(fd, *kept);
-  if (r >= 0) (void)fcntl(*kept, F_SETFD, FD_CLOEXEC);
-#else
-  int r = dup3(fd, *kept, O_CLOEXEC);
-#endif
-  int error = r < 0 ? errno : 0;
-  cvos_fd_close(fd);
-  return error;
+  cvos_fd_close(life);
+  life = ends[1];
+  life_is = about;
+  takes = 0;
+  return 0;
 }
 
 static int start_guard(void)
 {
-  int a[2], b[2];
+  if (life >= 0 && !is_still(life, &life_is)) { /* it has seen what it takes for our end */
+    life = pin = -1;
+    pid = 0;
+  }
   end_guard();
-  if (cvos_fd_pipe(a) < 0) return errno;
-  if (cvos_fd_pipe(b) < 0) {
-    int error = errno;
-    cvos_fd_close(a[0]);
-    cvos_fd_close(a[1]);
-    return error;
-  }
-  (void)fcntl(a[1], F_SETFL, O_NONBLOCK);
-  (void)fcntl(b[1], F_SETFL, O_NONBLOCK);
-  pid_t loop = 0;
-  int error = start_shell(a[0], b[0], &loop);
-  if (!error) error = pin_guard(loop);
-  cvos_fd_close(a[0]);
-  cvos_fd_close(b[0]);
-  if (error) {
-    cvos_fd_close(a[1]);
-    cvos_fd_close(b[1]);
-    return error;
-  }
-  generation++;
-  untold = 0;
-  error = keep(a[1], &lines);
-  int second = keep(b[1], &life);
-  if (!error) error = second;
-  for (int i = 0; i < slot_count && !error; i++) {
-    if (slots[i].target) error = say(i);
+  if (!is_still(table, &table_is)) table = -1;
+  bool fresh = table < 0;
+  int error = fresh ? make_table() : 0;
+  if (!error && (error = start_at_table()) != 0 && fresh) {
+    cvos_fd_close(table);
+    table = -1;
   }
   return error;
 }
 
-/* Starts another guard if the one of this generation is still the last. Lock held. */
-static int replace(uint32_t seen)
+static int replace(void)
 {
-  if (seen != generation) return 0;
   int error = start_guard();
-  if (error) error = start_guard();
+  return error ? start_guard() : 0;
+}
+
+/* True while somebody holds the other end of life: the guard alone has it. */
+static bool guard_lives(void)
+{
+  struct pollfd look = {.fd = life, .events = POLLOUT};
+  return poll(&look, 1, 0) <= 0 || !(look.revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
+/* Writes the line, into another table where ours was closed. */
+static int say_surely(int slot)
+{
+  int error = say(slot);
+  if (error && (is_still(table, &table_is) || replace() == 0)) error = say(slot);
   return error;
 }
 
-static int take_slot(void)
+/* Asks for a sign of life: a line that it has not read when the next one is due, and not within a second then, tells that it is stuck. (macOS
+ * does not tell at this end what is unread: there it is stuck when the pipe is full.) */
+static bool guard_stuck(void)
 {
-  if (unused_count == 0) {
-    int more = slot_count ? slot_count * 2 : 16;
-    guarded *grown = cvy_realloc_array(slots, (size_t)more, sizeof *slots);
-    if (!grown) return -1;
-    slots = grown;
-    int *stack = cvy_realloc_array(unused, (size_t)more, sizeof *unused);
-    if (!stack) return -1;
-    unused = stack;
-    for (int i = more; i > slot_count; i--) unused[unused_count++] = i - 1;
-    memset(slots + slot_count, 0, (size_t)(more - slot_count) * sizeof *slots);
-    slot_count = more;
+  int unread = 0;
+  for (int64_t deadline = cvos_clock_ms() + STUCK_MS;; cvos_sleep_ms(1)) {
+    if (ioctl(life, FIONREAD, &unread) < 0 || unread == 0) break;
+    if (cvos_clock_ms() >= deadline) return true;
   }
-  return unused[--unused_count];
+  takes = 0;
+  return cvos_fd_write_quiet(life, "\n", 1) != 0;
 }
+
+/* ---- the calls ---- */
 
 int cvos_guard_take(cvos_guard_place *ret_place, int *ret_fd)
 {
   int error = 0;
   (void)pthread_once(&fork_once, install_fork_handler);
   (void)pthread_mutex_lock(&lock);
-  if (generation == 0 || pid == 0) error = start_guard();
-  int slot = error ? -1 : take_slot();
-  if (!error && slot < 0) error = ENOMEM;
+  if (pid == 0)
+    error = start_guard();
+  else if (!guard_lives() || (++takes >= TAKES_A_PROBE && guard_stuck()))
+    error = replace();
+  if (!error && unused_count == 0) error = grow_table();
   if (!error) {
-    *ret_place = (cvos_guard_place){slot, generation, births, 0};
-    *ret_fd = lines;
+    *ret_place = (cvos_guard_place){unused[--unused_count], births, 0};
+    *ret_fd = table;
   }
   (void)pthread_mutex_unlock(&lock);
   return error;
@@ -308,37 +353,24 @@ void cvos_guard_told(const cvos_guard_place *place, int64_t target)
 {
   (void)pthread_mutex_lock(&lock);
   slots[place->slot] = (guarded){target, place->cgroup};
-  int error = 0;
-  if (place->generation != generation)
-    error = say(place->slot); /* it told a guard that is gone */
-  else if (++untold >= LINES_A_NUDGE)
-    error = nudge();
-  if (error) (void)replace(generation);
   (void)pthread_mutex_unlock(&lock);
 }
 
-int cvos_guard_tell(cvos_guard_place *place, int64_t target)
+int cvos_guard_tell(const cvos_guard_place *place, int64_t target)
 {
   (void)pthread_mutex_lock(&lock);
   slots[place->slot] = (guarded){target, place->cgroup};
-  int error = CVOS_CALL(GUARD, say(place->slot), errno);
-  if (error) error = replace(generation);
+  int error = CVOS_CALL(GUARD, say_surely(place->slot), errno);
   if (error) slots[place->slot].target = 0;
   (void)pthread_mutex_unlock(&lock);
   return error;
 }
 
-int cvos_guard_failed(cvos_guard_place *place)
+int cvos_guard_failed(int *ret_fd)
 {
   (void)pthread_mutex_lock(&lock);
-  int error = 0;
-  if (place->generation == generation) {
-    /* perhaps it only lags behind */
-    error = nudge();
-    struct pollfd room = {.fd = lines, .events = POLLOUT};
-    if (error || poll(&room, 1, STUCK_MS) <= 0 || (room.revents & POLLERR)) error = replace(generation);
-  }
-  place->generation = generation;
+  int error = is_still(table, &table_is) ? 0 : replace();
+  *ret_fd = table;
   (void)pthread_mutex_unlock(&lock);
   return error;
 }
@@ -347,24 +379,11 @@ void cvos_guard_free(cvos_guard_place *place)
 {
   if (place->slot < 0) return;
   (void)pthread_mutex_lock(&lock);
-  if (place->births != births) { /* the parent's, not ours */
-    place->slot = -1;
-    (void)pthread_mutex_unlock(&lock);
-    return;
-  }
-  if (slots[place->slot].target) {
+  if (place->births == births) { /* else it is the parent's, not ours */
     slots[place->slot].target = 0;
-    if (say(place->slot)) {
-      /* without anything to guard the next one is started at need */
-      bool any = false;
-      for (int i = 0; i < slot_count && !any; i++) any = slots[i].target != 0;
-      if (any)
-        (void)replace(generation);
-      else
-        end_guard();
-    }
+    unused[unused_count++] = place->slot;
+    if (say_surely(place->slot)) end_guard(); /* better nobody is guarded than a stranger killed */
   }
-  unused[unused_count++] = place->slot;
   place->slot = -1;
   (void)pthread_mutex_unlock(&lock);
 }

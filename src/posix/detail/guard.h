@@ -1,11 +1,13 @@
 /* posix/detail/guard.h: the guard: a shell that outlives us by a moment and ends what we tied to our life.
  *
  * One per program, started with the first tied child: /bin/sh with a script of builtins, in a session of its own, all signals ignored, nobody's
- * child (it would keep a host's wait() from ever ending). It holds two read ends of ours and nothing else. Through the first it is told lines
- * "slot cgroup target" (the number of a control group or 0; -group or pid) and "slot" (free); the second is where it waits: it gets the number of lines to read now and then, so
- * that a line does not cost a wake-up, and its end of file is our end: then it reads what is left, kills what is still in a slot, and takes our folder of control groups away. Our ends are
- * close-on-exec and closed after a fork, so nobody else keeps them open. A guard that is gone or stuck (its pipe full for a second) is
- * noticed by the next line, killed if need be, and replaced; the new one is told all slots again. */
+ * child (it would keep a host's wait() from ever ending). It holds two things of ours and no more: the read end of a pipe, where it waits for our
+ * end, and the table: a file without a name, a line of CVOS_GUARD_LINE bytes for each slot: "cgroup target" (the number of a control group or 0;
+ * -group or pid), or blanks. It reads the table only when the pipe has ended, kills what stands there, and takes our folder of control groups
+ * away; so a start costs one small write, an end another, and the guard no time at all. The child writes its own line, before its exec; until
+ * then it holds our end of the pipe too, so that the guard does not read too early. Our ends are close-on-exec and closed after a fork, so nobody
+ * else keeps them open. A guard that is gone is noticed by the next start, one that is stuck (it reads no line in the pipe for a second) every
+ * 256 starts; it is killed if need be, and replaced: the table stays. */
 #ifndef COVEY_POSIX_DETAIL_GUARD_H
 #define COVEY_POSIX_DETAIL_GUARD_H
 
@@ -13,24 +15,26 @@
 
 #include <sys/types.h>
 
+/* Bytes of a line: ten digits, a blank, a sign, ten digits, the end of the line; and one more. */
+#define CVOS_GUARD_LINE 24
+
 typedef struct cvos_guard_place {
-  int slot;            /* -1 none */
-  uint32_t generation; /* of the guard that the child was pointed at */
-  uint32_t births;     /* in which child of fork() it was taken */
+  int slot;        /* -1 none */
+  uint32_t births; /* in which child of fork() it was taken */
   uint32_t cgroup; /* number of the control group that ends with it, 0 none; set before the guard is told */
 } cvos_guard_place;
 
-/* Takes a slot and makes sure that a guard runs; *ret_fd is where the child tells itself to it. 0 or errno (ENOTSUP: no /bin/sh). */
+/* Takes a slot and makes sure that a guard runs; *ret_fd is the table, where the child writes its line. 0 or errno (ENOTSUP: no /bin/sh). */
 int cvos_guard_take(cvos_guard_place *ret_place, int *ret_fd);
 
-/* The child has told itself as target. */
+/* The child has written its line: target. */
 void cvos_guard_told(const cvos_guard_place *place, int64_t target);
 
 /* We tell it for the child (which does not run yet). 0 or errno. */
-int cvos_guard_tell(cvos_guard_place *place, int64_t target);
+int cvos_guard_tell(const cvos_guard_place *place, int64_t target);
 
-/* The child could not tell itself: replaces the guard unless that has been done. 0 or errno. */
-int cvos_guard_failed(cvos_guard_place *place);
+/* A child could not write its line: *ret_fd is where it may be tried again, another table where ours was closed. 0 or errno. */
+int cvos_guard_failed(int *ret_fd);
 
 /* The slot's target is nobody any more; before its number can become a stranger's. place->slot is -1 afterwards; -1 does nothing. */
 void cvos_guard_free(cvos_guard_place *place);

@@ -29,13 +29,14 @@ typedef struct cvos_launch {
   const char *cwd;
   cvos_move *moves;
   size_t move_count;
-  bool shut[3];        /* the child has no such stream */
-  int highest;         /* the greatest target */
-  int own;             /* CVOS_OWN_... */
-  bool ignore_signals; /* all ignored instead of default */
-  int cgroup;          /* folder of the control group that it is born into, -1 none */
-  int guard;           /* descriptor to which the child tells itself, -1 none */
-  char line[48];       /* what it tells: "slot group " or "slot group -", its pid follows */
+  bool shut[3];               /* the child has no such stream */
+  int highest;                /* the greatest target */
+  int own;                    /* CVOS_OWN_... */
+  bool ignore_signals;        /* all ignored instead of default */
+  int cgroup;                 /* folder of the control group that it is born into, -1 none */
+  int guard;                  /* the guard's table, where the child writes its line; -1 none */
+  int64_t guard_at;           /* where its line is */
+  char line[CVOS_GUARD_LINE]; /* its line: "group " or "group -"; its pid follows, and blanks */
   size_t line_size;
   cvos_guard_place *place; /* where the child cannot tell itself and we do it before it runs (not on Linux) */
   bool enclosed;           /* it was born into that control group */
@@ -43,8 +44,8 @@ typedef struct cvos_launch {
   volatile int stage;    /* COVEY_STAGE_..., 0 when the program was started */
   volatile int error;    /* errno */
   volatile int index;    /* which descriptor, -1 none */
-  volatile bool guarded; /* the guard has been told by the child */
-  volatile bool unheard; /* it could not be told: stage is SCOPE */
+  volatile bool guarded; /* the child has written its line */
+  volatile bool unheard; /* it could not: stage is SCOPE */
 } cvos_launch;
 
 /* Creates the child. Returns 0 or errno when there is no child. Else the child exists, *ret_pid and *ret_pidfd (-1 none) are set, and plan->stage

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -42,6 +43,14 @@ static inline int raw_setpgid(void)
 static inline ssize_t raw_write(int fd, const void *data, size_t size)
 {
   return syscall(SYS_write, fd, data, size);
+}
+static inline ssize_t raw_pwrite(int fd, const void *data, size_t size, int64_t at)
+{
+#if defined(SYS_pwrite64) && LONG_MAX > INT32_MAX
+  return syscall(SYS_pwrite64, fd, data, size, (long)at);
+#else
+  return pwrite(fd, data, size, (off_t)at); /* 32 bits: each system splits the offset in its own way */
+#endif
 }
 static inline int raw_chdir(const char *path)
 {
@@ -103,6 +112,10 @@ static inline int raw_setpgid(void)
 static inline ssize_t raw_write(int fd, const void *data, size_t size)
 {
   return write(fd, data, size);
+}
+static inline ssize_t raw_pwrite(int fd, const void *data, size_t size, int64_t at)
+{
+  return pwrite(fd, data, size, (off_t)at);
 }
 static inline int raw_chdir(const char *path)
 {
