@@ -28,6 +28,8 @@ int cvos_translate(int system)
   case ERROR_PATH_NOT_FOUND:
   case ERROR_BAD_NETPATH:
   case ERROR_INVALID_DRIVE:
+  case ERROR_NOT_FOUND:
+  case ERROR_NONE_MAPPED:
   case ERROR_MOD_NOT_FOUND: return COVEY_ENOTFOUND;
   case ERROR_ACCESS_DENIED:
   case ERROR_SHARING_VIOLATION:

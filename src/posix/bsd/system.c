@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
+#include "posix/bsd/table.h"
 #include "posix/detail/launch.h"
 #include "posix/detail/system.h"
 
@@ -22,17 +23,6 @@
 #if defined(__APPLE__)
 #include <libproc.h>
 #include <mach-o/dyld.h>
-#elif defined(__FreeBSD__)
-#include <sys/user.h>
-#endif
-
-/* One process of the kernel's table, under the names of each system. */
-#if defined(__NetBSD__)
-typedef struct kinfo_proc2 info;
-#define LIST_CALL KERN_PROC2
-#else
-typedef struct kinfo_proc info;
-#define LIST_CALL KERN_PROC
 #endif
 
 static uint64_t stamp(int64_t seconds, int64_t microseconds)
@@ -40,7 +30,7 @@ static uint64_t stamp(int64_t seconds, int64_t microseconds)
   return (uint64_t)seconds * 1000000 + (uint64_t)microseconds;
 }
 
-static void fill(const info *p, cvos_entry *ret, uid_t *ret_uid, gid_t *ret_gid)
+void cvos_table_entry(const cvos_info *p, cvos_entry *ret, uid_t *ret_uid, gid_t *ret_gid)
 {
 #if defined(__APPLE__)
   *ret = (cvos_entry){.pid = p->kp_proc.p_pid,
@@ -48,7 +38,9 @@ static void fill(const info *p, cvos_entry *ret, uid_t *ret_uid, gid_t *ret_gid)
                       .group = p->kp_eproc.e_pgid,
                       .session = getsid(p->kp_proc.p_pid),
                       .start = stamp(p->kp_proc.p_starttime.tv_sec, p->kp_proc.p_starttime.tv_usec),
-                      .zombie = p->kp_proc.p_stat == SZOMB};
+                      .zombie = p->kp_proc.p_stat == SZOMB,
+                      .stopped = p->kp_proc.p_stat == SSTOP,
+                      .kernel = (p->kp_proc.p_flag & P_SYSTEM) != 0};
   *ret_uid = p->kp_eproc.e_ucred.cr_uid;
   *ret_gid = p->kp_eproc.e_ucred.cr_groups[0];
 #elif defined(__FreeBSD__)
@@ -57,7 +49,9 @@ static void fill(const info *p, cvos_entry *ret, uid_t *ret_uid, gid_t *ret_gid)
                       .group = p->ki_pgid,
                       .session = p->ki_sid,
                       .start = stamp(p->ki_start.tv_sec, p->ki_start.tv_usec),
-                      .zombie = p->ki_stat == SZOMB};
+                      .zombie = p->ki_stat == SZOMB,
+                      .stopped = p->ki_stat == SSTOP,
+                      .kernel = (p->ki_flag & (P_SYSTEM | P_KPROC)) != 0};
   *ret_uid = p->ki_uid;
   *ret_gid = p->ki_groups[0];
 #else
@@ -66,24 +60,25 @@ static void fill(const info *p, cvos_entry *ret, uid_t *ret_uid, gid_t *ret_gid)
                       .group = p->p__pgid,
                       .session = p->p_sid,
                       .start = stamp((int64_t)p->p_ustart_sec, p->p_ustart_usec),
-                      .zombie = p->p_stat == 5}; /* SZOMB, LSZOMB */
+                      .zombie = p->p_stat == 5,  /* SZOMB, LSZOMB */
+                      .stopped = p->p_stat == 4, /* SSTOP, LSSTOP */
+                      .kernel = (p->p_flag & P_SYSTEM) != 0};
   *ret_uid = p->p_uid;
   *ret_gid = p->p_gid;
 #endif
 }
 
-/* The processes that what and which ask for, owned. 0 or errno. */
-static int ask(int what, int which, info **ret, size_t *ret_count)
+int cvos_table_ask(int what, int which, cvos_info **ret, size_t *ret_count)
 {
 #if defined(__NetBSD__) || defined(__OpenBSD__)
-  int name[6] = {CTL_KERN, LIST_CALL, what, which, (int)sizeof(info), 0};
+  int name[6] = {CTL_KERN, LIST_CALL, what, which, (int)sizeof(cvos_info), 0};
   const unsigned names = 6;
 #else
   int name[4] = {CTL_KERN, LIST_CALL, what, which};
   const unsigned names = what == KERN_PROC_ALL ? 3 : 4;
 #endif
   for (size_t room = what == KERN_PROC_PID ? 1 : 256;; room *= 2) {
-    info *list = cvy_alloc(room * sizeof *list);
+    cvos_info *list = cvy_alloc(room * sizeof *list);
     if (!list) return ENOMEM;
     size_t size = room * sizeof *list;
 #if defined(__NetBSD__) || defined(__OpenBSD__)
@@ -103,14 +98,14 @@ static int ask(int what, int which, info **ret, size_t *ret_count)
 
 static int ask_one(pid_t pid, cvos_entry *ret, uid_t *ret_uid, gid_t *ret_gid)
 {
-  info *list;
+  cvos_info *list;
   size_t count;
-  int error = ask(KERN_PROC_PID, (int)pid, &list, &count);
+  int error = cvos_table_ask(KERN_PROC_PID, (int)pid, &list, &count);
   if (error) return error;
   if (count == 0)
     error = ESRCH;
   else
-    fill(list, ret, ret_uid, ret_gid);
+    cvos_table_entry(list, ret, ret_uid, ret_gid);
   cvy_free(list);
   if (!error && ret->pid != pid) error = ESRCH;
   return error;
@@ -131,16 +126,16 @@ int cvos_system_user(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
 
 int cvos_system_each(bool (*each)(pid_t pid, void *arg), void *arg)
 {
-  info *list;
+  cvos_info *list;
   size_t count;
-  int error = ask(KERN_PROC_ALL, 0, &list, &count);
+  int error = cvos_table_ask(KERN_PROC_ALL, 0, &list, &count);
   if (error) return error;
   bool more = true;
   for (size_t i = 0; more && i < count; i++) {
     cvos_entry entry;
     uid_t uid;
     gid_t gid;
-    fill(&list[i], &entry, &uid, &gid);
+    cvos_table_entry(&list[i], &entry, &uid, &gid);
     more = each(entry.pid, arg);
   }
   cvy_free(list);

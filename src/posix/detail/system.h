@@ -11,7 +11,8 @@
 typedef struct cvos_entry {
   pid_t pid, parent, group, session;
   uint64_t start;
-  bool zombie;
+  bool zombie, stopped;
+  bool kernel; /* a part of the kernel */
 } cvos_entry;
 
 /* What the system knows of pid. 0 or errno (ESRCH: no such process). */

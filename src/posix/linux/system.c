@@ -6,6 +6,7 @@
 #include "posix/detail/cgroup.h"
 #include "posix/detail/launch.h"
 #include "posix/detail/system.h"
+#include "posix/linux/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,32 +39,58 @@ typedef struct pidfd_info {
 #define PIDFD_INFO_EXIT_BIT 8U
 #define PIDFD_GET_INFO_CALL _IOWR(0xFF, 11, pidfd_info)
 
+int64_t cvos_procfs_text(int folder, const char *path, char *ret, size_t size)
+{
+  int fd = CVOS_CALL(IDENTITY, openat(folder, path, O_RDONLY | O_CLOEXEC), -1);
+  ssize_t n = -1;
+  do {
+    if (fd >= 0) n = CVOS_CALL(READ, read(fd, ret, size - 1), -1);
+  } while (fd >= 0 && n < 0 && errno == EINTR);
+  cvos_fd_close(fd);
+  /* a folder of /proc whose process has ended is empty; an open file of it has no process any more */
+  if (n == 0 || (n < 0 && errno == ENOENT)) {
+    errno = ESRCH;
+    n = -1;
+  }
+  if (n >= 0) ret[n] = '\0';
+  return n;
+}
+
+int cvos_procfs_stat(int folder, const char *path, cvy_proc_stat *ret)
+{
+  char text[1024];
+  int64_t n = cvos_procfs_text(folder, path, text, sizeof text);
+  if (n < 0) return errno;
+  return cvy_proc_stat_read(text, (size_t)n, ret) ? 0 : EPROTO;
+}
+
+pid_t cvos_procfs_process(const char *status)
+{
+  int process;
+  const char *at = strstr(status, "\nTgid:");
+  return at && sscanf(at + 6, "%d", &process) == 1 ? process : 0;
+}
+
+void cvos_procfs_entry(const cvy_proc_stat *stat, cvos_entry *ret)
+{
+  *ret = (cvos_entry){.pid = (pid_t)stat->pid,
+                      .parent = (pid_t)stat->parent,
+                      .group = (pid_t)stat->group,
+                      .session = (pid_t)stat->session,
+                      .start = stat->start,
+                      .zombie = (stat->state == 'Z' || stat->state == 'X') && stat->threads <= 1,
+                      .stopped = stat->state == 'T' || stat->state == 't',
+                      .kernel = (stat->flags & CVOS_PROCFS_KERNEL) != 0};
+}
+
 int cvos_system_entry(pid_t pid, cvos_entry *ret)
 {
-  char path[32], text[1024];
+  char path[32];
+  cvy_proc_stat stat;
   (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  int fd = CVOS_CALL(IDENTITY, open(path, O_RDONLY | O_CLOEXEC), -1);
-  if (fd < 0) return errno == ENOENT ? ESRCH : errno;
-  int64_t n = cvos_fd_read_all(fd, text, sizeof text - 1);
-  int error = errno;
-  cvos_fd_close(fd);
-  if (n <= 0) return n < 0 ? error : ESRCH;
-  text[n] = '\0';
-  /* the name stands in brackets and may hold anything, brackets too */
-  char *after = strrchr(text, ')');
-  char state;
-  int parent, group, session;
-  unsigned long long start;
-  if (!after ||
-      sscanf(after + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-             &state, &parent, &group, &session, &start) != 5)
-    return EPROTO;
-  *ret = (cvos_entry){.pid = pid,
-                      .parent = parent,
-                      .group = group,
-                      .session = session,
-                      .start = start,
-                      .zombie = state == 'Z' || state == 'X'};
+  int error = cvos_procfs_stat(AT_FDCWD, path, &stat);
+  if (error) return error;
+  cvos_procfs_entry(&stat, ret);
   return 0;
 }
 
@@ -126,20 +153,13 @@ int cvos_system_user(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
 {
   char path[32], text[2048];
   (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-  int fd = CVOS_CALL(IDENTITY, open(path, O_RDONLY | O_CLOEXEC), -1);
-  if (fd < 0) return errno == ENOENT ? ESRCH : errno;
-  int64_t n = cvos_fd_read_all(fd, text, sizeof text - 1);
-  int error = errno;
-  cvos_fd_close(fd);
-  if (n <= 0) return n < 0 ? error : ESRCH;
-  text[n] = '\0';
+  if (cvos_procfs_text(AT_FDCWD, path, text, sizeof text) < 0) return errno;
   /* "Uid:" real, effective, saved, of files; the number of a thread has a file too, which names its process */
   unsigned uid, gid;
-  int process;
-  char *at = strstr(text, "\nTgid:");
-  if (!at || sscanf(at + 6, "%d", &process) != 1) return EPROTO;
+  pid_t process = cvos_procfs_process(text);
+  if (!process) return EPROTO;
   if (process != pid) return ESRCH;
-  at = strstr(at, "\nUid:");
+  char *at = strstr(text, "\nUid:");
   if (!at || sscanf(at + 5, "%*u %u", &uid) != 1) return EPROTO;
   at = strstr(at, "\nGid:");
   if (!at || sscanf(at + 5, "%*u %u", &gid) != 1) return EPROTO;
