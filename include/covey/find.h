@@ -137,7 +137,8 @@ typedef struct covey_find_result {
 /* covey_find looks through the processes of this system (on Linux: of our pid namespace).
  * options: borrowed; NULL finds every process. ret_result: owned, free with covey_find_free.
  * Returns the number found; 0 is no failure.
- * Errors: COVEY_EINVAL (stage ARGUMENTS: an unknown flag or field, a number below 0, a start stamp without its number; a pattern
+ * Errors: COVEY_EINVAL (stage ARGUMENTS: an unknown flag or field, a number below 0, a start stamp without its number, a reserved
+ * word that is not zero; a pattern
  * that is none: offset is where, what says why, index is 0 for pattern, 1 for name, 2 for command), COVEY_EENCODING (a pattern
  * that is not UTF-8), COVEY_ETOOBIG (a pattern over 64 KiB), COVEY_ENOTFOUND (stage USER: no such account; stage
  * LOOKUP: pid, parent or tree does not run, or not with that start stamp), COVEY_ELIMIT (a pattern that backtracks without end

@@ -55,6 +55,8 @@ static int check(const covey_find_options *o)
   if (o->pid < 0 || (o->pid_start && !o->pid)) return refuse("pid");
   if (o->parent < 0 || (o->parent_start && !o->parent)) return refuse("parent");
   if (o->tree < 0 || (o->tree_start && !o->tree)) return refuse("tree");
+  if (!cvy_is_zero(o->reserved, sizeof o->reserved / sizeof o->reserved[0]))
+    return refuse("reserved words of covey_find_options");
   return 0;
 }
 
@@ -90,8 +92,8 @@ static int find_user(search *s)
 {
   if (!s->o->user) return 0;
   int r = cvos_account_find(s->o->user, &s->uid, s->sid);
-  if (r == COVEY_ENOTFOUND) return cvy_fail(r, COVEY_STAGE_USER, "%s", s->o->user);
-  if (r < 0) return cvy_fail_os(COVEY_STAGE_USER, cvos_last_error(), "%s", s->o->user);
+  if (r == COVEY_ENOTFOUND) return cvy_fail(r, COVEY_STAGE_USER, "user %s", s->o->user);
+  if (r < 0) return cvy_fail_os(COVEY_STAGE_USER, cvos_last_error(), "user %s", s->o->user);
   return 0;
 }
 
