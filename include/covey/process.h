@@ -420,9 +420,10 @@ COVEY_API int covey_process_signal(covey_process *process, int signal, int targe
 /* covey_process_stop ends the process in an orderly way: it asks, waits, and kills the tree; then it waits
  * for the end.
  * Asking: a child of covey_node_spawn gets STOP over its connection, and half of the grace later what others
- * get at once. POSIX: SIGTERM to the tree (and SIGCONT, so that a suspended one hears it). Windows: its piped
- * input is closed, WM_CLOSE goes to its windows, and CTRL_BREAK to its group if it shares our console; where
- * none of these is possible nobody was told, and the grace is not waited out.
+ * get at once; before it has connected it gets both, STOP as soon as it has. POSIX: SIGTERM to the tree (and
+ * SIGCONT, so that a suspended one hears it). Windows: its piped input is closed, WM_CLOSE goes to its windows,
+ * and CTRL_BREAK to its group if it shares our console; where none of these is possible nobody was told, and
+ * the grace is not waited out (of a child that may still connect: half of it is).
  * grace: milliseconds between asking and killing; 0 kills at once, COVEY_FOREVER never kills. Stops of
  * several threads share one ladder: the shortest grace counts. ret_exit: filled on success, may be NULL;
  * why is COVEY_WHY_STOP when the request was followed, COVEY_WHY_KILL when not, COVEY_WHY_SELF when it had

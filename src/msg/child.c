@@ -17,18 +17,22 @@
 static int ask(void *arg)
 {
   covey_peer *peer = arg;
-  uint8_t body[8];
+  int r = COVEY_ENOPEER;
   cvy_loop_lock(peer->loop);
-  if (peer->state != CVY_PEER_OPEN || peer->tx.broken || peer->node->state != CVY_NODE_OPEN) {
-    cvy_loop_unlock(peer->loop);
-    return COVEY_ENOPEER;
+  bool usable = peer->state != CVY_PEER_DEAD && !peer->tx.broken && peer->node->state == CVY_NODE_OPEN;
+  if (usable && peer->state == CVY_PEER_OPEN) {
+    covey_node *node = peer->node;
+    node->users++;
+    cvy_peer_stop(peer);
+    cvy_node_leave(node);
+    return 0;
   }
-  covey_node *node = peer->node;
-  node->users++;
-  size_t size = cvy_stop_encode(0, body);
-  cvy_peer_control(peer, CVY_FRAME_STOP, 0, 0, 0, body, size);
-  cvy_node_leave(node);
-  return 0;
+  if (usable && peer->state == CVY_PEER_HELLO) {
+    peer->stop_due = true;
+    r = 1;
+  }
+  cvy_loop_unlock(peer->loop);
+  return r;
 }
 
 static void ended(void *arg)

@@ -315,6 +315,13 @@ void cvy_peer_bye(covey_peer *peer)
   cvy_peer_dirty(peer);
 }
 
+void cvy_peer_stop(covey_peer *peer)
+{
+  uint8_t body[8];
+  size_t size = cvy_stop_encode(0, body);
+  cvy_peer_control(peer, CVY_FRAME_STOP, 0, 0, 0, body, size);
+}
+
 void cvy_peer_open(covey_peer *peer)
 {
   covey_node *node = peer->node;
@@ -330,6 +337,7 @@ void cvy_peer_open(covey_peer *peer)
     if (cvy_inlet_open(peer, CVY_MAP_OF(n, cvy_group, by_name)) < 0) peer->tx.doom = COVEY_ENOMEM;
   }
   cvy_peer_control(peer, CVY_FRAME_PONG, 0, 0, 0, NULL, 0); /* the end of the list */
+  if (peer->stop_due) cvy_peer_stop(peer);
   peer->transport->watch(peer);
   cvy_loop_changed(node->loop);
 }

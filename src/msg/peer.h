@@ -113,6 +113,7 @@ struct covey_peer {
   bool dialled;                  /* by us */
   bool spawned;                  /* an inherited connection, our end: the child's HELLO may take its time */
   bool to_parent;                /* an inherited connection, the child's end */
+  bool stop_due;                 /* the child is asked to end as soon as it has introduced itself */
   bool introduced;               /* counts in node->peer_count */
   bool shaking;                  /* counts in node->handshakes */
   bool ready;                    /* its groups are known */
@@ -186,6 +187,9 @@ void cvy_peer_flush(covey_peer *peer);
 
 /* Begins the good-bye (node is closing). */
 void cvy_peer_bye(covey_peer *peer);
+
+/* Queues STOP for a child of ours. */
+void cvy_peer_stop(covey_peer *peer);
 
 /* The connection is agreed upon: announces our groups. */
 void cvy_peer_open(covey_peer *peer);

@@ -28,7 +28,8 @@
 /* What a maker of special children is told. The functions run without locks; ask in the thread that stops the child or on the token's
  * thread, the others on the token's thread. */
 typedef struct cvy_process_hooks {
-  /* First rung of the stop ladder: asks the child to end over our own connection. 0 when it could ask. */
+  /* First rung of the stop ladder: asks the child to end over our own connection. 0 when it could ask, 1 when it will as soon as the
+   * child has connected. */
   int (*ask)(void *arg);
   /* The process has ended; once, also behind the last close. Not called when the system never ends it. */
   void (*ended)(void *arg);

@@ -89,8 +89,8 @@ static int kill_by_call(covey_process *p)
 int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
 {
   cvy_deadline kill_at = cvy_deadline_in(grace);
-  bool first, hooked;
-  int ways = 1;
+  bool first, later;
+  int ways = 0, asked = COVEY_ENOTSUP;
 
   cvy_loop_lock(p->loop);
   if (p->ended || p->ladder == CVY_LADDER_KILLED) {
@@ -109,11 +109,12 @@ int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
   cvy_process_wish(p, CVY_WISH_TIMER);
   cvy_loop_unlock(p->loop);
   if (!first) return 1;
-  hooked = p->hooks && p->hooks->ask && p->hooks->ask(p->hook_arg) == 0;
-  if (!hooked) ways = ask_system(p);
+  if (p->hooks && p->hooks->ask) asked = p->hooks->ask(p->hook_arg);
+  if (asked != 0) ways = ask_system(p);
+  later = asked >= 0 && ways == 0;
+  if (later) ways = 1;
   cvy_loop_lock(p->loop);
-  if (!p->ended && hooked)
-    p->ask_at = cvy_deadline_in(grace == COVEY_FOREVER ? CVY_GRACE_DEFAULT : grace / 2);
+  if (!p->ended && later) p->ask_at = cvy_deadline_in(grace == COVEY_FOREVER ? CVY_GRACE_DEFAULT : grace / 2);
   if (!p->ended && ways == 0 && p->kill_at != CVY_NEVER) p->kill_at = cvy_now(); /* nobody hears us */
   cvy_process_wish(p, CVY_WISH_TIMER);
   cvy_loop_unlock(p->loop);

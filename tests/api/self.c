@@ -78,9 +78,9 @@ TEST(self, parent_and_child_talk)
   close_all(process);
 }
 
-TEST(self, a_stop_is_heard)
+static void stop_is_heard_by(const char *behaviour)
 {
-  covey_process *process = spawn("node-stop", NULL);
+  covey_process *process = spawn(behaviour, NULL);
   char text[16] = {0};
   covey_exit end;
   REQUIRE(covey_process_read(process, COVEY_STDOUT, PATIENCE, text, sizeof text) > 0);
@@ -89,6 +89,17 @@ TEST(self, a_stop_is_heard)
   CHECK_UINT(end.code, HELPER_STOPPED);
   CHECK_INT(end.why, COVEY_WHY_STOP);
   close_all(process);
+}
+
+TEST(self, a_stop_is_heard)
+{
+  stop_is_heard_by("node-stop");
+}
+
+/* The child has not connected yet when it is asked: it is told as soon as it has. */
+TEST(self, a_stop_before_the_child_has_connected_is_heard)
+{
+  stop_is_heard_by("node-stop-later");
 }
 
 TEST(self, a_beat_is_stopped_between_two_beats)

@@ -170,6 +170,19 @@ static int do_stop(int argc, char **argv)
   return r == 0 ? HELPER_STOPPED : failed("wait_stop", r);
 }
 
+/* node-stop-later: says "ready" before it has used covey at all, ignores what the system has for asking, and connects 300 ms later; ends
+ * with HELPER_STOPPED when it is asked over its connection. */
+static int do_stop_later(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  helper_ignore_requests();
+  helper_print(1, "ready\n");
+  helper_pause(300);
+  int r = covey_self_wait_stop(PATIENCE);
+  return r == 0 ? HELPER_STOPPED : failed("wait_stop", r);
+}
+
 /* node-kin: tells its parent "child PID PARENT" through the connection it was born with. */
 static int do_kin(int argc, char **argv)
 {
@@ -225,6 +238,8 @@ const helper_behaviour helper_node[] = {
     {"node-open", do_open, "NAME: opens a node and holds it"},
     {"node-beat", do_beat, "MS: sends to its parent until it is asked to stop"},
     {"node-stop", do_stop, "waits until it is asked to stop"},
+    {"node-stop-later", do_stop_later,
+     "connects late, and waits until it is asked to stop over its connection"},
     {"node-kin", do_kin, "tells its parent who it is"},
     {"node-middle", do_middle, "starts node-claim with all that it inherited"},
     {"node-claim", do_claim, "tells whether it is a child of covey"},
