@@ -195,6 +195,11 @@ int cvy_decoder_next(cvy_decoder *d, const uint8_t **data, size_t *size, cvy_chu
   return d->error;
 }
 
+uint32_t cvy_decoder_rest(const cvy_decoder *d)
+{
+  return d->error == 0 && d->state == AT_REST ? d->header.size - d->done : 0;
+}
+
 bool cvy_decoder_clean(const cvy_decoder *d)
 {
   return d->error == 0 && d->state == AT_HEADER && d->have == 0;

@@ -113,6 +113,9 @@ typedef struct cvy_decoder {
  * skipped. */
 int cvy_decoder_next(cvy_decoder *d, const uint8_t **data, size_t *size, cvy_chunk *ret);
 
+/* Bytes of a message's frame that are still due, where its first chunk was told already; else 0. */
+uint32_t cvy_decoder_rest(const cvy_decoder *d);
+
 /* True when the bytes so far ended with a whole frame: the end of the stream here is clean. */
 bool cvy_decoder_clean(const cvy_decoder *d);
 

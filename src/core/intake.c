@@ -20,9 +20,31 @@ static void drop(cvy_assembly *a)
 void cvy_intake_fini(cvy_intake *in)
 {
   if (!in) return;
+  if (in->lent && in->now) {
+    in->kept = in->now->item;
+    in->now->item = NULL;
+  }
   drop(&in->one);
   for (int i = 0; i < CVY_ASSEMBLIES; i++) drop(&in->many[i]);
   in->now = NULL;
+}
+
+uint8_t *cvy_intake_place(cvy_intake *in, uint64_t *size)
+{
+  cvy_assembly *a = in->now;
+  if (in->error || !a || !a->item || a->item->capacity == a->have) return NULL;
+  uint64_t room = a->item->capacity - a->have, rest = a->total - a->have;
+  if (room > rest) room = rest;
+  if (*size > room) *size = room;
+  in->lent = true;
+  return cvy_item_data(a->item) + a->have;
+}
+
+void cvy_intake_placed(cvy_intake *in)
+{
+  in->lent = false;
+  cvy_item_free(in->kept);
+  in->kept = NULL;
 }
 
 static cvy_assembly *find(const cvy_intake *in, uint16_t group, uint64_t id)
@@ -108,7 +130,8 @@ static int append(cvy_assembly *a, const uint8_t *data, uint64_t size)
       int r = cvy_item_grow(&a->item, room < a->total ? room : a->total);
       if (r < 0) return r;
     }
-    if (size) memcpy(cvy_item_data(a->item) + a->have, data, (size_t)size);
+    uint8_t *to = cvy_item_data(a->item) + a->have;
+    if (size && to != data) memcpy(to, data, (size_t)size);
   }
   a->have += size;
   return 0;

@@ -27,13 +27,22 @@ typedef struct cvy_intake {
   cvy_assembly one;     /* the message whose only frame is arriving */
   cvy_assembly many[CVY_ASSEMBLIES];
   cvy_assembly *now; /* whose frame is arriving; NULL: none */
+  bool lent;         /* a reader writes into its item: cvy_intake_place */
+  cvy_item *kept;    /* an item that was lent when all of it ended */
   int error;         /* sticky */
 } cvy_intake;
 
 void cvy_intake_init(cvy_intake *in, uint64_t max_message);
 
-/* Releases what is half done. in may be NULL. */
+/* Releases what is half done, but for memory that is lent. in may be NULL. */
 void cvy_intake_fini(cvy_intake *in);
+
+/* Where the next bytes of the frame that is arriving belong, so that they can be read there: room for *size of them, which may become less, and is
+ * lent until cvy_intake_placed. They are told to cvy_intake_take at that place, which then copies nothing. NULL: nowhere yet. */
+uint8_t *cvy_intake_place(cvy_intake *in, uint64_t *size);
+
+/* Nobody writes there any more. */
+void cvy_intake_placed(cvy_intake *in);
 
 /* A message that begins. */
 typedef struct cvy_begin {

@@ -1,15 +1,63 @@
 #include "core/queue.h"
+#include "core/atomics.h"
 #include "core/mem.h"
 
 #include <string.h>
 
 #define ITEM_HEAD ((sizeof(cvy_item) + 15) & ~(size_t)15)
 
+/* ---- the shelf: a few freed items of a size that allocators give back to the system, which then clears page after page for the next one ---- */
+
+#define SHELF_SLOTS 8
+#define SHELF_LEAST ((uint64_t)16 * 1024)
+#define SHELF_MOST  ((uint64_t)1024 * 1024)
+#define SHELF_BYTES ((uint32_t)2 * 1024 * 1024) /* in all, for the whole process */
+
+static void *shelf[SHELF_SLOTS]; /* atomic; owned by who exchanges it out */
+static uint32_t shelf_bytes;     /* atomic */
+
+/* An item of at least capacity, and not of far more; NULL: none is there. */
+static cvy_item *shelf_take(uint64_t capacity)
+{
+  if (capacity < SHELF_LEAST || capacity > SHELF_MOST) return NULL;
+  for (int i = 0; i < SHELF_SLOTS; i++) {
+    if (!cvy_load_relaxed_ptr(&shelf[i])) continue;
+    cvy_item *item = cvy_exchange_ptr(&shelf[i], NULL);
+    if (!item) continue;
+    void *empty = NULL;
+    bool fits = item->capacity >= capacity && item->capacity / 4 <= capacity;
+    if (!fits && cvy_cas_ptr(&shelf[i], &empty, item)) continue;
+    cvy_add_u32(&shelf_bytes, 0u - (uint32_t)item->capacity);
+    if (fits) return item;
+    cvy_free(item);
+  }
+  return NULL;
+}
+
+static bool shelf_put(cvy_item *item)
+{
+  if (item->capacity < SHELF_LEAST || item->capacity > SHELF_MOST) return false;
+  uint32_t size = (uint32_t)item->capacity;
+  if (cvy_add_u32(&shelf_bytes, size) + size <= SHELF_BYTES) {
+    for (int i = 0; i < SHELF_SLOTS; i++) {
+      void *empty = NULL;
+      if (cvy_cas_ptr(&shelf[i], &empty, item)) return true;
+    }
+  }
+  cvy_add_u32(&shelf_bytes, 0u - size);
+  return false;
+}
+
 cvy_item *cvy_item_new(uint64_t capacity)
 {
-  if (capacity > SIZE_MAX - ITEM_HEAD - 1) return NULL;
-  cvy_item *item = cvy_alloc(ITEM_HEAD + (size_t)capacity + 1);
-  if (!item) return NULL;
+  cvy_item *item = shelf_take(capacity);
+  if (item) {
+    capacity = item->capacity;
+  } else {
+    if (capacity > SIZE_MAX - ITEM_HEAD - 1) return NULL;
+    item = cvy_alloc(ITEM_HEAD + (size_t)capacity + 1);
+    if (!item) return NULL;
+  }
   memset(item, 0, sizeof *item);
   item->capacity = capacity;
   return item;
@@ -43,7 +91,7 @@ uint64_t cvy_item_charge(const cvy_item *item)
 
 void cvy_item_free(cvy_item *item)
 {
-  cvy_free(item);
+  if (item && !shelf_put(item)) cvy_free(item);
 }
 
 void cvy_queue_init(cvy_queue *q, uint64_t max_bytes, uint64_t max_count, bool ordered)

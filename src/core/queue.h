@@ -24,7 +24,8 @@ typedef struct cvy_item {
   uint8_t flags;         /* of its first frame; the lowest three bits are the priority */
 } cvy_item;
 
-/* Makes an item with room for capacity bytes and a NUL. NULL: out of memory. Owned, cvy_item_free. */
+/* Makes an item with room for capacity bytes or more, and a NUL. NULL: out of memory. Owned, cvy_item_free, which keeps up to 8 items of 16 KiB to
+ * 1 MiB, of 2 MiB together, for the next ones: fresh pages for each message cost more than its way. */
 cvy_item *cvy_item_new(uint64_t capacity);
 
 /* The same item with at least capacity bytes of room, perhaps elsewhere: *item is replaced. It must be in no

@@ -366,19 +366,19 @@ static int dial(covey_node *node, const cvy_goal *goal, covey_peer **ret)
 
 /* The process that we knew by this number has gone, and another has it now: told once. A start stamp may have a coarse unit (10 ms on Linux): who
  * left without a good-bye does not come back under another instance. */
-static bool has_changed(covey_node *node, cvy_goal *goal, const covey_peer *peer)
+static bool has_changed(covey_node *node, cvy_goal *goal, covey_peer *peer)
 {
   const covey_identity *who = &peer->identity;
   if (goal->peer || goal->name) return false;
-  for (uint32_t i = 0; node->gone_count && i < CVY_GONE; i++) {
+  for (uint32_t i = 0; peer->gone_seen != node->gone_epoch && i < CVY_GONE; i++) {
     struct cvy_gone *gone = &node->gone[i];
     if (gone->pid != goal->pid) continue;
     bool same = gone->start == who->start;
     if (!gone->farewell && memcmp(gone->instance, who->instance, sizeof who->instance) != 0) same = false;
     gone->pid = 0;
-    node->gone_count--;
     if (!same) return true;
   }
+  peer->gone_seen = node->gone_epoch;
   if (goal->start && goal->start != who->start) return true;
   goal->start = who->start;
   return false;

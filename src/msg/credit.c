@@ -258,11 +258,13 @@ static void give_back(cvy_inlet *in)
   in->pending_count = 0;
 }
 
-/* A quarter of the window: few frames, and a sender that waits for half a window gets it. */
+/* A quarter of the window: few frames, and a sender that waits for half a window gets it. While more messages wait here to be handed out, half of it:
+ * their credit follows at once. */
 static bool is_due(const cvy_inlet *in)
 {
   uint32_t most = in->group->max_count;
-  return in->pending * 4 >= in->window || (most && (uint64_t)in->pending_count * 4 >= most);
+  uint64_t times = in->group->queue.count ? 2 : 4;
+  return in->pending * times >= in->window || (most && in->pending_count * times >= most);
 }
 
 void cvy_credit_settle(covey_peer *peer)

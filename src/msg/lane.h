@@ -68,7 +68,7 @@ struct cvy_outlet {
 enum {
   CVY_PLAN_FRAMES = 16, /* frames in one write */
   CVY_PLAN_PIECES = 64,
-  CVY_FRAGMENT = 32768, /* most bytes of a message in one frame of ours (ipc 4.4) */
+  CVY_FRAGMENT = CVY_PIECE_MAX, /* most bytes of a message in one frame of ours */
   CVY_LARGE_SHARE =
       4 * 1048576 /* grants that a sender uses at a time in one group, if it is more than one message */
 };

@@ -129,10 +129,20 @@ static int deliver(struct send *s, covey_node *node, cvy_outlet *outlet)
   return r;
 }
 
+/* As before its first try. */
+static cvy_parcel fresh(const cvy_parcel *p)
+{
+  return (cvy_parcel){.buffers = p->buffers,
+                      .count = p->count,
+                      .size = p->size,
+                      .kind = p->kind,
+                      .priority = p->priority,
+                      .want_ack = p->want_ack};
+}
+
 static int send_once(struct send *s, covey_node *node)
 {
   cvy_outlet *outlet = NULL;
-  const cvy_parcel fresh = s->parcel;
   int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
   if (r < 0) return r;
   if (s->parcel.size > s->peer->max_message) {
@@ -140,7 +150,7 @@ static int send_once(struct send *s, covey_node *node)
   }
   if (r == 0) r = await_group(s, node, &outlet);
   if (r == 0) r = deliver(s, node, outlet);
-  if (r == RETRY) s->parcel = fresh;
+  if (r == RETRY) s->parcel = fresh(&s->parcel);
   cvy_peer_unref(s->peer);
   s->peer = NULL;
   return r;

@@ -1,5 +1,6 @@
 #include "msg/node.h"
 
+#include "core/atomics.h"
 #include "core/error.h"
 #include "core/mem.h"
 #include "loop/sync.h"
@@ -25,7 +26,8 @@ static const char standard_app[] = "covey";
 
 /* ---- the default node ---- */
 
-static cvy_mutex *default_lock; /* guards the making of default_node; made under the global lock, for ever */
+static void *
+    default_lock; /* cvy_mutex *, atomic: guards the making of default_node; made under the global lock, for ever */
 static covey_node *default_node;
 static uint32_t default_generation;
 
@@ -33,16 +35,20 @@ static uint32_t default_generation;
 static int lock_default(void)
 {
   int r = 0;
-  cvy_global_lock();
-  if (!default_lock) {
-    default_generation = cvos_fork_generation();
-    r = cvy_mutex_new(&default_lock);
-  } else if (default_generation != cvos_fork_generation()) {
-    r = COVEY_ESTALE;
+  cvy_mutex *lock = cvy_load_acquire_ptr(&default_lock);
+  if (!lock) {
+    cvy_global_lock();
+    lock = cvy_load_acquire_ptr(&default_lock);
+    if (!lock) {
+      default_generation = cvos_fork_generation();
+      r = cvy_mutex_new(&lock);
+      if (r == 0) cvy_store_release_ptr(&default_lock, lock);
+    }
+    cvy_global_unlock();
   }
-  cvy_global_unlock();
+  if (r == 0 && default_generation != cvos_fork_generation()) r = COVEY_ESTALE;
   if (r < 0) return cvy_fail(r, COVEY_STAGE_OPEN, "the default node");
-  cvy_mutex_lock(default_lock);
+  cvy_mutex_lock(lock);
   return 0;
 }
 

@@ -68,7 +68,8 @@ struct covey_node {
     uint8_t instance[16];
     bool farewell; /* it closed its node, and may open another */
   } gone[CVY_GONE];
-  uint32_t gone_next, gone_count; /* entries in use: 0 for most, and then nobody looks at them */
+  uint32_t gone_next;
+  uint32_t gone_epoch; /* one more for each that is remembered: who has looked since need not look again */
 
   /* group.c */
   cvy_map groups;      /* by name */

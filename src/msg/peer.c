@@ -127,7 +127,7 @@ static void remember_gone(covey_peer *peer, bool farewell)
     i = node->gone_next;
     node->gone_next = (i + 1) % CVY_GONE;
   }
-  if (!node->gone[i].pid) node->gone_count++;
+  node->gone_epoch++;
   node->gone[i] = (struct cvy_gone){.pid = who->pid, .start = who->start, .farewell = farewell};
   memcpy(node->gone[i].instance, who->instance, sizeof who->instance);
 }
@@ -188,6 +188,7 @@ void cvy_peer_closed(covey_peer *peer)
   cvy_loop_lock(node->loop);
   cvy_bytes_fini(&peer->tx.control);
   cvy_bytes_fini(&peer->tx.flying);
+  cvy_intake_placed(&peer->intake);
   cvos_process_close(&peer->pin);
   peer->io = NULL;
   node->streams--;
@@ -344,8 +345,31 @@ void cvy_peer_open(covey_peer *peer)
 
 /* ---- reading ---- */
 
+enum {
+  BULK = 16384,      /* bytes of a frame from which on a second read costs less than a copy */
+  BULK_HEAD = 1024,  /* read before it is known what comes */
+  PLACE_LEAST = 4096 /* bytes that are worth a read of their own */
+};
+
+void *cvy_peer_place(covey_peer *peer, size_t *ret_size)
+{
+  covey_loop *loop = peer->loop;
+  void *at = NULL;
+  if (!peer->bulk) return NULL;
+  cvy_loop_lock(loop);
+  uint64_t rest = cvy_decoder_rest(&peer->decoder);
+  if (rest >= PLACE_LEAST && peer->state != CVY_PEER_DEAD) at = cvy_intake_place(&peer->intake, &rest);
+  if (at)
+    *ret_size = (size_t)rest;
+  else if (rest == 0)
+    *ret_size = BULK_HEAD;
+  cvy_loop_unlock(loop);
+  return at;
+}
+
 static void take_message(covey_peer *peer, const cvy_chunk *chunk)
 {
+  if (chunk->offset == 0) peer->bulk = chunk->header.size >= BULK;
   cvy_begin begin;
   cvy_item *item = NULL;
   uint16_t group = chunk->header.group;
@@ -367,6 +391,7 @@ void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size)
   const uint8_t *bytes = data;
   int r = 1;
   cvy_loop_lock(node->loop);
+  if (peer->intake.lent) cvy_intake_placed(&peer->intake);
   while (peer->state != CVY_PEER_DEAD && peer->state != CVY_PEER_LEAVING) {
     cvy_chunk chunk;
     r = cvy_decoder_next(&peer->decoder, &bytes, &size, &chunk);

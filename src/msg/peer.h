@@ -119,6 +119,7 @@ struct covey_peer {
   bool ready;                    /* its groups are known */
   bool judging;                  /* the accept callback runs, without the lock */
   bool all_there;                /* it has answered our good-bye: it holds all that we sent */
+  uint32_t gone_seen;            /* node->gone_epoch when it was last compared with the ended ones */
   int failure;                   /* DEAD: why */
   int64_t sender;                /* pid that sent the first bytes, by the kernel; -1: not told */
   cvy_deadline limit;            /* of the handshake */
@@ -133,6 +134,7 @@ struct covey_peer {
 
   cvy_decoder decoder;
   cvy_intake intake;
+  bool bulk; /* the last message's frame was a large one; the token's thread only */
   cvy_map inlets;
 
   cvy_tx tx;
@@ -162,6 +164,10 @@ int cvy_peer_attach(covey_peer *peer, cvos_handle handle);
 
 /* Bytes, the end, room, and closed: from the transport, without the lock. */
 void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size);
+
+/* [token] Where the next bytes are best read: a large message's at their place in it, which is lent until the next cvy_peer_bytes. NULL: anywhere, at most
+ * *ret_size of them; where large messages follow each other that is little more than the next header, so that most of the next one is not copied. */
+void *cvy_peer_place(covey_peer *peer, size_t *ret_size);
 void cvy_peer_over(covey_peer *peer, int status);
 void cvy_peer_exited(
     covey_peer *peer); /* [token] its process has ended, whoever may still hold the other end */

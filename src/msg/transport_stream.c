@@ -27,7 +27,12 @@ static void on_closed(void *arg)
   cvy_peer_closed(arg);
 }
 
-static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed, NULL};
+static void *place(void *arg, size_t *ret_size)
+{
+  return cvy_peer_place(arg, ret_size);
+}
+
+static const cvos_io_events events = {on_bytes, on_end, on_room, on_closed, place};
 
 struct attach {
   covey_peer *peer;

@@ -65,8 +65,8 @@ typedef struct cvos_io_events {
   void (*room)(void *arg);
   void (*closed)(void *arg);
   /* Where the bytes of the next read may go, which spares a copy: the memory, *ret_size bytes of it (1 or more), valid until bytes is told
-   * with data in it, or until the next call. NULL: the watch's own memory; NULL with *ret_size 0: nothing is to be read now, it is asked
-   * again in a later turn. May be NULL; a hint, which only POSIX pipes take. */
+   * with data in it, or until the next call. NULL: the watch's own memory, and no more than *ret_size bytes, which stands at what one read takes;
+   * 0: nothing is to be read now, it is asked again in a later turn. May be NULL; a hint, which only POSIX takes. */
   void *(*place)(void *arg, size_t *ret_size);
 } cvos_io_events;
 

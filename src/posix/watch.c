@@ -24,6 +24,7 @@
 
 #define ROUNDS  16        /* reads in one callback, and the bytes after which others have their turn: */
 #define AT_ONCE (1 << 20) /* 16 full buffers */
+#define SMALL   512       /* bytes that are copied rather than gathered */
 #define PIECES  64        /* iovecs in one call; the system's limit is 1024 */
 #define HANDLES 253       /* SCM_MAX_FD of Linux: what one sendmsg can carry at most */
 
@@ -253,16 +254,12 @@ static ssize_t io_take(cvos_io *io)
   bool cut = false;
   io->sender = -1;
   io->asked = CVOS_READ_SIZE;
-  if (!io->socket && io->events->place) place = io->events->place(io->arg, &io->asked);
-  if (place)
-    buffer = place;
-  else if (!io->asked)
-    return 0;
-  else
-    io->asked = CVOS_READ_SIZE;
+  if (io->events->place) place = io->events->place(io->arg, &io->asked);
+  if (!io->asked) return 0;
+  if (place) buffer = place;
   do {
     if (io->socket) {
-      struct iovec v = {.iov_base = buffer, .iov_len = cvos_fault_limited(CVOS_READ_SIZE)};
+      struct iovec v = {.iov_base = buffer, .iov_len = cvos_fault_limited(io->asked)};
       struct msghdr m = {
           .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
       n = CVOS_CALL(RECEIVE, recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), -1);
@@ -349,6 +346,18 @@ static ssize_t pipe_write(int fd, const struct iovec *v, int count)
   return n;
 }
 
+/* Pieces that are few bytes are written as one: a copy costs less than a message header that the system has to read. */
+static ssize_t small_write(int fd, const struct iovec *v, int count)
+{
+  char flat[SMALL];
+  size_t size = 0;
+  for (int i = 0; i < count; i++) {
+    memcpy(flat + size, v[i].iov_base, v[i].iov_len);
+    size += v[i].iov_len;
+  }
+  return CVOS_CALL(SEND, send(fd, flat, size, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
+}
+
 static ssize_t socket_write(int fd, struct iovec *v, int count, const cvos_handle *handles,
                             size_t handle_count)
 {
@@ -405,8 +414,12 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
       v[0].iov_len = cvos_fault_limited(v[0].iov_len);
       n = 1; /* less than size: it is told as all that was taken */
     }
-    ssize_t taken =
-        io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count) : pipe_write(io->fd, v, n);
+    ssize_t taken;
+    if (io->socket && !handle_count && size <= SMALL && n > 1)
+      taken = small_write(io->fd, v, n);
+    else
+      taken = io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count)
+                         : pipe_write(io->fd, v, n);
     if (taken < 0) {
       int e = errno;
       if (e == EINTR) continue;

@@ -153,7 +153,7 @@ TEST(place, a_number_that_is_anothers_name)
 static void remember(covey_node *node, int64_t pid, uint64_t start, const covey_identity *who, bool farewell)
 {
   cvy_loop_lock(node->loop);
-  if (!node->gone[0].pid) node->gone_count++;
+  node->gone_epoch++;
   node->gone[0] = (struct cvy_gone){.pid = pid, .start = start, .farewell = farewell};
   memcpy(node->gone[0].instance, who->instance, sizeof who->instance);
   cvy_loop_unlock(node->loop);

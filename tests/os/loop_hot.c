@@ -160,6 +160,63 @@ TEST(loop_hot, waits_end_beside_looks)
   covey_loop_close(loop);
 }
 
+static void fire(void *arg)
+{
+  covey_cancel_fire(arg);
+}
+
+static int wait_for(covey_loop *loop, player *p, int64_t ms, covey_cancel *cancel)
+{
+  cvy_loop_lock(loop);
+  int r = cvy_loop_wait(loop, enough, p, cvy_deadline_in(ms), cancel);
+  cvy_loop_unlock(loop);
+  return r;
+}
+
+/* Who sleeps beside a hot stream that is silent is woken by all that would wake him elsewhere. */
+TEST(loop_hot, a_silent_one_keeps_nobody_asleep)
+{
+  covey_loop *loop = ends_loop();
+  covey_cancel *cancel;
+  player a, b, cold, other;
+  REQUIRE_OK(covey_cancel_new(&cancel));
+  meet(loop, &a, &b);
+  meet(loop, &cold, &other);
+  cold.hot = other.hot = false;
+  answer(&a);
+  b.wanted = 50;
+  CHECK(ends_wait(loop, enough, &b, ENDS_LONG));
+  a.quiet = b.quiet = other.quiet = cold.quiet = true;
+  for (int i = 0; i < 10; i++) {
+    player p = {.loop = loop, .wanted = 1};
+    CHECK_INT(wait_for(loop, &p, 2, NULL), COVEY_ETIMEDOUT);
+    test_thread *t = test_thread_start(post_one, &p);
+    CHECK_OK(wait_for(loop, &p, ENDS_LONG, NULL));
+    test_thread_join(t);
+    p.wanted = 1;
+    t = test_thread_start(fire, cancel);
+    CHECK_INT(wait_for(loop, &p, ENDS_LONG, cancel), COVEY_ECANCELED);
+    test_thread_join(t);
+    covey_cancel_reset(cancel);
+    ticker tick = {.loop = loop, .left = 2};
+    REQUIRE_OK(cvy_timer_open(loop, on_tick, &tick, &tick.timer));
+    cvy_timer_set(tick.timer, cvy_deadline_in(3));
+    CHECK(ends_wait(loop, ticked, &tick, ENDS_LONG));
+    cvy_timer_close(tick.timer);
+    cold.quiet = false;
+    answer(&cold);
+    cold.quiet = true;
+    other.wanted = other.count + 1;
+    CHECK(ends_wait(loop, enough, &other, ENDS_LONG));
+  }
+  leave(&a);
+  leave(&b);
+  leave(&cold);
+  leave(&other);
+  cvy_loop_private_close(loop);
+  covey_cancel_free(cancel);
+}
+
 /* More hot streams than are looked at: the hottest stay. All of them are served. */
 TEST(loop_hot, more_than_are_looked_at)
 {

@@ -64,6 +64,57 @@ static void done(cvy_intake *in)
   CHECK_UINT(count, 0);
 }
 
+/* A message whose first bytes came with its header: the others are read where they belong. */
+TEST(intake, bytes_are_read_at_their_place)
+{
+  cvy_intake in;
+  cvy_item *item = NULL;
+  cvy_header h = data(1, 50000);
+  uint64_t size = 100000;
+  cvy_intake_init(&in, 1 << 20);
+  CHECK(cvy_intake_place(&in, &size) == NULL);
+  for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 31 + i / 256);
+  cvy_chunk c = {.header = h, .data = body, .size = 1000};
+  CHECK_INT(cvy_intake_take(&in, &c, 50064, &item), 0);
+  uint8_t *at = cvy_intake_place(&in, &size);
+  REQUIRE(at != NULL);
+  CHECK_UINT(size, 49000);
+  memcpy(at, body + 1000, 20000); /* less than there is room for */
+  cvy_intake_placed(&in);
+  c = (cvy_chunk){.header = h, .data = at, .offset = 1000, .size = 20000};
+  CHECK_INT(cvy_intake_take(&in, &c, 0, &item), 0);
+  size = 5;
+  at = cvy_intake_place(&in, &size);
+  CHECK_UINT(size, 5);
+  cvy_intake_placed(&in);
+  c = (cvy_chunk){.header = h,
+                  .data = body + 21000,
+                  .offset = 21000,
+                  .size = 29000,
+                  .last = true}; /* and from elsewhere */
+  CHECK_INT(cvy_intake_take(&in, &c, 0, &item), 1);
+  REQUIRE(item != NULL);
+  CHECK_MEM(cvy_item_data(item), body, 50000);
+  cvy_item_free(item);
+  done(&in);
+}
+
+TEST(intake, memory_that_is_lent_outlives_the_end)
+{
+  cvy_intake in;
+  cvy_item *item = NULL;
+  uint64_t size = 100000;
+  cvy_intake_init(&in, 1 << 20);
+  cvy_chunk c = {.header = data(1, 50000), .data = body, .size = 1000};
+  CHECK_INT(cvy_intake_take(&in, &c, 50064, &item), 0);
+  uint8_t *at = cvy_intake_place(&in, &size);
+  REQUIRE(at != NULL);
+  done(&in);
+  memset(at, 1, (size_t)size); /* the reader does not know yet */
+  cvy_intake_placed(&in);
+  cvy_intake_placed(&in);
+}
+
 TEST(intake, whole_messages)
 {
   cvy_intake in;

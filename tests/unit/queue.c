@@ -64,6 +64,63 @@ TEST(item, aligned_and_terminable)
   cvy_item_free(NULL);
 }
 
+TEST(item, large_ones_are_kept)
+{
+  cvy_item *first = cvy_item_new(65536), *many[20];
+  REQUIRE(first != NULL);
+  memset(cvy_item_data(first), 0xff, 65537);
+  first->flags = 7;
+  cvy_item_free(first);
+  cvy_item *again = cvy_item_new(60000);
+  REQUIRE(again == first);
+  CHECK_UINT(again->capacity, 65536);
+  CHECK_UINT(again->flags, 0);
+  CHECK_UINT(again->size, 0);
+  cvy_item *other = cvy_item_new(60000);
+  REQUIRE(other != NULL && other != again);
+  cvy_item_free(again);
+  cvy_item_free(other);
+  cvy_item *small = cvy_item_new(1000), *larger = cvy_item_new(70000);
+  REQUIRE(small != NULL && larger != NULL);
+  CHECK_UINT(small->capacity, 1000); /* no large one for a small one, */
+  CHECK_UINT(larger->capacity, 70000);
+  cvy_item_free(small);
+  cvy_item_free(larger);
+  for (size_t i = 0; i < 20; i++) { /* and never many: the others go, as a leak would tell */
+    many[i] = cvy_item_new(300000);
+    REQUIRE(many[i] != NULL);
+  }
+  for (size_t i = 0; i < 20; i++) cvy_item_free(many[i]);
+  cvy_item *least = cvy_item_new(16384);
+  REQUIRE(least != NULL);
+  CHECK(least->capacity < 300000); /* nor a very large one for a large one */
+  cvy_item_free(least);
+}
+
+static void use_items(void *arg)
+{
+  unsigned char mark = *(unsigned char *)arg;
+  for (int i = 0; i < 2000; i++) {
+    cvy_item *a = cvy_item_new(20000), *b = cvy_item_new(30000);
+    REQUIRE(a != NULL && b != NULL && a != b);
+    cvy_item_data(a)[0] = cvy_item_data(a)[20000] = mark;
+    cvy_item_data(b)[0] = cvy_item_data(b)[30000] = mark;
+    CHECK_INT(cvy_item_data(a)[0], mark);
+    CHECK_INT(cvy_item_data(a)[20000], mark);
+    CHECK_INT(cvy_item_data(b)[30000], mark);
+    cvy_item_free(a);
+    cvy_item_free(b);
+  }
+}
+
+TEST(item, kept_ones_are_one_threads_at_a_time)
+{
+  test_thread *threads[4];
+  unsigned char marks[4] = {1, 2, 3, 4};
+  for (int i = 0; i < 4; i++) threads[i] = test_thread_start(use_items, &marks[i]);
+  for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
+}
+
 TEST(item, grows)
 {
   cvy_item *i = item(5, 3, 1, NULL);
