@@ -40,6 +40,10 @@ enum { CVOS_FROM_CHILD = 0, CVOS_TO_CHILD = 1 };
  * Errors: COVEY_ELIMIT, COVEY_EOS. */
 int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs);
 
+/* A pipe between two children: ret_read for the one, ret_write for the other, both blocking and owned, to be closed by us after their
+ * starts. Errors: COVEY_ELIMIT, COVEY_EOS. */
+int cvos_pipe_between(cvos_handle *ret_read, cvos_handle *ret_write);
+
 enum {
   CVOS_FILE_READ = 0, /* must exist */
   CVOS_FILE_TRUNCATE, /* written, made or emptied */

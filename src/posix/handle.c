@@ -120,6 +120,15 @@ int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_t
   return 0;
 }
 
+int cvos_pipe_between(cvos_handle *ret_read, cvos_handle *ret_write)
+{
+  int ends[2];
+  if (cvos_fd_pipe(ends) < 0) return cvos_translate(errno);
+  *ret_read = ends[0];
+  *ret_write = ends[1];
+  return 0;
+}
+
 static int open_high(const char *path, int flags, cvos_handle *ret)
 {
   int fd;

@@ -1,4 +1,4 @@
-#include "proc/process.h"
+#include "proc/run.h"
 
 #include "core/error.h"
 #include "core/mem.h"
@@ -99,8 +99,7 @@ static const char *last_line(const char *text, size_t size, int *ret_size)
   return text + begin;
 }
 
-/* COVEY_PROCESS_CHECK: anything but a clean end is a failure. */
-static int check_result(const covey_result *result, const char *name)
+int cvy_run_verdict(const covey_result *result, const char *name)
 {
   const covey_exit *e = &result->exit;
   const char *separator;
@@ -131,25 +130,80 @@ void covey_result_free(covey_result *result)
 
 /* ---- the run ---- */
 
-/* Waits for the end; a fired cancel starts the ladder and is waited out. */
-static int wait_end(covey_process *p, covey_cancel *cancel)
+typedef struct group {
+  covey_process *const *list;
+  size_t count;
+} group;
+
+static bool all_over(void *arg)
 {
+  const group *g = arg;
+  bool over = true;
+
+  for (size_t i = 0; i < g->count && over; i++) over = cvy_process_over(g->list[i]);
+  return over;
+}
+
+const char *cvy_run_name(const covey_process_options *o)
+{
+  return o->command ? o->command : o->argv[0];
+}
+
+int cvy_run_cancelled(covey_loop *loop, covey_cancel *cancel)
+{
+  int r = COVEY_ETIMEDOUT;
+
+  if (!cancel) return 0;
+  cvy_loop_lock(loop);
+  r = cvy_loop_wait(loop, nothing, NULL, cvy_deadline_in(0), cancel);
+  cvy_loop_unlock(loop);
+  return r == COVEY_ETIMEDOUT ? 0 : r;
+}
+
+int cvy_run_wait(covey_loop *loop, covey_process *const *list, size_t count, cvy_deadline deadline,
+                 int64_t grace, covey_cancel *cancel)
+{
+  group g = {list, count};
   int r;
 
-  cvy_loop_lock(p->loop);
-  r = cvy_loop_wait(p->loop, cvy_process_over, p, CVY_NEVER, cancel);
-  if (r == COVEY_ECANCELED) {
-    cvy_loop_unlock(p->loop);
-    cvy_process_begin_stop(p, COVEY_WHY_CANCEL, p->grace);
-    cvy_loop_lock(p->loop);
-    r = cvy_loop_wait(p->loop, cvy_process_over, p, CVY_NEVER, NULL);
+  cvy_loop_lock(loop);
+  r = cvy_loop_wait(loop, all_over, &g, deadline, cancel);
+  if (r == COVEY_ECANCELED || r == COVEY_ETIMEDOUT) {
+    int why = r == COVEY_ECANCELED ? COVEY_WHY_CANCEL : COVEY_WHY_TIMEOUT;
+
+    cvy_loop_unlock(loop);
+    for (size_t i = 0; i < count; i++) cvy_process_begin_stop(list[i], why, grace ? grace : list[i]->grace);
+    cvy_loop_lock(loop);
+    r = cvy_loop_wait(loop, all_over, &g, CVY_NEVER, NULL);
   }
-  if (p->done)
-    r = 0;
-  else if (r == 0)
-    r = COVEY_ESTUCK;
-  cvy_loop_unlock(p->loop);
+  for (size_t i = 0; i < count && r == 0; i++)
+    if (!list[i]->done) r = COVEY_ESTUCK;
+  cvy_loop_unlock(loop);
   return r;
+}
+
+int cvy_run_finish(covey_process *p, const char *name, covey_result *ret)
+{
+  cvy_mutex_lock(p->os_lock);
+  cvy_process_settle(p, cvy_process_kills_rest(p));
+  cvy_mutex_unlock(p->os_lock);
+  return collect(p, name, ret);
+}
+
+void cvy_run_abandon(covey_process *p)
+{
+  bool done = cvy_process_done(p);
+
+  if (!done) {
+    cvy_process_kill_now(p);
+    if (cvy_process_hand_over(p)) return;
+  }
+  cvy_mutex_lock(p->os_lock);
+  if (done)
+    cvy_process_settle(p, cvy_process_kills_rest(p));
+  else
+    p->settled = true; /* out of memory: it stays a zombie, but nobody waits for it */
+  cvy_mutex_unlock(p->os_lock);
 }
 
 /* Starts and waits on loop, which is this call's own. */
@@ -157,28 +211,15 @@ static int run_on(covey_loop *loop, const covey_process_options *o, const char *
 {
   cvy_process_extra extra = {.loop = loop, .handle = CVOS_NONE, .run = true};
   covey_process *p;
-  int r;
+  int r = cvy_run_cancelled(loop, o->cancel);
 
-  if (o->cancel) {
-    cvy_loop_lock(loop);
-    r = cvy_loop_wait(loop, nothing, NULL, cvy_deadline_in(0), o->cancel);
-    cvy_loop_unlock(loop);
-    if (r != COVEY_ETIMEDOUT) return cvy_fail(r, COVEY_STAGE_NONE, "%s", name);
-  }
+  if (r < 0) return cvy_fail(r, COVEY_STAGE_NONE, "%s", name);
   if ((r = cvy_process_spawn(o, &extra, &p)) < 0) return r;
-  r = wait_end(p, o->cancel);
+  r = cvy_run_wait(loop, &p, 1, CVY_NEVER, 0, o->cancel);
   if (r == 0) {
-    cvy_mutex_lock(p->os_lock);
-    cvy_process_settle(p, cvy_process_kills_rest(p));
-    cvy_mutex_unlock(p->os_lock);
-    r = collect(p, name, ret);
+    r = cvy_run_finish(p, name, ret);
   } else {
-    cvy_process_kill_now(p);
-    if (!cvy_process_hand_over(p)) { /* out of memory: it stays a zombie, but nobody waits for it */
-      cvy_mutex_lock(p->os_lock);
-      p->settled = true;
-      cvy_mutex_unlock(p->os_lock);
-    }
+    cvy_run_abandon(p);
     cvy_fail(r, COVEY_STAGE_NONE, "%s", name);
   }
   covey_process_close(p);
@@ -193,11 +234,11 @@ int covey_run(const covey_process_options *options, covey_result *ret_result)
   int r = cvy_options_check(options, true);
 
   if (r < 0) return r;
-  name = options->command ? options->command : options->argv[0];
+  name = cvy_run_name(options);
   if ((r = cvy_loop_private(&loop)) < 0) return r;
   r = run_on(loop, options, name, &result);
   cvy_loop_private_close(loop);
-  if (r == 0 && (options->flags & COVEY_PROCESS_CHECK) && (r = check_result(&result, name)) < 0)
+  if (r == 0 && (options->flags & COVEY_PROCESS_CHECK) && (r = cvy_run_verdict(&result, name)) < 0)
     covey_result_free(&result);
   if (r < 0) return r;
   if (ret_result)

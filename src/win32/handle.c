@@ -97,6 +97,13 @@ int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_t
   return r == COVEY_EAGAIN ? pipe_pair(direction, ret_ours, ret_theirs) : r;
 }
 
+int cvos_pipe_between(cvos_handle *ret_read, cvos_handle *ret_write)
+{
+  if (!CVOS_CALL(PIPE, CreatePipe(ret_read, ret_write, NULL, PIPE_SIZE), FALSE))
+    return cvos_translate((int)GetLastError());
+  return 0;
+}
+
 static int open_wide(const WCHAR *name, DWORD access, DWORD disposition, bool empty, cvos_handle *ret)
 {
   HANDLE file = CVOS_CALL(OPEN,
