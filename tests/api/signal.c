@@ -598,6 +598,35 @@ TEST(signals, show_who_sent_them)
   ends(p, COVEY_HOW_EXITED, STOPPED);
 }
 
+/* The system makes one of those that wait while the program is in the handler; none comes twice, and none comes behind the TERM. */
+TEST(signals, storms_from_outside)
+{
+  needs_signals();
+  enum { SENT = 10000 };
+  char line[128];
+  int64_t usr1 = 0;
+  size_t size = 0;
+  covey_exit end;
+  covey_process *p = start(
+      ARGV("signals-show", "0", test_format("%d", COVEY_SIGNAL_TERM), test_format("%d", COVEY_SIGNAL_USR1)));
+  says(p, "ready");
+  for (int i = 0; i < SENT; i++) REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_USR1, COVEY_TARGET_LEADER));
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
+  while (covey_process_read(p, COVEY_STDOUT, PATIENCE, line + size, 1) == 1 && size + 2 < sizeof line) {
+    int signal = 0, count = 0;
+    if (line[size++] != '\n') continue;
+    line[size] = '\0';
+    size = 0;
+    REQUIRE(sscanf(line, "signal %d count %d", &signal, &count) == 2 && count > 0);
+    CHECK(signal == COVEY_SIGNAL_USR1 || signal == COVEY_SIGNAL_TERM);
+    if (signal == COVEY_SIGNAL_USR1) usr1 += count;
+  }
+  CHECK(usr1 >= 1 && usr1 <= SENT);
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, &end));
+  CHECK_UINT(end.code, STOPPED);
+  covey_process_close(p);
+}
+
 TEST(signals, the_second_request_ends_a_program_that_hangs)
 {
   needs_signals();
