@@ -5,6 +5,7 @@
 #   tests/inner/inner.c       covey_test_inner and covey_test_inner_standin: tests that must fail, run by a test of the runners
 #   tests/helper/*.c          covey_test_helper, every child in every test; it lies beside the test programs
 #   tests/examples/NAME.c     covey_NAME, a test too
+#   README.md                 covey_readme_NAME, its programs
 #   tests/fuzz/NAME.c         covey_fuzz_NAME replays tests/fuzz/corpus/NAME with driver.c; model.c of the support is there too; with COVEY_FUZZ also
 #                             covey_fuzzer_NAME over clang's libFuzzer
 option(COVEY_CRITERION "Build the tests over Criterion too, where it is found" ON)
@@ -138,6 +139,23 @@ foreach(file ${files})
   covey_program(covey_${name} ${file})
   target_link_libraries(covey_${name} PRIVATE covey::covey)
   covey_test(example-${name} 120 covey_${name})
+endforeach()
+
+# The programs of README.md, in their order there: compiled as they stand, run by tests/api/readme.c.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md)
+file(READ README.md readme)
+foreach(name processes messages)
+  string(FIND "${readme}" "```c\n" start)
+  if(start EQUAL -1)
+    message(FATAL_ERROR "README.md has no program about ${name}: two blocks of C are expected")
+  endif()
+  math(EXPR start "${start} + 5")
+  string(SUBSTRING "${readme}" ${start} -1 readme)
+  string(FIND "${readme}" "```" end)
+  string(SUBSTRING "${readme}" 0 ${end} program)
+  file(CONFIGURE OUTPUT readme/${name}.c CONTENT "${program}" @ONLY)
+  covey_program(covey_readme_${name} ${PROJECT_BINARY_DIR}/readme/${name}.c)
+  target_link_libraries(covey_readme_${name} PRIVATE covey::covey)
 endforeach()
 
 if(COVEY_FUZZ)

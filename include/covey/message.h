@@ -79,7 +79,7 @@ COVEY_API int covey_group_close(covey_node *node, const char *name);
  * node: borrowed; NULL: the default node, opened at need. pid: the process; our own works too. group: borrowed; NULL: "default".
  * data: borrowed, size bytes, may be NULL when size is 0. timeout: milliseconds, for everything.
  * Returns 0. Errors a caller may act on: COVEY_ENOPEER, COVEY_ENOGROUP, COVEY_ETIMEDOUT, COVEY_EAGAIN (see above); COVEY_ETOOBIG
- * (the receiver takes no message of this size; at once), COVEY_EDENIED (refused by it, or it is another user's), COVEY_EPEERCHANGED
+ * (the receiver takes no message of this size; at once), COVEY_EDENIED (refused by it, or it is another user's; at once), COVEY_EPEERCHANGED
  * (the process that we knew by this number is gone, the number is another's now: told once), COVEY_EPEERDIED (it ended while the
  * message was on its way: reached tells whether it may have been read), COVEY_EQUOTA (the receiver, or we, have max_peers
  * connections), COVEY_EUNSAFE (its address is not the user's alone), COVEY_EVERSION, COVEY_ECLOSED (our node was closed),

@@ -31,13 +31,15 @@ int cli_receive(int argc, char **argv);
 int cli_quote(int argc, char **argv);
 
 /* Walks over the options of a subcommand: returns the next option ("--x"), NULL when the words begin ("--" is skipped); *ret_at is the index of what
- * comes next. "--x=value" and "--x value" are the same: cli_value takes the value. */
+ * comes next. "--x=value" and "--x value" are the same: cli_value takes the value. A word that begins with one '-' is an option too, of which there
+ * is none. When the loop over the options is over, wrong tells that one had a value which takes none; it was said on stderr. */
 typedef struct cli_options {
   int argc;
   char **argv;
   int at;
   const char *inlined; /* the part behind "=", until it is taken */
   char name[64];       /* the option without that part */
+  bool wrong;
 } cli_options;
 
 const char *cli_next(cli_options *o);
@@ -47,8 +49,12 @@ bool cli_number(const cli_options *o, const char *text, int64_t least,
 int cli_unknown(const cli_options *o);                  /* says so; CLI_USAGE */
 int cli_missing(const char *command, const char *what); /* says so; CLI_USAGE */
 
-/* Says on stderr what failed (the thread's last failure); returns code for chaining: CLI_TIMEOUT for COVEY_ETIMEDOUT, else CLI_FAILED. */
+/* Says on stderr what failed (the thread's last failure); returns the exit code: CLI_TIMEOUT for COVEY_ETIMEDOUT, CLI_USAGE for words that make no
+ * sense, else CLI_FAILED. */
 int cli_failed(const char *command);
+
+/* Sends on what was printed. false, said on stderr once, when standard output does not take it. */
+bool cli_flush(void);
 
 /* Reads standard input to its end. ret_data: owned, free with free(). false, said on stderr, when it fails. */
 bool cli_read_input(char **ret_data, size_t *ret_size);

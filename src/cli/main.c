@@ -1,6 +1,5 @@
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +28,15 @@ static const cli_command commands[] = {
      "  --shell           PROGRAM is a command line for the system's shell\n"
      "  --quiet           no output of the program\n"
      "signals (INT, TERM, HUP, QUIT) go on to the program\n"
-     "exit code: the program's; 124 timeout, 125 covey failed, 126 cannot be started, 127 not found, 128 + "
-     "signal\n"},
+     "exit code: the program's; 2 usage, 124 timeout, 125 covey failed, 126 cannot be started, 127 not "
+     "found, "
+     "128 + signal\n"},
     {"send", cli_send, "[OPTIONS] PID|NAME [TEXT...]",
      "send a message to a process; without TEXT: standard input",
      "  --group NAME      group, else the default one\n"
      "  --timeout MS      for the process, its group and room; default 5000\n"
      "  --consumed        wait until the receiver has taken it\n"
+     "a word of digits is a PID, any other one the NAME of a node\n"
      "exit code: 0 sent, 1 failed, 2 usage, 124 no room in time\n"},
     {"receive", cli_receive, "[OPTIONS]", "print messages that are sent to us; our pid goes to stderr first",
      "  --group NAME      group, else the default one; '*': all that are open\n"
@@ -66,21 +67,28 @@ static int help_command(const cli_command *c)
   return CLI_OK;
 }
 
+static bool is_help(const char *word)
+{
+  return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 static int dispatch(int argc, char **argv)
 {
   if (argc < 2) return help(stderr);
-  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) return help(stdout);
+  bool helps = is_help(argv[1]) || !strcmp(argv[1], "help");
+  if (helps && argc == 2) return help(stdout);
   if (!strcmp(argv[1], "--version")) {
     int v = covey_version();
     printf("covey %d.%d.%d\n", v / 10000, v / 100 % 100, v % 100);
     return CLI_OK;
   }
+  const char *name = argv[helps ? 2 : 1];
   for (size_t i = 0; i < COMMANDS; i++) {
-    if (strcmp(argv[1], commands[i].name)) continue;
-    if (argc > 2 && !strcmp(argv[2], "--help")) return help_command(&commands[i]);
+    if (strcmp(name, commands[i].name)) continue;
+    if (helps || (argc > 2 && is_help(argv[2]))) return help_command(&commands[i]);
     return commands[i].run(argc - 1, argv + 1);
   }
-  fprintf(stderr, "covey: no command \"%s\"; covey --help lists them\n", argv[1]);
+  fprintf(stderr, "covey: no command \"%s\"; covey --help lists them\n", name);
   return CLI_USAGE;
 }
 
@@ -92,9 +100,5 @@ int main(int argc, char **argv)
   if (covey_self_arguments(argc, argv, &words, &count) < 0) return cli_failed("covey");
   int code = dispatch((int)count, words);
   covey_free(words);
-  if (fflush(stdout) || ferror(stdout)) {
-    fprintf(stderr, "covey: standard output: %s\n", strerror(errno));
-    if (code == CLI_OK) code = CLI_FAILED;
-  }
-  return code;
+  return cli_flush() || code != CLI_OK ? code : CLI_FAILED;
 }

@@ -8,12 +8,16 @@
 
 const char *cli_next(cli_options *o)
 {
-  o->inlined = NULL;
+  if (o->inlined) {
+    fprintf(stderr, "covey %s: %s takes no value\n", o->argv[0], o->name);
+    o->wrong = true;
+    return NULL;
+  }
   if (o->at >= o->argc) return NULL;
   const char *word = o->argv[o->at];
-  if (strncmp(word, "--", 2)) return NULL;
+  if (word[0] != '-' || !word[1]) return NULL;
   o->at++;
-  if (!word[2]) return NULL;
+  if (!strcmp(word, "--")) return NULL;
   const char *equals = strchr(word, '=');
   size_t size = equals ? (size_t)(equals - word) : strlen(word);
   if (size >= sizeof o->name) size = sizeof o->name - 1;
@@ -39,7 +43,12 @@ bool cli_number(const cli_options *o, const char *text, int64_t least, int64_t *
   char *end;
   errno = 0;
   int64_t n = strtoll(text, &end, 10);
-  if (errno || !*text || *end || n < least) {
+  bool number = *text && !*end;
+  if (errno && number) {
+    fprintf(stderr, "covey %s: %s: %s is too large\n", o->argv[0], o->name, text);
+    return false;
+  }
+  if (!number || n < least) {
     fprintf(stderr, "covey %s: %s takes a whole number from %" PRId64 " on, not \"%s\"\n", o->argv[0],
             o->name, least, text);
     return false;
@@ -60,15 +69,44 @@ int cli_missing(const char *command, const char *what)
   return CLI_USAGE;
 }
 
+/* What the text of a failure is about, where that text is a bare name. */
+static const char *thing(int stage)
+{
+  switch (stage) {
+  case COVEY_STAGE_LOOKUP:
+  case COVEY_STAGE_EXEC: return "program ";
+  case COVEY_STAGE_INTERPRETER: return "interpreter ";
+  case COVEY_STAGE_CWD: return "working directory ";
+  default: return NULL;
+  }
+}
+
 int cli_failed(const char *command)
 {
   const covey_failure *f = covey_last_failure();
-  fprintf(stderr, "covey %s: %s", command, covey_strerror(f->code));
-  if (f->what[0]) fprintf(stderr, ": %s", f->what);
+  const char *about = f->what[0] ? thing(f->stage) : NULL;
+  fprintf(stderr, "covey %s: ", command);
+  if (about)
+    fprintf(stderr, "%s%s: %s", about, f->what, covey_strerror(f->code));
+  else if (f->what[0] && (f->code == COVEY_ENOPEER || f->code == COVEY_ENOGROUP || f->code == COVEY_EINVAL))
+    fprintf(stderr, "%s", f->what); /* a whole sentence */
+  else
+    fprintf(stderr, "%s%s%s", covey_strerror(f->code), f->what[0] ? ": " : "", f->what);
   if (f->offset >= 0) fprintf(stderr, " (offset %" PRId64 ")", f->offset);
-  if (f->system) fprintf(stderr, " (system error %d)", f->system);
+  if (f->code == COVEY_EOS) fprintf(stderr, " (system error %d)", f->system);
   fprintf(stderr, "\n");
+  if (f->code == COVEY_EINVAL && (f->stage == COVEY_STAGE_ARGUMENTS || f->stage == COVEY_STAGE_ENVIRONMENT))
+    return CLI_USAGE;
   return f->code == COVEY_ETIMEDOUT ? CLI_TIMEOUT : CLI_FAILED;
+}
+
+bool cli_flush(void)
+{
+  static bool told;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+  if (!told) fprintf(stderr, "covey: standard output: %s\n", errno ? strerror(errno) : "cannot be written");
+  told = true;
+  return false;
 }
 
 bool cli_read_input(char **ret_data, size_t *ret_size)

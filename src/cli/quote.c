@@ -7,7 +7,10 @@ static int split(int dialect, const char *line)
 {
   char **words;
   size_t count;
-  if (covey_split(dialect, line, strlen(line), &words, &count) < 0) return cli_failed("quote");
+  if (covey_split(dialect, line, strlen(line), &words, &count) < 0) {
+    cli_failed("quote");
+    return CLI_FAILED;
+  }
   for (size_t i = 0; i < count; i++) printf("%s\n", words[i]);
   covey_free(words);
   return CLI_OK;
@@ -33,9 +36,13 @@ int cli_quote(int argc, char **argv)
   int first = 2 + (lines || (argc > 2 && !strcmp(argv[2], "--")));
   if (lines && argc != first + 1) return cli_missing(argv[0], "the one line to split");
   if (lines) return split(dialects[d].dialect, argv[first]);
+  if (first == argc) return cli_missing(argv[0], "a WORD");
   char *text;
-  if (covey_join(dialects[d].dialect, (const char *const *)(argv + first), (size_t)(argc - first), &text) < 0)
-    return cli_failed("quote");
+  if (covey_join(dialects[d].dialect, (const char *const *)(argv + first), (size_t)(argc - first), &text) <
+      0) {
+    cli_failed("quote");
+    return CLI_FAILED;
+  }
   printf("%s\n", text);
   covey_free(text);
   return CLI_OK;

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,18 +23,22 @@ static int receive_all(const receive *r, covey_node *node)
     int e = covey_receive(node, r->group, slice, &m);
     if (e == COVEY_ETIMEDOUT) {
       idle += slice;
-      if (r->timeout && idle >= r->timeout) return CLI_TIMEOUT;
+      if (r->timeout && idle >= r->timeout) {
+        fprintf(stderr, "covey receive: no message for %" PRId64 " ms\n", r->timeout);
+        return CLI_TIMEOUT;
+      }
       if (covey_self_wait_stop(0) == 0) return CLI_OK;
       continue;
     }
     if (e < 0) return cli_failed("receive");
     idle = 0;
     got++;
+    errno = 0;
     if (r->from) printf("%" PRId64 " ", m.from.pid);
     fwrite(m.data, 1, m.size, stdout);
     if (!r->raw) putchar('\n');
     covey_message_free(&m);
-    if (fflush(stdout)) return CLI_FAILED;
+    if (!cli_flush()) return CLI_FAILED;
   }
   return CLI_OK;
 }
@@ -59,6 +64,7 @@ int cli_receive(int argc, char **argv)
       return cli_unknown(&o);
     }
   }
+  if (o.wrong) return CLI_USAGE;
   if (o.at < argc) {
     fprintf(stderr, "covey receive: \"%s\" is no option, and nothing else is taken\n", argv[o.at]);
     return CLI_USAGE;

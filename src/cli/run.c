@@ -1,14 +1,21 @@
 #include "cli/cli.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The program's own code; ours where it never had one. */
-static int exit_code(const covey_exit *end)
+/* The program's own code; ours, said on stderr, where it never had one. */
+static int exit_code(const covey_exit *end, int64_t timeout)
 {
-  if (end->why == COVEY_WHY_TIMEOUT) return CLI_TIMEOUT;
-  if (end->how == COVEY_HOW_LOST) return CLI_COVEY;
+  if (end->why == COVEY_WHY_TIMEOUT) {
+    fprintf(stderr, "covey run: stopped after %" PRId64 " ms\n", timeout);
+    return CLI_TIMEOUT;
+  }
+  if (end->how == COVEY_HOW_LOST) {
+    fprintf(stderr, "covey run: it has ended, and its exit code went to somebody else\n");
+    return CLI_COVEY;
+  }
   return (int)end->code; /* 128 + signal where a signal ended it */
 }
 
@@ -16,7 +23,8 @@ static int not_started(void)
 {
   const covey_failure *f = covey_last_failure();
   int code = f->code, stage = f->stage;
-  cli_failed("run");
+  int words = cli_failed("run");
+  if (words == CLI_USAGE) return CLI_USAGE;
   if (code == COVEY_ENOTFOUND && (stage == COVEY_STAGE_LOOKUP || stage == COVEY_STAGE_INTERPRETER))
     return CLI_NOT_FOUND;
   return stage == COVEY_STAGE_EXEC || stage == COVEY_STAGE_LOOKUP ? CLI_REFUSED : CLI_COVEY;
@@ -53,6 +61,11 @@ int cli_run(int argc, char **argv)
       goto done;
     }
   }
+  if (o.wrong) goto done;
+  if (o.at < argc && !argv[o.at][0]) {
+    fprintf(stderr, "covey run: PROGRAM is empty\n");
+    goto done;
+  }
   if (o.at == argc || (shell && o.at + 1 != argc)) {
     code = cli_missing(argv[0], shell ? "the one command line" : "PROGRAM");
     goto done;
@@ -66,7 +79,7 @@ int cli_run(int argc, char **argv)
   if (covey_run(&process, &result) < 0)
     code = not_started();
   else {
-    code = exit_code(&result.exit);
+    code = exit_code(&result.exit, process.timeout);
     covey_result_free(&result);
   }
 done:

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,12 +37,17 @@ int cli_send(int argc, char **argv)
       return cli_unknown(&o);
     }
   }
+  if (o.wrong) return CLI_USAGE;
   if (o.at == argc) return cli_missing(argv[0], "PID or NAME");
   const char *whom = argv[o.at++];
-  char *end;
-  to.pid = strtoll(whom, &end, 10);
-  if (*end || to.pid <= 0) {
-    to.pid = 0;
+  if (*whom && strspn(whom, "0123456789") == strlen(whom)) {
+    errno = 0;
+    to.pid = strtoll(whom, NULL, 10);
+    if (errno || !to.pid) {
+      fprintf(stderr, "covey send: no process has the number %s\n", whom);
+      return CLI_USAGE;
+    }
+  } else {
     to.name = whom;
   }
   char *data = NULL;

@@ -1,0 +1,70 @@
+/* The programs of README.md do what is said there. */
+#include "support/test.h"
+
+#include <covey/process.h>
+#include <covey/shell.h>
+
+TEST(readme, processes)
+{
+  covey_process_options options = {.argv = TEST_WORDS(test_program_beside("covey_readme_processes")),
+                                   .cwd = test_temp_dir(),
+                                   .out.kind = COVEY_STDIO_CAPTURE,
+                                   .err.kind = COVEY_STDIO_CAPTURE,
+                                   .timeout = TEST_SOON};
+  covey_result r;
+  char *git = NULL;
+  bool there = covey_which("git", NULL, &git) == 0;
+
+  covey_free(git);
+  REQUIRE_OK(covey_run(&options, &r));
+  CHECK_UINT(r.exit.code, there ? 0 : 1);
+  if (!there) CHECK(strstr(r.err, "git: not found") != NULL);
+  covey_result_free(&r);
+  options.env = TEST_WORDS("PATH="); /* nothing is found there */
+  options.flags = 0;
+  REQUIRE_OK(covey_run(&options, &r));
+  CHECK_UINT(r.exit.code, 1);
+  CHECK(strstr(r.err, "git: not found") != NULL);
+  covey_result_free(&r);
+}
+
+/* Reads from the child until it has said so many lines. */
+static const char *lines(covey_process *p, int count)
+{
+  static char text[500];
+  size_t size = 0;
+
+  while (count > 0 && size < sizeof text - 1) {
+    REQUIRE(covey_process_read(p, COVEY_STDOUT, TEST_SOON, text + size, 1) == 1);
+    if (text[size] == '\n') count--;
+    if (text[size] != '\r') size++;
+  }
+  text[size] = '\0';
+  return text;
+}
+
+TEST(readme, messages)
+{
+  const char *program = test_program_beside("covey_readme_messages"), *wanted;
+  covey_process *receiver;
+  covey_result r;
+
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_WORDS(program), .out.kind = COVEY_STDIO_PIPE},
+                         &receiver));
+  char *pid = test_format("%" PRId64, covey_process_pid(receiver));
+  CHECK_STR(lines(receiver, 1), test_format("%s\n", pid));
+  REQUIRE_OK(covey_run(
+      &(covey_process_options){.argv = TEST_WORDS(program, pid, "hello there"), .timeout = TEST_SOON}, &r));
+  CHECK(COVEY_EXIT_OK(&r.exit));
+  covey_result_free(&r);
+  wanted = " says hello there\n";
+  CHECK(strstr(lines(receiver, 1), wanted) != NULL);
+  covey_process_close(receiver);
+  REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_WORDS(program, "2147483632", "x"),
+                                                .err.kind = COVEY_STDIO_CAPTURE,
+                                                .timeout = TEST_SOON},
+                       &r));
+  CHECK_UINT(r.exit.code, 1);
+  CHECK(strstr(r.err, "no such process") != NULL);
+  covey_result_free(&r);
+}
