@@ -419,9 +419,8 @@ static int check_options(const covey_signals_options *o, covey_signals *const *r
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "count %llu", (unsigned long long)o->count);
   if (o->flags & ~(uint32_t)(COVEY_SIGNALS_REPEAT | COVEY_SIGNALS_SPARE))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
-  bool clean = !o->reserved0;
-  for (size_t i = 0; i < sizeof o->reserved / sizeof o->reserved[0]; i++) clean = clean && !o->reserved[i];
-  if (!clean) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_signals_options");
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 8))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_signals_options");
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /* The programs of README.md do what is said there. */
 #include "support/test.h"
 
+#include <covey/message.h>
 #include <covey/process.h>
 #include <covey/shell.h>
 
@@ -67,4 +68,24 @@ TEST(readme, messages)
   CHECK_UINT(r.exit.code, 1);
   CHECK(strstr(r.err, "no such process") != NULL);
   covey_result_free(&r);
+}
+
+TEST(readme, shutdown)
+{
+  covey_process *p;
+  covey_exit end;
+
+  REQUIRE_OK(covey_node_spawn(
+      NULL,
+      &(covey_process_options){.argv = TEST_WORDS(test_program_beside("covey_readme_shutdown")),
+                               .out.kind = COVEY_STDIO_PIPE},
+      &p));
+  REQUIRE_OK(covey_send(NULL, covey_process_pid(p), NULL, "x", 1,
+                        TEST_SOON)); /* it is connected, and so it can be asked */
+  REQUIRE_OK(covey_process_stop(p, TEST_SOON, &end));
+  CHECK_INT(end.why, COVEY_WHY_STOP);
+  CHECK_UINT(end.code, 0);
+  CHECK_STR(lines(p, 1), "saved\n");
+  covey_process_close(p);
+  CHECK_OK(covey_node_close(NULL, TEST_SOON));
 }

@@ -46,8 +46,15 @@ TEST(wrong_manager, without_a_manager)
   CHECK_WRONG(covey_manager_kill_all(NULL, &member, 1));
   CHECK_WRONG(covey_manager_signal_all(NULL, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER, &member, 1));
   CHECK_WRONG(covey_manager_send_all(NULL, NULL, "x", 1, 0, &member, 1));
+  CHECK_WRONG(covey_manager_forward(NULL, NULL));
   CHECK(test_is_filled(&p, sizeof p) && test_is_filled(&member, sizeof member) &&
         test_is_filled(&pid, sizeof pid));
+}
+
+static void hear(const covey_signal_event *event, void *user)
+{
+  (void)event;
+  (void)user;
 }
 
 /* An empty set and one with a member answer alike: the mistake is the call's, not a member's. */
@@ -93,6 +100,12 @@ static void calls(covey_manager *m)
   CHECK_WRONG(covey_manager_send_all(m, "*", "x", 1, 0, &member, 1));
   CHECK_WRONG(covey_manager_send_all(m, NULL, "x", 1, -2, &member, 1));
   CHECK_WRONG(covey_manager_send_all(m, NULL, "x", 1, 0, NULL, 1));
+  CHECK_WRONG(covey_manager_forward(m, &(covey_signals_options){.loop = (covey_loop *)&pid}));
+  CHECK_WRONG(covey_manager_forward(m, &(covey_signals_options){.forward = (covey_process *)&pid}));
+  CHECK_WRONG(covey_manager_forward(m, &(covey_signals_options){.on_event = hear}));
+  CHECK_WRONG(covey_manager_forward(m, &(covey_signals_options){.signals = &count, .count = SIZE_MAX}));
+  CHECK_WRONG(covey_manager_forward(m, &(covey_signals_options){.flags = 1u << 31}));
+  CHECK_OK(covey_manager_forward(m, NULL)); /* none were forwarded */
   CHECK(test_is_filled(&p, sizeof p) && test_is_filled(&member, sizeof member) &&
         test_is_filled(&pid, sizeof pid));
   CHECK_INT(covey_manager_count(m), count);
