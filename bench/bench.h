@@ -56,5 +56,6 @@ void bench_capture(void);
 void bench_echo_hot(void);
 void bench_echo_idle(void);
 void bench_stream(void);
+void bench_find(void);
 
 #endif

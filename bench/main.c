@@ -76,11 +76,8 @@ void bench_report(const char *bench, const char *name, double value, double besi
 static const struct {
   const char *name;
   void (*run)(void);
-} benches[] = {{"spawn", bench_spawn},
-               {"capture", bench_capture},
-               {"echo-hot", bench_echo_hot},
-               {"echo-idle", bench_echo_idle},
-               {"stream", bench_stream}};
+} benches[] = {{"spawn", bench_spawn},         {"capture", bench_capture}, {"echo-hot", bench_echo_hot},
+               {"echo-idle", bench_echo_idle}, {"stream", bench_stream},   {"find", bench_find}};
 enum { BENCHES = sizeof benches / sizeof benches[0] };
 
 static int usage(void)

@@ -4,6 +4,7 @@
 
 #include <covey.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Exit codes of the tool itself; covey run returns the program's own code. The numbers above 123 are those of env(1) and timeout(1). */
 enum {
@@ -29,6 +30,9 @@ int cli_run(int argc, char **argv);
 int cli_send(int argc, char **argv);
 int cli_receive(int argc, char **argv);
 int cli_quote(int argc, char **argv);
+int cli_ps(int argc, char **argv);
+int cli_kill(int argc, char **argv);
+int cli_which(int argc, char **argv);
 
 /* Walks over the options of a subcommand: returns the next option ("--x"), NULL when the words begin ("--" is skipped); *ret_at is the index of what
  * comes next. "--x=value" and "--x value" are the same: cli_value takes the value. A word that begins with one '-' is an option too, of which there
@@ -40,9 +44,12 @@ typedef struct cli_options {
   const char *inlined; /* the part behind "=", until it is taken */
   char name[64];       /* the option without that part */
   bool wrong;
+  bool ended; /* "--" was met */
 } cli_options;
 
 const char *cli_next(cli_options *o);
+/* The same where options may also stand behind words: NULL means that argv[at], if there is one, is a word, which the caller steps over. */
+const char *cli_next_anywhere(cli_options *o);
 const char *cli_value(cli_options *o); /* NULL, said on stderr, when it is missing */
 bool cli_number(const cli_options *o, const char *text, int64_t least,
                 int64_t *ret);                          /* false, said on stderr, when it is none */
@@ -55,6 +62,13 @@ int cli_failed(const char *command);
 
 /* Sends on what was printed. false, said on stderr once, when standard output does not take it. */
 bool cli_flush(void);
+
+/* Prints a text of somebody else, such as a command line, on a line that a terminal may show: what would steer it, and bytes that are not UTF-8,
+ * as \n, \t, \x1b. */
+void cli_print(FILE *to, const char *text);
+
+/* Prints it as a string of JSON; what is not UTF-8 becomes U+FFFD. */
+void cli_json(FILE *to, const char *text);
 
 /* Reads standard input to its end. ret_data: owned, free with free(). false, said on stderr, when it fails. */
 bool cli_read_input(char **ret_data, size_t *ret_size);

@@ -50,6 +50,34 @@ static const cli_command commands[] = {
      "  DIALECT           sh, argv (Windows programs), cmd (cmd.exe), powershell\n"
      "  --split           the one WORD is a line: print its words, one a line (sh and argv)\n"
      "exit code: 0, 1 cannot be quoted safely (the offset is told), 2 usage\n"},
+    {"ps", cli_ps, "[OPTIONS] [PATTERN]",
+     "list processes; PATTERN: a regular expression over name or command line",
+     "  --user U          of this user: a name, a number, on Windows also a SID\n"
+     "  --pid PID         this one\n"
+     "  --parent PID      children of this one\n"
+     "  --tree PID        this one and all that descend from it\n"
+     "  --ignore-case     capital and small letters are alike in PATTERN\n"
+     "  --literal         PATTERN is a part of the text\n"
+     "  --all             zombies and parts of the kernel too\n"
+     "  --full            command lines in place of names\n"
+     "  --json            one object a line, with start stamp and command line; with --full all that is "
+     "known\n"
+     "exit code: 0, 1 none was found or it failed, 2 usage\n"},
+    {"kill", cli_kill, "[OPTIONS] PID|PATTERN...",
+     "end processes: print them, ask them to end, kill those that do not in time",
+     "  --tree            with all that descend from them\n"
+     "  --grace MS        between asking and killing; 0 kills at once; default 5000\n"
+     "  --signal S        only send this signal: TERM, KILL, STOP, CONT ... or the system's number\n"
+     "  --user U          only this user's processes\n"
+     "  --ignore-case     capital and small letters are alike in PATTERN (over name or command line)\n"
+     "  --dry-run         only print them\n"
+     "  --yes             a PATTERN is not asked about first\n"
+     "never covey itself or what started it; a pid that was given to another process meanwhile is not "
+     "touched\n"
+     "exit code: 0 all have ended (or got the signal), 1 failed, nothing found, or not wanted, 2 usage\n"},
+    {"which", cli_which, "NAME...", "print the file that would be started for each name",
+     "looked up in PATH (and PATHEXT) as covey run does, never in the current directory\n"
+     "exit code: 0, 1 one was not found, 2 usage\n"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

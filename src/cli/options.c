@@ -17,7 +17,10 @@ const char *cli_next(cli_options *o)
   const char *word = o->argv[o->at];
   if (word[0] != '-' || !word[1]) return NULL;
   o->at++;
-  if (!strcmp(word, "--")) return NULL;
+  if (!strcmp(word, "--")) {
+    o->ended = true;
+    return NULL;
+  }
   const char *equals = strchr(word, '=');
   size_t size = equals ? (size_t)(equals - word) : strlen(word);
   if (size >= sizeof o->name) size = sizeof o->name - 1;
@@ -25,6 +28,11 @@ const char *cli_next(cli_options *o)
   o->name[size] = '\0';
   o->inlined = equals ? equals + 1 : NULL;
   return o->name;
+}
+
+const char *cli_next_anywhere(cli_options *o)
+{
+  return o->ended && !o->inlined ? NULL : cli_next(o);
 }
 
 const char *cli_value(cli_options *o)
@@ -70,10 +78,12 @@ int cli_missing(const char *command, const char *what)
 }
 
 /* What the text of a failure is about, where that text is a bare name. */
-static const char *thing(int stage)
+static const char *thing(int stage, const char *what)
 {
   switch (stage) {
   case COVEY_STAGE_LOOKUP:
+    if (!strncmp(what, "process ", 8)) return ""; /* looked for by its number */
+    return "program ";
   case COVEY_STAGE_EXEC: return "program ";
   case COVEY_STAGE_INTERPRETER: return "interpreter ";
   case COVEY_STAGE_CWD: return "working directory ";
@@ -84,7 +94,7 @@ static const char *thing(int stage)
 int cli_failed(const char *command)
 {
   const covey_failure *f = covey_last_failure();
-  const char *about = f->what[0] ? thing(f->stage) : NULL;
+  const char *about = f->what[0] ? thing(f->stage, f->what) : NULL;
   fprintf(stderr, "covey %s: ", command);
   if (about)
     fprintf(stderr, "%s%s: %s", about, f->what, covey_strerror(f->code));

@@ -83,9 +83,9 @@ static int failed_os(const char *what)
   return cvy_fail_os(COVEY_STAGE_LOOKUP, cvos_last_error(), "%s", what);
 }
 
-static int fail_pid(const char *what, int64_t pid)
+static int fail_pid(const char *role, int64_t pid)
 {
-  return cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP, "%s %lld does not run", what, (long long)pid);
+  return cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP, "process %lld (%s)", (long long)pid, role);
 }
 
 static int find_user(search *s)
