@@ -83,7 +83,7 @@ static bool grow(sweep *s)
   return true;
 }
 
-/* Takes pid in, unless it is known, gone, older than the leader, or ourselves. */
+/* Takes pid in, unless it is known, gone, older than the leader, ourselves, or another with the leader's number. */
 static bool meet(pid_t pid, void *arg)
 {
   sweep *s = arg;
@@ -92,7 +92,9 @@ static bool meet(pid_t pid, void *arg)
   uint32_t *cell = table_find(s, pid);
   cvos_entry entry;
   if (*cell || cvos_system_entry(pid, &entry) != 0) return true;
-  if (entry.zombie || (s->tree->start && entry.start < s->tree->start)) return true;
+  uint64_t since = s->tree->start; /* 0: not known */
+  if (entry.zombie || (since && (pid == s->tree->leader ? entry.start != since : entry.start < since)))
+    return true;
   s->list[s->count] = (cvos_kin){pid, entry.start};
   *cell = (uint32_t)++s->count;
   if (s->stop && signal_kin(&s->list[s->count - 1], SIGSTOP) == EPERM) s->denied = true;

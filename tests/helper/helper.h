@@ -104,6 +104,10 @@ int64_t helper_seam_start(const char *behaviour, uint32_t flags, int scope, stru
  * nothing open but its pipe, its table and the null device), shell (which one is started from now on: arg) or none. -1: this system has none. */
 int helper_guard(const char *what, const char *arg);
 
+/* Makes tree believe that its leader was another process, which had the same pid before. False where a pid is pinned by a handle. */
+struct cvos_tree;
+bool helper_tree_of_another(struct cvos_tree *tree);
+
 int helper_permute(int argc, char **argv);
 int helper_files_are(int argc, char **argv);
 int helper_hostile_signals(int argc, char **argv);

@@ -4,6 +4,7 @@
 #include "os/handle.h"
 #include "os/path.h"
 #include "os/process.h"
+#include "os/signal.h"
 
 #include <covey/base.h>
 #include <stdio.h>
@@ -89,6 +90,20 @@ static int do_untied(int argc, char **argv)
   return r ? r : finish(argc > 1 ? argv[1] : NULL);
 }
 
+/* A child whose tree is another's, who had its pid: is it a member? */
+static int do_another_leader(int argc, char **argv)
+{
+  cvos_process process;
+  cvos_tree *tree;
+  (void)argc;
+  (void)argv;
+  if (seam_start("hang", 0, CVOS_SCOPE_SHARED, &process, &tree) < 0) return HELPER_NO_START;
+  int64_t before = cvos_tree_members(tree, NULL, 0);
+  int64_t after = helper_tree_of_another(tree) ? cvos_tree_members(tree, NULL, 0) : 0;
+  cvos_signal_send(&process, CVOS_SIGNAL_KILL);
+  return before == 1 && after == 0 ? 0 : 1;
+}
+
 /* One tied child, then the guard meets with something, then another tied child. */
 static int do_guard(int argc, char **argv)
 {
@@ -120,6 +135,8 @@ const helper_behaviour helper_seam[] = {
     {"untied", do_untied, "[exit|crash]: one child that is not tied; the same"},
     {"guard", do_guard,
      "kill|stop|close|files|none [SHELL]: a tied child, something befalls the guard, another one"},
+    {"another-leader", do_another_leader,
+     "0 when a process with the leader's pid, but not the leader, is no member"},
     {"tied-and-fork", do_tied_and_fork, "a tied child and a forked one; writes their pids and 0, hangs"},
     {"permute", helper_permute, "DIRECTORY: every way to hand on 0-2, and descriptors in each other's place"},
     {"files-are", helper_files_are, "INODE...: exits with 0 when 0, 1, 2 ... are these files"},

@@ -168,6 +168,15 @@ TEST(tree, finds_nobody_after_reaping)
   cvos_process_close(&c.process);
 }
 
+/* The pid of a leader that somebody else reaped, given to the next: it is no member, however much later it was born. */
+TEST(tree, takes_nobody_for_its_leader)
+{
+  child c;
+  child_start(&c, NULL, TEST_WORDS("another-leader"));
+  child_finish(&c);
+  CHECK_UINT(c.status.code, 0);
+}
+
 TEST(tree, asks)
 {
   child c;
