@@ -1,58 +1,34 @@
 #include "check.h"
+#include "state.h"
 #include "system.h"
-#include "os/types.h"
 
-#include <setjmp.h>
-#include <uv.h>
-
-/* A block that lives until the end of the test. */
-typedef struct kept {
-  struct kept *next;
-  char data[];
-} kept;
-
-/* The one test of this process. lock guards what threads share: failures, kept, directory. */
-static struct {
-  const test_case *test;
-  int64_t pid;
-  int failures;
-  bool in_body;
-  bool finished;
-  bool skipped;
-  const char *reason;
-  kept *kept;
-  const char *dir;
-  int handles; /* -1: not asked for */
-  int directories;
-} now = {.handles = -1};
+test_state test_running = {.handles = -1};
+CVOS_THREAD_LOCAL jmp_buf *test_landing;
+CVOS_THREAD_LOCAL bool test_main_thread;
 
 static uv_mutex_t lock;
 static uv_once_t once = UV_ONCE_INIT;
-
-/* Where REQUIRE jumps to in this thread; NULL in a thread that is not ours. */
-static CVOS_THREAD_LOCAL jmp_buf *landing;
-static CVOS_THREAD_LOCAL bool main_thread;
 
 static void make_lock(void)
 {
   if (uv_mutex_init(&lock) != 0) abort();
 }
 
-static void enter(void)
+void test_enter(void)
 {
   uv_once(&once, make_lock);
   uv_mutex_lock(&lock);
 }
 
-static void leave(void)
+void test_leave(void)
 {
   uv_mutex_unlock(&lock);
 }
 
-static void say(const char *kind, const char *file, int line, const char *text)
+void test_say(const char *kind, const char *file, int line, const char *text)
 {
-  const char *suite = now.test ? now.test->suite : "runner";
-  const char *name = now.test ? now.test->name : "-";
+  const char *suite = test_running.test ? test_running.test->suite : "runner";
+  const char *name = test_running.test ? test_running.test->name : "-";
   if (file && line)
     fprintf(stderr, "# %s/%s: %s:%d: %s: %s\n", suite, name, file, line, kind, text);
   else
@@ -60,25 +36,24 @@ static void say(const char *kind, const char *file, int line, const char *text)
   fflush(stderr);
 }
 
-/* Nobody may go on in a forked copy of the test: it shares the runner's connections. */
-static bool forked(void)
+bool test_forked(void)
 {
-  return now.pid && test_pid() != now.pid;
+  return test_running.pid && test_pid() != test_running.pid;
 }
 
 static bool fail_text(const char *file, int line, bool ends, const char *text)
 {
-  if (forked()) {
-    say("failure in a forked child", file, line, text);
+  if (test_forked()) {
+    test_say("failure in a forked child", file, line, text);
     test_system_exit(TEST_FORKED);
   }
-  enter();
-  now.failures++;
-  say("failure", file, line, text);
-  leave();
+  test_enter();
+  test_running.failures++;
+  test_say("failure", file, line, text);
+  test_leave();
   if (!ends) return false;
-  if (landing) longjmp(*landing, 1);
-  say("failure", file, line, "REQUIRE in a thread that is not the test's: the process ends");
+  if (test_landing) longjmp(*test_landing, 1);
+  test_say("failure", file, line, "REQUIRE in a thread that is not the test's: the process ends");
   test_system_exit(TEST_FAILED);
   return false;
 }
@@ -196,18 +171,18 @@ bool test_is_filled(const void *data, size_t size)
 
 void test_skip(const char *reason)
 {
-  if (!main_thread || !landing) {
+  if (!test_main_thread || !test_landing) {
     test_fail(__FILE__, __LINE__, true, "TEST_SKIP outside the test's own thread (%s)", reason);
     return;
   }
-  now.skipped = true;
-  now.reason = reason;
-  longjmp(*landing, 2);
+  test_running.skipped = true;
+  test_running.reason = reason;
+  longjmp(*test_landing, 2);
 }
 
 const char *test_skip_reason(void)
 {
-  return now.reason ? now.reason : "";
+  return test_running.reason ? test_running.reason : "";
 }
 
 void test_log(const char *format, ...)
@@ -217,17 +192,17 @@ void test_log(const char *format, ...)
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  enter();
-  say("note", NULL, 0, text);
-  leave();
+  test_enter();
+  test_say("note", NULL, 0, text);
+  test_leave();
 }
 
 int test_failures(void)
 {
   int n;
-  enter();
-  n = now.failures;
-  leave();
+  test_enter();
+  n = test_running.failures;
+  test_leave();
   return n;
 }
 
@@ -235,21 +210,21 @@ int test_failures(void)
 
 static char *keep(size_t size)
 {
-  kept *k = malloc(sizeof *k + size + 1);
+  test_kept *k = malloc(sizeof *k + size + 1);
   if (!k) abort();
   k->data[size] = '\0';
-  enter();
-  k->next = now.kept;
-  now.kept = k;
-  leave();
+  test_enter();
+  k->next = test_running.kept;
+  test_running.kept = k;
+  test_leave();
   return k->data;
 }
 
-static void free_kept(void)
+void test_free_kept(void)
 {
-  while (now.kept) {
-    kept *k = now.kept;
-    now.kept = k->next;
+  while (test_running.kept) {
+    test_kept *k = test_running.kept;
+    test_running.kept = k->next;
     free(k);
   }
 }
@@ -316,13 +291,13 @@ const char *test_temp_dir(void)
   char system_base[512];
   if (!base && test_system_temp(system_base, sizeof system_base)) base = system_base;
   if (!base) base = ".";
-  enter();
-  now.directories++;
-  leave();
-  if (!now.dir) now.dir = test_format("%s/%" PRId64, base, test_pid());
-  if (now.directories == 1 && !test_system_make_dir(now.dir))
-    test_fail(__FILE__, __LINE__, true, "cannot make the directory %s", now.dir);
-  return now.dir;
+  test_enter();
+  test_running.directories++;
+  test_leave();
+  if (!test_running.dir) test_running.dir = test_format("%s/%" PRId64, base, test_pid());
+  if (test_running.directories == 1 && !test_system_make_dir(test_running.dir))
+    test_fail(__FILE__, __LINE__, true, "cannot make the directory %s", test_running.dir);
+  return test_running.dir;
 }
 
 const char *test_program(void)
@@ -423,10 +398,10 @@ static void thread_main(void *p)
   test_thread *t = p;
   jmp_buf here;
   if (setjmp(here) == 0) {
-    landing = &here;
+    test_landing = &here;
     t->function(t->arg);
   }
-  landing = NULL;
+  test_landing = NULL;
 }
 
 test_thread *test_thread_start(void (*function)(void *), void *arg)
@@ -451,218 +426,8 @@ void test_thread_join(test_thread *thread)
 int64_t test_add(test_counter *counter, int64_t n)
 {
   int64_t value;
-  enter();
+  test_enter();
   value = counter->value += n;
-  leave();
+  test_leave();
   return value;
-}
-
-/* ---- the frame ---- */
-
-void test_no_handles_lost(void)
-{
-  now.handles = test_handle_count();
-}
-
-static bool handles_back(void *arg)
-{
-  (void)arg;
-  return test_handle_count() <= now.handles;
-}
-
-static bool dir_gone(void *arg)
-{
-  (void)arg;
-  return test_system_remove(now.dir);
-}
-
-/* What must hold after every test. A failed test is not blamed for what it left as well. */
-static void look_behind(void)
-{
-  char text[1024];
-  int n;
-  if (now.handles >= 0 && now.failures == 0 && !test_wait_until(handles_back, NULL, 3000)) {
-    test_system_list_handles(text, sizeof text);
-    test_fail("", 0, false, "%d handles open at its end, %d before: %s", test_handle_count(), now.handles,
-              text);
-  }
-  n = test_system_left(now.failures ? 0 : 3000, text, sizeof text);
-  if (n > 0 && now.failures == 0)
-    test_fail("", 0, false, "%d children were left, ended and not reaped or still running: %s", n, text);
-  if (now.dir && !test_wait_until(dir_gone, NULL, 3000))
-    test_fail("", 0, false, "cannot remove %s: something in it is still in use", now.dir);
-  free_kept();
-  now.dir = NULL;
-  if (now.failures == 0 && test_system_leaks()) test_fail("", 0, false, "it leaks memory");
-}
-
-/* exit() in the middle of a body would look like success to a runner that looks at the exit code alone. */
-static void at_exit(void)
-{
-  if (!now.in_body || forked()) return;
-  say("failure", NULL, 0, "exit() was called inside the test");
-  test_system_exit(TEST_LEFT);
-}
-
-/* One byte a test that came to its end, in a file of the run: what left by _exit(0) is missing there, whatever the runner believes. */
-static int note_end(int outcome)
-{
-  const char *dir = getenv("COVEY_TEST_TEMP");
-  char path[700];
-  FILE *f;
-  if (!dir) return outcome;
-  snprintf(path, sizeof path, "%s/ends", dir);
-  f = test_system_open(path, "ab");
-  if (f) {
-    fputc(outcome, f);
-    fclose(f);
-  }
-  return outcome;
-}
-
-size_t test_ends_noted(int outcome)
-{
-  const char *dir = getenv("COVEY_TEST_TEMP");
-  char path[700];
-  FILE *f;
-  size_t count = 0;
-  int c;
-  snprintf(path, sizeof path, "%s/ends", dir ? dir : ".");
-  f = test_system_open(path, "rb");
-  while (f && (c = fgetc(f)) != EOF)
-    if (c == outcome) count++;
-  if (f) fclose(f);
-  return count;
-}
-
-/* ---- the deadline ---- */
-
-static struct {
-  uv_thread_t thread;
-  uv_mutex_t lock;
-  uv_cond_t changed;
-  bool ready, done;
-  int64_t ms;
-} watch;
-
-double test_scale(void)
-{
-  const char *scale = getenv("COVEY_TEST_SCALE");
-  return scale && atof(scale) > 0 ? atof(scale) : 1.0;
-}
-
-/* Nothing here may wait for a lock that the hanging test holds, not even that of a FILE. */
-static void watch_main(void *unused)
-{
-  int64_t end = test_now() + watch.ms, left;
-  char text[256];
-  (void)unused;
-  test_system_block_signals();
-  uv_mutex_lock(&watch.lock);
-  uv_cond_timedwait(&watch.changed, &watch.lock,
-                    1000000u); /* the first wait opens handles (wine): before the test counts */
-  watch.ready = true;
-  uv_cond_signal(&watch.changed);
-  while (!watch.done && (left = end - test_now()) > 0)
-    uv_cond_timedwait(&watch.changed, &watch.lock, (uint64_t)left * 1000000u);
-  if (!watch.done) {
-    snprintf(text, sizeof text, "# %s/%s: did not end within %.0f s\n", now.test->suite, now.test->name,
-             (double)watch.ms / 1000.0);
-    test_system_exit_saying(TEST_LATE, text);
-  }
-  uv_mutex_unlock(&watch.lock);
-}
-
-static void watch_start(int64_t ms)
-{
-  watch.ms = ms;
-  if (uv_mutex_init(&watch.lock) != 0 || uv_cond_init(&watch.changed) != 0 ||
-      uv_thread_create(&watch.thread, watch_main, NULL) != 0)
-    abort();
-  uv_mutex_lock(&watch.lock);
-  while (!watch.ready) uv_cond_wait(&watch.changed, &watch.lock);
-  uv_mutex_unlock(&watch.lock);
-}
-
-static void watch_stop(void)
-{
-  uv_mutex_lock(&watch.lock);
-  watch.done = true;
-  uv_cond_signal(&watch.changed);
-  uv_mutex_unlock(&watch.lock);
-  uv_thread_join(&watch.thread);
-}
-
-int test_frame(const test_case *test)
-{
-  jmp_buf here;
-  now.test = test;
-  now.pid = test_pid();
-  main_thread = true;
-  enter();
-  leave();
-  test_system_begin();
-  test_now(); /* libuv's own first steps open handles on Windows: not in the middle of a count */
-  watch_start((int64_t)(test->limit * test_scale() * 1000.0));
-  atexit(at_exit);
-  now.in_body = true;
-  if (setjmp(here) == 0) {
-    landing = &here;
-    test->body();
-  }
-  landing = NULL;
-  if (forked()) {
-    say("failure", NULL, 0, "a forked child ran on past the end of the test");
-    test_system_exit(TEST_FORKED);
-  }
-  look_behind();
-  watch_stop();
-  now.in_body = false;
-  if (test_failures() > 0) return note_end(TEST_FAILED);
-  return note_end(now.skipped ? TEST_SKIPPED : TEST_PASSED);
-}
-
-/* ---- for both runners ---- */
-
-bool test_run_begin(char *mark, size_t capacity)
-{
-  char base[512], dir[600];
-  snprintf(mark, capacity, "%" PRId64 "-%" PRIu64, test_pid(), uv_hrtime() % 1000000u);
-  if (!test_system_temp(base, sizeof base)) snprintf(base, sizeof base, ".");
-  snprintf(dir, sizeof dir, "%s/covey-%s", base, mark);
-  if (!test_system_make_dir(dir)) {
-    printf("Bail out! cannot make %s\n", dir);
-    return false;
-  }
-  test_set_env("COVEY_TEST_TEMP", dir);
-  test_set_env("COVEY_TEST_MARK", mark);
-  return true;
-}
-
-int test_run_end(const char *mark)
-{
-  char text[1024];
-  const char *dir = getenv("COVEY_TEST_TEMP");
-  int forced = 0, n = test_system_sweep(mark, 3000, text, sizeof text);
-  if (n > 0) {
-    printf("# %d processes were left behind and had to be killed: %s\n", n, text);
-    forced += n;
-  }
-  if (dir && !test_system_remove(dir)) {
-    printf("# cannot remove %s\n", dir);
-    forced++;
-  }
-  return forced;
-}
-
-int test_closing(size_t passed, size_t failed, size_t skipped)
-{
-  if (passed + failed + skipped == 0) {
-    printf("# no test was run: that is a failure\n");
-    failed = 1;
-  }
-  fflush(stderr);
-  printf("%zu passed, %zu failed, %zu skipped\n", passed, failed, skipped);
-  fflush(stdout);
-  return failed == 0 ? 0 : 1;
 }
