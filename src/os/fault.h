@@ -3,7 +3,7 @@
  *   fd = CVOS_CALL(SOCKET, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), -1);
  *
  * is socket(...) as a rule, and -1 with errno (GetLastError) set when a test wants this call to fail. A fault walk repeats one operation
- * with n = 1, 2, 3 ... until cvos_fault_seen() is less than n, and looks after each round that nothing leaked. */
+ * with n = 1, 2, 3 ... until cvy_fault_seen() (core/fault.h) is less than n, and looks after each round that nothing leaked. */
 #ifndef COVEY_OS_FAULT_H
 #define COVEY_OS_FAULT_H
 
@@ -35,22 +35,5 @@ enum {
 /* Counts a call of this thread; true when it is to fail: the system's error number is set then. Async-signal-safe, and usable in a child
  * that shares our memory. Always false without COVEY_FAULTS. */
 bool cvos_fault(int point);
-
-/* The n-th call of this thread from now on fails once, with the error number system; point CVOS_FAULT_NONE counts every call, else only
- * those of that point. n = 0 switches it off. Starts the count of cvos_fault_seen again. */
-void cvos_fault_after(int point, int64_t n, int system);
-
-/* Calls (of that point) of this thread since cvos_fault_after. */
-int64_t cvos_fault_seen(void);
-
-/* From now on a connection takes and gives at most size bytes in one call, in every thread; 0: as many as it can. To be set while no
- * connection is open: what is cut anywhere must arrive all the same. */
-void cvos_fault_limit(size_t size);
-
-/* size, or that limit if it is less; always size without COVEY_FAULTS. */
-size_t cvos_fault_limited(size_t size);
-
-/* "PIPE" for CVOS_FAULT_PIPE; "?" else. Static. */
-const char *cvos_fault_name(int point);
 
 #endif

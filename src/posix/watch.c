@@ -1,4 +1,5 @@
 #include "os/watch.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
@@ -259,7 +260,7 @@ static ssize_t io_take(cvos_io *io)
   if (place) buffer = place;
   do {
     if (io->socket) {
-      struct iovec v = {.iov_base = buffer, .iov_len = cvos_fault_limited(io->asked)};
+      struct iovec v = {.iov_base = buffer, .iov_len = cvy_fault_limited(io->asked)};
       struct msghdr m = {
           .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
       n = CVOS_CALL(RECEIVE, recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), -1);
@@ -410,8 +411,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
   for (;;) {
     int n = gather(v, pieces, count, done, &size);
     if (!n) return (int64_t)done;
-    if (io->socket && cvos_fault_limited(v[0].iov_len) < v[0].iov_len) {
-      v[0].iov_len = cvos_fault_limited(v[0].iov_len);
+    if (io->socket && cvy_fault_limited(v[0].iov_len) < v[0].iov_len) {
+      v[0].iov_len = cvy_fault_limited(v[0].iov_len);
       n = 1; /* less than size: it is told as all that was taken */
     }
     ssize_t taken;

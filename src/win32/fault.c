@@ -1,84 +1,11 @@
 #include "os/fault.h"
-
+#include "core/fault.h"
 #include "win32/detail/windows.h"
 
-#if defined(COVEY_FAULTS)
-
-static CVOS_THREAD_LOCAL int fail_point, fail_with;
-static CVOS_THREAD_LOCAL int64_t fail_at, seen;
-
 bool cvos_fault(int point)
 {
-  if (fail_point != CVOS_FAULT_NONE && fail_point != point) return false;
-  seen++;
-  if (!fail_at || seen != fail_at) return false;
-  SetLastError((DWORD)fail_with);
+  int system = 0;
+  if (!cvy_fault_due(point, &system)) return false;
+  SetLastError((DWORD)system);
   return true;
-}
-
-void cvos_fault_after(int point, int64_t n, int system)
-{
-  fail_point = point;
-  fail_at = n;
-  fail_with = system;
-  seen = 0;
-}
-
-int64_t cvos_fault_seen(void)
-{
-  return seen;
-}
-
-static size_t io_limit;
-
-void cvos_fault_limit(size_t size)
-{
-  io_limit = size;
-}
-
-size_t cvos_fault_limited(size_t size)
-{
-  return io_limit && io_limit < size ? io_limit : size;
-}
-
-#else
-
-bool cvos_fault(int point)
-{
-  (void)point;
-  return false;
-}
-
-void cvos_fault_after(int point, int64_t n, int system)
-{
-  (void)point;
-  (void)n;
-  (void)system;
-}
-
-int64_t cvos_fault_seen(void)
-{
-  return 0;
-}
-
-void cvos_fault_limit(size_t size)
-{
-  (void)size;
-}
-
-size_t cvos_fault_limited(size_t size)
-{
-  return size;
-}
-
-#endif
-
-const char *cvos_fault_name(int point)
-{
-  static const char *const names[] = {"NONE",
-#define CVOS_FAULT_NAME(point) #point,
-                                      CVOS_FAULT_POINTS(CVOS_FAULT_NAME)
-#undef CVOS_FAULT_NAME
-  };
-  return point > 0 && point < CVOS_FAULT_COUNT ? names[point] : "?";
 }

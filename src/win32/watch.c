@@ -1,4 +1,5 @@
 #include "os/watch.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
@@ -216,7 +217,7 @@ static void io_pump(cvos_io *io)
     }
     if (CVOS_CALL(
             READ,
-            ReadFile(io->file, io->in, (DWORD)cvos_fault_limited(READ_SIZE), &n, cvos_op_begin(&io->read)),
+            ReadFile(io->file, io->in, (DWORD)cvy_fault_limited(READ_SIZE), &n, cvos_op_begin(&io->read)),
             FALSE)) {
       cvos_op_none(&io->read);
       io->held = n;
@@ -331,7 +332,7 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
     return COVEY_EINVAL;
   }
   for (size_t i = 0; i < count; i++) total += pieces[i].size;
-  total = cvos_fault_limited(total);
+  total = cvy_fault_limited(total);
   AcquireSRWLockExclusive(&io->lock);
   e = io->shut ? ERROR_BROKEN_PIPE : io->write_failed;
   while (!e && !io->write_busy && done < total) {

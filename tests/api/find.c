@@ -5,7 +5,7 @@
 #include <covey/process.h>
 
 #include "core/mem.h"
-#include "os/fault.h"
+#include "core/fault.h"
 
 enum { PATIENCE = 30000, WORDS = 80 };
 
@@ -473,9 +473,9 @@ TEST_LIMIT(find, fails_cleanly, 120)
     if (test_is_windows()) options.user = NULL;
     int refused = 0;
     for (int64_t n = 1; n < 60; n++) {
-      cvos_fault_after(CVOS_FAULT_NONE, n, 24); /* EMFILE */
+      cvy_fault_after(CVOS_FAULT_NONE, n, 24); /* EMFILE */
       refused += !loses_nothing(&options);
-      cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+      cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
       cvy_mem_fail_after(n);
       refused += !loses_nothing(&options);
       cvy_mem_fail_after(0);

@@ -3,8 +3,8 @@
 
 #include <covey/message.h>
 
+#include "core/fault.h"
 #include "core/mem.h"
-#include "os/fault.h"
 
 enum { PATIENCE = 30000, PATIENT_FAR = 2000 };
 
@@ -97,11 +97,11 @@ static void walk(int (*operation)(pair *), bool memory, bool fresh)
     if (memory)
       cvy_mem_fail_after(n);
     else
-      cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12);
+      cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12);
     int r = operation(&p);
-    int64_t seen = cvos_fault_seen();
+    int64_t seen = cvy_fault_seen();
     cvy_mem_fail_after(0);
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r < 0) {
       failures++;
       CHECK_INT(covey_last_failure()->code, r);

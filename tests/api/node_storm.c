@@ -1,7 +1,6 @@
 /* Messages under conditions that no program chooses: bytes one at a time, processes killed anywhere, signals at every call, forks. */
 #include "support/test.h"
-
-#include "os/fault.h"
+#include "core/fault.h"
 
 #include <covey/message.h>
 #include <covey/node.h>
@@ -71,7 +70,7 @@ static void exchange(const size_t *sizes, size_t count)
 TEST_LIMIT(storm, one_byte_at_a_time, 120)
 {
   static const size_t sizes[] = {0, 1, 2, 15, 16, 17, 100, 1000};
-  cvos_fault_limit(1);
+  cvy_fault_limit(1);
   exchange(sizes, sizeof sizes / sizeof *sizes);
 }
 
@@ -80,7 +79,7 @@ TEST_LIMIT(storm, odd_pieces, 120)
   static const size_t sizes[] = {0, 1, 4095, 65535, 65536, 65537, 131072, 200000};
   static const size_t limits[] = {13, 511, 4097, 65535};
   for (size_t i = test_is_windows() ? 1 : 0; i < 4; i++) {
-    cvos_fault_limit(limits[i]);
+    cvy_fault_limit(limits[i]);
     exchange(sizes, sizeof sizes / sizeof *sizes);
   }
 }

@@ -1,7 +1,7 @@
 /* covey_pipeline: programs that read what the one before writes. */
 #include "support/test.h"
 
-#include "os/fault.h"
+#include "core/fault.h"
 
 #include <covey/process.h>
 
@@ -215,10 +215,10 @@ TEST_LIMIT(pipeline, fault_walk, 300)
   test_no_child_handles_lost();
   for (int64_t n = 1;; n++) {
     covey_pipeline_result r;
-    cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
+    cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
     int code = covey_pipeline(commands, 3, NULL, &r);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (code < 0) {
       failed++;
       CHECK_INT(covey_last_failure()->code, code);

@@ -3,8 +3,8 @@
 
 #include <covey/process.h>
 
+#include "core/fault.h"
 #include "core/mem.h"
-#include "os/fault.h"
 
 /* The failure of starting options, which must have this code and stage. */
 static const covey_failure *refused(const covey_process_options *options, int code, int stage)
@@ -305,11 +305,11 @@ TEST_LIMIT(process_errors, fault_walk, 300)
     int64_t seen;
     int r;
 
-    cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
+    cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
     p = NULL;
     r = covey_spawn(&o, &p);
-    seen = cvos_fault_seen();
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    seen = cvy_fault_seen();
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r < 0) {
       failed++;
       CHECK(p == NULL);
@@ -344,11 +344,11 @@ static void walk_run(bool allocations)
     if (allocations)
       cvy_mem_fail_after(n);
     else
-      cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12);
+      cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12);
     r = covey_run(&o, &result);
-    seen = allocations ? 0 : cvos_fault_seen();
+    seen = allocations ? 0 : cvy_fault_seen();
     cvy_mem_fail_after(0);
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r < 0) {
       failed++;
       CHECK_INT(covey_last_failure()->code, r);
@@ -398,9 +398,9 @@ TEST_LIMIT(process_errors, stuck, 240)
     covey_result result;
     int r;
 
-    cvos_fault_after(CVOS_FAULT_SIGNAL, n, test_is_windows() ? 5 : 1); /* not allowed */
+    cvy_fault_after(CVOS_FAULT_SIGNAL, n, test_is_windows() ? 5 : 1); /* not allowed */
     r = covey_run(&o, &result);
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     stuck = r == COVEY_ESTUCK;
     if (r == 0) {
       CHECK_INT(result.exit.why, COVEY_WHY_TIMEOUT);

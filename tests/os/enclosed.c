@@ -1,7 +1,7 @@
 /* Trees that nobody leaves: a job, or a control group around them (Linux, where one is ours to divide). */
 #include "child.h"
+#include "core/fault.h"
 #include "os/caps.h"
-#include "os/fault.h"
 #include "os/handle.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -129,15 +129,15 @@ static bool starts_and_ends(const cvos_spawn_request *q, int point, int64_t n)
 {
   child c = {0};
   covey_failure failure;
-  cvos_fault_after(point, n, 13);
+  cvy_fault_after(point, n, 13);
   int r = cvos_spawn(q, &c.process, &c.tree, &failure);
-  bool over = cvos_fault_seen() < n;
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  bool over = cvy_fault_seen() < n;
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   REQUIRE_OK(r);
-  cvos_fault_after(point, n, 13);
+  cvy_fault_after(point, n, 13);
   CHECK_OK(cvos_tree_kill(c.tree));
-  over = cvos_fault_seen() < n && over;
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  over = cvy_fault_seen() < n && over;
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   child_finish(&c);
   return over;
 }

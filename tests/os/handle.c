@@ -1,6 +1,6 @@
+#include "core/fault.h"
 #include "os/handle.h"
 #include "child.h"
-#include "os/fault.h"
 #include "os/path.h"
 
 /* Lets the helper say text into handle, and closes it. */
@@ -155,10 +155,10 @@ TEST(handle, pipes_fail_without_a_trace)
   test_no_handles_lost();
   for (int direction = CVOS_FROM_CHILD; direction <= CVOS_TO_CHILD; direction++) {
     for (int64_t n = 1; n < 20; n++) {
-      cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 4 : 24);
+      cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 4 : 24);
       int r = cvos_pipe_for_child(direction, &ours, &theirs);
-      bool met = cvos_fault_seen() >= n;
-      cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+      bool met = cvy_fault_seen() >= n;
+      cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
       if (r == 0) {
         cvos_handle_close(ours);
         cvos_handle_close(theirs);

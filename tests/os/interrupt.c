@@ -1,5 +1,5 @@
+#include "core/fault.h"
 #include "os/interrupt.h"
-#include "os/fault.h"
 #include "os/signal.h"
 #include "support/test.h"
 
@@ -92,11 +92,11 @@ TEST(interrupt, a_failed_take_changes_nothing)
   cvos_interrupt_leave(CVOS_INTERRUPT_SHUTDOWN);
   test_no_handles_lost();
   for (;; n++) {
-    cvos_fault_after(CVOS_FAULT_NONE, n, 5);
+    cvy_fault_after(CVOS_FAULT_NONE, n, 5);
     int r = cvos_interrupt_take(CVOS_INTERRUPT_SHUTDOWN, taker);
     if (r == 0 && !test_is_windows()) r = cvos_interrupt_take(CVOS_SIGNAL_TERM, taker);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (over) {
       CHECK_OK(r);
       break;

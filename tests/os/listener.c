@@ -1,7 +1,7 @@
 /* Addresses: who can have one, who finds it, what a dead owner leaves, and which folders are not trusted. */
 #include "support/test.h"
 
-#include "os/fault.h"
+#include "core/fault.h"
 #include "os/handle.h"
 #include "os/lock.h"
 #include "os/stream.h"
@@ -548,10 +548,10 @@ TEST(listener, every_failure_leaves_nothing)
   test_no_handles_lost();
   for (int64_t n = 1;; n++) {
     cvos_listener *l;
-    cvos_fault_after(CVOS_FAULT_NONE, n, 5); /* EIO, ERROR_ACCESS_DENIED */
+    cvy_fault_after(CVOS_FAULT_NONE, n, 5); /* EIO, ERROR_ACCESS_DENIED */
     int r = cvos_listener_open(&a, &l);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r == 0) cvos_listener_close(l);
     if (over) {
       CHECK_INT(r, 0);
@@ -570,10 +570,10 @@ TEST(dial, every_failure_leaves_nothing)
   test_no_handles_lost();
   REQUIRE_OK(cvos_listener_open(&a, &l));
   for (int64_t n = 1;; n++) {
-    cvos_fault_after(CVOS_FAULT_NONE, n, 5);
+    cvy_fault_after(CVOS_FAULT_NONE, n, 5);
     int r = dial_at(&a);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (over) break;
     CHECK(r < 0);
   }

@@ -1,7 +1,7 @@
 /* Locks on whole files: who holds one, who does not get it, and when it is free again. */
 #include "support/test.h"
 
-#include "os/fault.h"
+#include "core/fault.h"
 #include "os/handle.h"
 #include "os/lock.h"
 
@@ -228,10 +228,10 @@ TEST(lock, every_failure_leaves_nothing)
   test_no_handles_lost();
   for (int64_t n = 1;; n++) {
     cvos_handle lock;
-    cvos_fault_after(CVOS_FAULT_NONE, n, 5); /* EIO, ERROR_ACCESS_DENIED */
+    cvy_fault_after(CVOS_FAULT_NONE, n, 5); /* EIO, ERROR_ACCESS_DENIED */
     int r = cvos_lock_try(path, 0, &lock);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r == 0) cvos_lock_release(lock, NULL);
     if (over) {
       CHECK_INT(r, 0);

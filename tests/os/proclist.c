@@ -2,7 +2,7 @@
 #include "child.h"
 #include "core/mem.h"
 #include "os/error.h"
-#include "os/fault.h"
+#include "core/fault.h"
 #include "os/path.h"
 #include "os/signal.h"
 
@@ -198,7 +198,7 @@ TEST(proclist, fails_cleanly)
   cvos_proc row;
   if (pass_finds(test_pid(), &row)) test_no_handles_lost();
   for (int64_t n = 1;; n++) {
-    cvos_fault_after(CVOS_FAULT_NONE, n, 24);
+    cvy_fault_after(CVOS_FAULT_NONE, n, 24);
     int r = cvos_proclist_open(&list);
     if (r < 0) {
       CHECK(cvos_last_error() == 24 || test_is_windows()); /* there a status was translated */
@@ -208,10 +208,10 @@ TEST(proclist, fails_cleanly)
       if (r == 0) (void)cvos_proclist_next(list, &row);
       cvos_proclist_close(list);
     }
-    if (cvos_fault_seen() < n) break;
+    if (cvy_fault_seen() < n) break;
     CHECK(n < 1000);
   }
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   for (int64_t n = 1; n < 64; n++) {
     cvy_mem_fail_after(n);
     int r = cvos_proclist_open(&list);

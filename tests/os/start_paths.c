@@ -1,7 +1,7 @@
 /* Each way to start a process, and what is handed on. */
 #include "child.h"
+#include "core/fault.h"
 #include "core/mem.h"
-#include "os/fault.h"
 #include "os/handle.h"
 #include "os/path.h"
 #include "os/signal.h"
@@ -128,10 +128,10 @@ TEST(start_paths, nothing_leaks_without_close_range)
   for (int i = 0; i < 200; i++) REQUIRE_OK(cvos_null_open(&open[i]));
   child_start(&c, NULL, TEST_WORDS("nothing")); /* has the probing done */
   child_finish(&c);
-  cvos_fault_after(CVOS_FAULT_PLACE, 1, 38); /* ENOSYS of Linux; elsewhere only a number */
+  cvy_fault_after(CVOS_FAULT_PLACE, 1, 38); /* ENOSYS of Linux; elsewhere only a number */
   child_start(&c, NULL, TEST_WORDS("handles"));
-  CHECK(cvos_fault_seen() >= 1);
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  CHECK(cvy_fault_seen() >= 1);
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   child_finish(&c);
   CHECK_STR(test_read_file(c.output, NULL), "");
   for (int i = 0; i < 200; i++) cvos_handle_close(open[i]);
@@ -253,12 +253,12 @@ static bool start_with_fault(uint32_t flags, int kind, int64_t n, bool *ret_met)
   q.pass_count = 1;
   /* too many open files: EMFILE, ERROR_TOO_MANY_OPEN_FILES */
   if (kind == FAULT_CALL)
-    cvos_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 4 : 24);
+    cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 4 : 24);
   else
     cvy_mem_fail_after(n);
   int r = cvos_spawn(&q, &process, &tree, &failure);
-  *ret_met = kind == FAULT_CALL ? cvos_fault_seen() >= n : r < 0;
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  *ret_met = kind == FAULT_CALL ? cvy_fault_seen() >= n : r < 0;
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   cvy_mem_fail_after(0);
   cvos_handle_close(q.stdio[0]);
   child_free_request(&q);

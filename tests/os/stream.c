@@ -1,7 +1,7 @@
 /* Connections: bytes through them, who is at the other end, the one for a child, random bytes. */
 #include "support/test.h"
 
-#include "os/fault.h"
+#include "core/fault.h"
 #include "os/handle.h"
 #include "os/process.h"
 #include "os/stream.h"
@@ -379,10 +379,10 @@ TEST(peer, every_failure_leaves_nothing)
   for (int64_t n = 1;; n++) {
     covey_identity who;
     cvos_process pin;
-    cvos_fault_after(CVOS_FAULT_NONE, n, 5);
+    cvy_fault_after(CVOS_FAULT_NONE, n, 5);
     int r = cvos_stream_peer(dialled, &who, &pin);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r == 0) {
       CHECK_INT(who.pid, test_pid());
       cvos_process_close(&pin);
@@ -540,10 +540,10 @@ TEST(pair, every_failure_leaves_nothing)
   for (int64_t n = 1;; n++) {
     cvos_handle a, b;
     char token[CVOS_TOKEN_MAX];
-    cvos_fault_after(CVOS_FAULT_NONE, n, 5);
+    cvy_fault_after(CVOS_FAULT_NONE, n, 5);
     int r = cvos_stream_pair(&a, &b, token);
-    bool over = cvos_fault_seen() < n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool over = cvy_fault_seen() < n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (r == 0) {
       cvos_handle_close(a);
       cvos_handle_close(b);
@@ -571,9 +571,9 @@ TEST(random, is_random)
   for (size_t i = 0; i < sizeof much; i++) counts[much[i]]++;
   for (int i = 0; i < 256; i++)
     CHECK(counts[i] > 200 && counts[i] < 600); /* 391 are to be expected, deviation 20 */
-  cvos_fault_after(CVOS_FAULT_RANDOM, 1, 5);
+  cvy_fault_after(CVOS_FAULT_RANDOM, 1, 5);
   int r = cvos_random(a, sizeof a);
-  int64_t seen = cvos_fault_seen();
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  int64_t seen = cvy_fault_seen();
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   CHECK(seen == 0 || r == COVEY_EOS);
 }

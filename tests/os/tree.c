@@ -1,6 +1,6 @@
+#include "core/fault.h"
 #include "os/tree.h"
 #include "child.h"
-#include "os/fault.h"
 #include "os/handle.h"
 #include "os/signal.h"
 
@@ -84,9 +84,9 @@ TEST(tree, kills_blindly)
     for (int64_t n = 1; n < 12; n++) {
       child c;
       child_start(&c, &(cvos_spawn_request){.scope = scope}, TEST_WORDS("hang"));
-      cvos_fault_after(n & 1 ? CVOS_FAULT_IDENTITY : CVOS_FAULT_PROCESS_LIST, (n + 1) / 2, 24);
+      cvy_fault_after(n & 1 ? CVOS_FAULT_IDENTITY : CVOS_FAULT_PROCESS_LIST, (n + 1) / 2, 24);
       (void)cvos_tree_kill(c.tree);
-      cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+      cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
       CHECK_OK(cvos_process_wait(&c.process, GONE));
       child_finish(&c);
     }

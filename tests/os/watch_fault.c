@@ -1,8 +1,8 @@
 /* Every call of the system that a watch makes fails once: a clear error, and nothing lost. */
 #include "child.h"
 
+#include "core/fault.h"
 #include "core/mem.h"
-#include "os/fault.h"
 #include "support/ends.h"
 
 #include <covey/loop.h>
@@ -12,11 +12,11 @@ static void walk(const char *name, void (*prepare)(void *arg), int (*step)(void 
 {
   for (int64_t n = 1; n < 100; n++) {
     if (prepare) prepare(arg);
-    cvos_fault_after(CVOS_FAULT_NONE, n,
-                     test_is_windows() ? 4 /* ERROR_TOO_MANY_OPEN_FILES */ : 24 /* EMFILE */);
+    cvy_fault_after(CVOS_FAULT_NONE, n,
+                    test_is_windows() ? 4 /* ERROR_TOO_MANY_OPEN_FILES */ : 24 /* EMFILE */);
     int r = step(arg);
-    bool reached = cvos_fault_seen() >= n;
-    cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+    bool reached = cvy_fault_seen() >= n;
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
     if (!reached) {
       CHECK_OK(r);
       break;
@@ -164,21 +164,21 @@ TEST(watch_fault, reads_and_writes)
       number = test_is_windows() ? 8 : 12; /* out of memory */
   cvos_piece piece = {"abc", 3};
   int system = 0;
-  cvos_fault_after(point, 1, number);
+  cvy_fault_after(point, 1, number);
   CHECK_INT(cvos_io_write(a.io, &piece, 1, NULL, 0, &system), COVEY_ENOMEM);
   CHECK_INT(system, number);
   CHECK_INT(cvos_io_write(a.io, &piece, 1, NULL, 0, &system), 3);
   if (!test_is_windows()) {
-    cvos_fault_after(point, 1, 4 /* EINTR */);
+    cvy_fault_after(point, 1, 4 /* EINTR */);
     CHECK_INT(cvos_io_write(a.io, &piece, 1, NULL, 0, &system), 3);
   }
   point = test_is_windows() ? CVOS_FAULT_READ : CVOS_FAULT_RECEIVE;
-  cvos_fault_after(point, 1, number);
+  cvy_fault_after(point, 1, number);
   cvos_io_read(b.io, true);
   CHECK(ends_wait(loop, end_has_ended, &b, ENDS_LONG));
   CHECK_INT(b.status, COVEY_ENOMEM);
   CHECK_UINT(b.size, 0);
-  cvos_fault_after(CVOS_FAULT_NONE, 0, 0);
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   end_close(&a);
   end_close(&b);
   cvy_loop_private_close(loop);
