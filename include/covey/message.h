@@ -83,8 +83,8 @@ COVEY_API int covey_group_close(covey_node *node, const char *name);
  * (the process that we knew by this number is gone, the number is another's now: told once), COVEY_EPEERDIED (it ended while the
  * message was on its way: reached tells whether it may have been read), COVEY_EQUOTA (the receiver, or we, have max_peers
  * connections), COVEY_EUNSAFE (its address is not the user's alone), COVEY_EVERSION, COVEY_ECLOSED (our node was closed),
- * COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_EINVAL, COVEY_ESTALE. Any thread, several at
- * once. */
+ * COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_EINVAL, COVEY_ENOMEM, COVEY_ELIMIT (no
+ * descriptor left for the connection), COVEY_EOS, COVEY_ESTALE, or those of covey_node_open. Any thread, several at once. */
 COVEY_API int covey_send(covey_node *node, int64_t pid, const char *group, const void *data, size_t size,
                          int64_t timeout);
 
@@ -129,7 +129,8 @@ enum {
  * number, rising for each receiver, as in covey_message.id.
  * Errors: those of covey_send; COVEY_ECANCELED; COVEY_EPEERDIED for a peer that is gone. At level CONSUMED the call waits until the
  * message was handed out: COVEY_ETIMEDOUT with reached COVEY_FAR_SENT when it was not in time, COVEY_ENOGROUP with COVEY_FAR_SENT
- * when its group was closed instead. Any thread, several at once. */
+ * when its group was closed instead, COVEY_ENOTSUP to a group that drops its oldest messages (nobody could tell), COVEY_EAGAIN when
+ * a group that drops new ones has dropped it. Any thread, several at once. */
 COVEY_API int covey_message_send(covey_node *node, const covey_send_options *options,
                                  const covey_buffer *buffers, size_t count, uint64_t *ret_id);
 

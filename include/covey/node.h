@@ -69,7 +69,8 @@ typedef struct covey_node_options {
  * it with covey_node_close. A process has one node without a name in a namespace and a directory, and any number with names. A node
  * that is
  * opened here without a name in the default namespace and directory, on whatever loop, is from then on the default node.
- * Errors: COVEY_EINVAL (a name or a size that is not allowed; what says which), COVEY_EEXIST (this process has its unnamed node
+ * Errors: COVEY_EINVAL (a name or a size that is not allowed, or a directory that is not absolute; what says which), COVEY_ENOTFOUND
+ * (there is no such directory), COVEY_EEXIST (this process has its unnamed node
  * already, or another process of this user has the name), COVEY_EUNSAFE (directory, lock or pipe is not ours alone: somebody may be
  * squatting), COVEY_ETOOBIG (the path is longer than a socket's address may be), COVEY_EACCES, COVEY_ENOMEM, COVEY_ELIMIT
  * (descriptors), COVEY_ESTALE (after fork). Any thread. */

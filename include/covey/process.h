@@ -410,7 +410,8 @@ COVEY_API int covey_spawn(const covey_process_options *options, covey_process **
  * means. Its exit code is known on Windows, for children of this program, and on Linux from 6.15 on; else
  * COVEY_HOW_LOST. Stop and kill mean the process itself, not its tree.
  * Errors: COVEY_EINVAL (pid < 1, our own pid), COVEY_ENOTFOUND (no such process, or start does not fit:
- * another one), COVEY_EACCES (Windows), COVEY_ENOMEM, COVEY_ELIMIT. Any thread. */
+ * another one), COVEY_EACCES (Windows), COVEY_ENOMEM, COVEY_ELIMIT, COVEY_EOS, COVEY_ESTALE (loop was inherited
+ * by fork). Any thread. */
 COVEY_API int covey_process_adopt(int64_t pid, uint64_t start, covey_loop *loop, covey_process **ret_process);
 
 /* covey_process_pid returns the pid; it stays the same after the end. COVEY_EINVAL for NULL. Any thread. */

@@ -56,12 +56,30 @@ TEST(process_errors, never_in_the_current_directory)
 TEST(process_errors, directory)
 {
   const covey_failure *f;
-  char *missing = test_format("%s/missing", test_temp_dir());
+  char *missing = test_format("%s/missing", test_temp_dir()), *file = test_format("%s/file", test_temp_dir());
 
   test_no_child_handles_lost();
   f = refused(&(covey_process_options){.argv = TEST_HELPER("nothing"), .cwd = missing}, COVEY_ENOTFOUND,
               COVEY_STAGE_CWD);
   CHECK_STR(f->what, missing);
+  test_write_file(file, "x", 1);
+  f = refused(&(covey_process_options){.argv = TEST_HELPER("nothing"), .cwd = file}, COVEY_ENOTFOUND,
+              COVEY_STAGE_CWD);
+  CHECK_STR(f->what, file);
+}
+
+/* A file that may be run and is no program. */
+TEST(process_errors, format)
+{
+  static const char garbage[] = "\x01\x02\x03 this is no program";
+  char *file = test_format("%s/garbage.exe", test_temp_dir());
+  const covey_failure *f;
+
+  test_no_child_handles_lost();
+  test_write_file(file, garbage, sizeof garbage);
+  if (!test_is_windows()) test_run(TEST_WORDS("/bin/chmod", "755", file), 10000);
+  f = refused(&(covey_process_options){.argv = TEST_WORDS(file)}, COVEY_EINVAL, COVEY_STAGE_EXEC);
+  CHECK_STR(f->what, file);
 }
 
 TEST(process_errors, interpreter)
