@@ -79,7 +79,7 @@ TEST(process_errors, format)
   test_write_file(file, garbage, sizeof garbage);
   if (!test_is_windows()) test_run(TEST_WORDS("/bin/chmod", "755", file), 10000);
   f = refused(&(covey_process_options){.argv = TEST_WORDS(file)}, COVEY_EINVAL, COVEY_STAGE_EXEC);
-  CHECK_STR(f->what, file);
+  CHECK(strstr(f->what, "garbage.exe") != NULL);
 }
 
 TEST(process_errors, interpreter)
