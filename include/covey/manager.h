@@ -12,8 +12,8 @@
  * result in ret_members, and the call returns how many of them failed, so that 0 means that all is well. A negative code means that the
  * sweep itself was not made.
  *
- * The ended. A member that has ended stays in the set, so that its result can be had, until a sweep of covey_manager_wait_all,
- * _stop_all or _kill_all has told its end in ret_members, or it is removed. Of members that nobody asks about the last 1,024 ended ones are kept;
+ * The ended. A member that has ended stays in the set, so that its result can be had, until covey_manager_wait_any or a sweep of
+ * covey_manager_wait_all, _stop_all or _kill_all has told its end, or it is removed. Of members that nobody asks about the last 1,024 ended ones are kept;
  * the oldest goes when one more is started or added. */
 #ifndef COVEY_MANAGER_H
 #define COVEY_MANAGER_H
@@ -90,6 +90,14 @@ COVEY_API int covey_manager_pids(covey_manager *manager, int64_t *ret_pids, size
 /* covey_manager_wait_all waits until every member has ended. timeout: milliseconds for all of them together. Results: 0 with exit, or
  * COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ESTUCK, COVEY_EDEADLK (on the owner's thread of a lent loop). */
 COVEY_API int covey_manager_wait_all(covey_manager *manager, int64_t timeout, covey_member *ret_members, size_t capacity);
+
+/* covey_manager_wait_any waits until one of the members has ended, tells its end, and takes it out of the set: called until it answers
+ * COVEY_ENOTFOUND it tells every end once, in the order in which they came. Several threads that wait get different members.
+ *   while ((r = covey_manager_wait_any(manager, COVEY_FOREVER, &member)) == 0) report(member.pid, &member.exit);
+ * timeout: milliseconds. ret_member: filled on success, with result 0 and exit; may be NULL. Those count that are members when it is called.
+ * Errors: COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ENOTFOUND (there are no members), COVEY_ESTUCK (none is left that could end: all were killed 5 s
+ * ago, or longer), COVEY_ENOTSUP (members hang on different loops), COVEY_EDEADLK, COVEY_EINVAL, COVEY_ENOMEM, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_manager_wait_any(covey_manager *manager, int64_t timeout, covey_member *ret_member);
 
 /* covey_manager_stop_all asks every member to end, all at once, gives them one grace together, then kills the trees of those that remain, and waits
  * for their ends: covey_process_stop for a set. grace: milliseconds. Results: 0 with exit, or those of covey_process_stop. */

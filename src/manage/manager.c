@@ -339,6 +339,76 @@ int covey_manager_wait_all(covey_manager *manager, int64_t timeout, covey_member
   return sweep_end(manager, &s, true, ret_members, capacity);
 }
 
+/* One has ended, or none of them is worth waiting for any more. Lock of their loop held. */
+static bool any_over(void *arg)
+{
+  const sweep *s = arg;
+  bool all = true;
+  for (size_t i = 0; i < s->count; i++) {
+    if (s->members[i]->done) return true;
+    all = all && cvy_process_over(s->members[i]);
+  }
+  return all;
+}
+
+/* The member that ended first of those that have; s->count: none has. Lock of their loop held. */
+static size_t first_ended(const sweep *s)
+{
+  size_t first = s->count;
+  for (size_t i = 0; i < s->count; i++) {
+    if (!s->members[i]->done) continue;
+    if (first == s->count || s->members[i]->ended_at < s->members[first]->ended_at) first = i;
+  }
+  return first;
+}
+
+/* Waits for one, and gives its place in s. */
+static int wait_any(const covey_manager *m, sweep *s, cvy_deadline deadline, size_t *ret)
+{
+  if (s->count == 0) return cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_NONE, "the manager has no members");
+  covey_loop *loop = s->members[0]->loop;
+  for (size_t i = 1; i < s->count; i++)
+    if (s->members[i]->loop != loop)
+      return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "members on different loops");
+  int r = cvy_loop_check(loop);
+  if (r) return r;
+  cvy_loop_lock(loop);
+  r = cvy_loop_wait(loop, any_over, s, deadline, m->cancel);
+  size_t i = first_ended(s);
+  cvy_loop_unlock(loop);
+  if (i < s->count)
+    r = 0;
+  else if (r == 0) /* all are stuck, or were cancelled */
+    return covey_process_wait(s->members[0], 0, NULL);
+  if (r) return cvy_fail(r, COVEY_STAGE_NONE, "waiting for a member");
+  *ret = i;
+  return 0;
+}
+
+int covey_manager_wait_any(covey_manager *manager, int64_t timeout, covey_member *ret_member)
+{
+  cvy_deadline deadline = cvy_deadline_in(timeout);
+  int r = cvy_timeout_check(timeout);
+  for (bool ours = false; r == 0 && !ours;) {
+    sweep s;
+    size_t i;
+    if ((r = sweep_begin(manager, NULL, 0, &s)) < 0) return r;
+    r = wait_any(manager, &s, deadline, &i);
+    if (r == 0) {
+      cvy_mutex_lock(manager->lock);
+      size_t k = find(manager, s.results[i].pid);
+      ours = k < manager->count && manager->members[k] == s.members[i]; /* else another thread has told it */
+      covey_process *p = ours ? take_out(manager, k) : NULL;
+      cvy_mutex_unlock(manager->lock);
+      note_end(&s, i);
+      covey_process_close(p);
+      if (ours && ret_member) *ret_member = s.results[i];
+    }
+    (void)sweep_end(manager, &s, false, NULL, 0);
+  }
+  return r;
+}
+
 int covey_manager_stop_all(covey_manager *manager, int64_t grace, covey_member *ret_members, size_t capacity)
 {
   sweep s;

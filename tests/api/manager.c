@@ -109,6 +109,96 @@ TEST(manager, an_untold_end_stays)
   covey_manager_free(m);
 }
 
+TEST(manager, wait_any_tells_one_end_after_the_other)
+{
+  covey_manager *m = manager_new(COVEY_MANAGER_PLAIN);
+  covey_member member;
+  test_fill(&member, sizeof member);
+  CHECK_ERR(covey_manager_wait_any(m, 0, &member), COVEY_ENOTFOUND);
+  int64_t a = start_ready(m, "hang"), b = start(m, "exit", "3"), c = start_ready(m, "hang");
+  CHECK(test_is_filled(&member, sizeof member));
+  REQUIRE_OK(covey_manager_wait_any(m, PATIENCE, &member));
+  CHECK_INT(member.pid, b);
+  CHECK_INT(member.result, 0);
+  CHECK_INT(member.ended, 1);
+  CHECK_UINT(member.exit.code, 3);
+  CHECK_INT(covey_manager_count(m), 2);
+  test_fill(&member, sizeof member);
+  CHECK_ERR(covey_manager_wait_any(m, 0, &member), COVEY_ETIMEDOUT);
+  int64_t begin = test_now();
+  CHECK_ERR(covey_manager_wait_any(m, 120, &member), COVEY_ETIMEDOUT);
+  CHECK(test_now() - begin >= 120);
+  CHECK(test_is_filled(&member, sizeof member));
+  test_process_kill(c);
+  REQUIRE_OK(covey_manager_wait_any(m, PATIENCE, &member));
+  CHECK_INT(member.pid, c);
+  CHECK_INT(member.exit.why, COVEY_WHY_SELF);
+  test_process_kill(a);
+  REQUIRE_OK(covey_manager_wait_any(m, COVEY_FOREVER, NULL));
+  CHECK_INT(covey_manager_count(m), 0);
+  CHECK_ERR(covey_manager_wait_any(m, COVEY_FOREVER, NULL), COVEY_ENOTFOUND);
+  covey_manager_free(m);
+}
+
+typedef struct race {
+  covey_manager *manager;
+  test_counter told, codes;
+} race;
+
+static void take_ends(void *arg)
+{
+  race *r = arg;
+  covey_member member;
+  int code;
+  while ((code = covey_manager_wait_any(r->manager, PATIENCE, &member)) == 0) {
+    CHECK_INT(member.ended, 1);
+    (void)test_add(&r->told, 1);
+    (void)test_add(&r->codes, (int64_t)1 << member.exit.code % 8 * 8);
+  }
+  CHECK_ERR(code, COVEY_ENOTFOUND);
+}
+
+/* Several threads share the ends: each is told once, and all have done when nobody is left. */
+TEST_LIMIT(manager, wait_any_by_several_threads, 120)
+{
+  enum { THREADS = 4 };
+  const int count = test_is_wine() ? 24 : 160;
+  race r = {.manager = manager_new(COVEY_MANAGER_PLAIN)};
+  static const char *const codes[] = {"0", "1", "2", "3", "4", "5", "6", "7"};
+  test_thread *threads[THREADS];
+  for (int i = 0; i < count; i++) (void)start(r.manager, "exit", codes[i % 8]);
+  for (int i = 0; i < THREADS; i++) threads[i] = test_thread_start(take_ends, &r);
+  for (int i = 0; i < THREADS; i++) test_thread_join(threads[i]);
+  CHECK_INT(test_add(&r.told, 0), count);
+  CHECK_INT(test_add(&r.codes, 0), (int64_t)0x0101010101010101 * (count / 8));
+  CHECK_INT(covey_manager_count(r.manager), 0);
+  covey_manager_free(r.manager);
+}
+
+static void fire_soon(void *arg)
+{
+  test_pause(30);
+  covey_cancel_fire(arg);
+}
+
+TEST(manager, wait_any_is_cancelled)
+{
+  covey_cancel *cancel;
+  covey_manager *m;
+  REQUIRE_OK(covey_cancel_new(&cancel));
+  REQUIRE_OK(covey_manager_new(&(covey_manager_options){.flags = COVEY_MANAGER_PLAIN, .cancel = cancel}, &m));
+  start_ready(m, "hang");
+  test_thread *thread = test_thread_start(fire_soon, cancel);
+  CHECK_ERR(covey_manager_wait_any(m, PATIENCE, NULL), COVEY_ECANCELED);
+  test_thread_join(thread);
+  CHECK_INT(covey_manager_count(m), 1);
+  covey_cancel_reset(cancel);
+  CHECK_INT(covey_manager_kill_all(m, NULL, 0), 0);
+  CHECK_OK(covey_manager_wait_any(m, 0, NULL)); /* its end was told to nobody */
+  covey_manager_free(m);
+  covey_cancel_free(cancel);
+}
+
 /* One that is dead already, one that follows, one that ignores every request: each has its own result, and nobody waits for the others. */
 TEST_LIMIT(manager, stop_all_gives_one_grace_to_all, 120)
 {

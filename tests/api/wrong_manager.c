@@ -42,6 +42,7 @@ TEST(wrong_manager, without_a_manager)
   CHECK_WRONG(covey_manager_count(NULL));
   CHECK_WRONG(covey_manager_pids(NULL, &pid, 1));
   CHECK_WRONG(covey_manager_wait_all(NULL, 0, &member, 1));
+  CHECK_WRONG(covey_manager_wait_any(NULL, 0, &member));
   CHECK_WRONG(covey_manager_stop_all(NULL, 0, &member, 1));
   CHECK_WRONG(covey_manager_kill_all(NULL, &member, 1));
   CHECK_WRONG(covey_manager_signal_all(NULL, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER, &member, 1));
@@ -86,6 +87,7 @@ static void calls(covey_manager *m)
   CHECK_ERR(covey_manager_remove(m, INT64_MIN), COVEY_ENOTFOUND);
   CHECK_WRONG(covey_manager_pids(m, NULL, 1));
   CHECK_WRONG(covey_manager_wait_all(m, -2, &member, 1));
+  CHECK_WRONG(covey_manager_wait_any(m, -2, &member));
   CHECK_WRONG(covey_manager_wait_all(m, 0, NULL, 1));
   CHECK_WRONG(covey_manager_stop_all(m, -2, &member, 1));
   CHECK_WRONG(covey_manager_stop_all(m, 0, NULL, 1));
