@@ -69,7 +69,7 @@ static void look_learn(covey_loop *loop, bool worth)
   }
 }
 
-enum hot cvy_hot_look(covey_loop *loop)
+enum hot cvy_hot_look(covey_loop *loop, uint64_t now)
 {
   if (loop->looks >= LOOKS_MAX) {
     loop->looks = 0;
@@ -78,13 +78,13 @@ enum hot cvy_hot_look(covey_loop *loop)
   if (loop->look_off || !loop->look_max_us) return HOT_OFF;
   loop->asleep_ns = 0;
   step_out(loop);
-  uint64_t begun = uv_hrtime(), most = loop->look_max_us * (uint64_t)1000, taken;
-  bool found;
-  do {
+  uint64_t most = loop->look_max_us * (uint64_t)1000, taken = 0;
+  bool found = look_at(loop, HOT_MAX);
+  while (!found && taken < most && !cvy_load_relaxed_u32(&loop->wake_sent)) {
+    cvos_thread_yield();
     found = look_at(loop, HOT_MAX);
-    if (!found) cvos_thread_yield();
-    taken = uv_hrtime() - begun;
-  } while (!found && !cvy_load_relaxed_u32(&loop->wake_sent) && taken < most);
+    taken = uv_hrtime() - now;
+  }
   step_in(loop);
   look_learn(loop, found && taken < 2 * most); /* later: others had the CPU meanwhile */
   if (!found) return HOT_NOTHING;
@@ -92,11 +92,12 @@ enum hot cvy_hot_look(covey_loop *loop)
   return HOT_FOUND;
 }
 
-enum hot cvy_hot_sleep(covey_loop *loop, cvy_deadline deadline)
+enum hot cvy_hot_sleep(covey_loop *loop, uint64_t now, cvy_deadline deadline)
 {
-  loop->asleep_ns = uv_hrtime();
+  int64_t left = deadline == CVY_NEVER ? COVEY_FOREVER : deadline - (int64_t)(now / 1000000);
+  loop->asleep_ns = now;
   step_out(loop);
-  int r = cvos_watch_sleep(loop->uv, cvy_deadline_left(deadline));
+  int r = cvos_watch_sleep(loop->uv, left > 0 || left == COVEY_FOREVER ? left : 0);
   bool found = r == 0 && look_at(loop, AWOKEN_FOR);
   step_in(loop);
   if (found) loop->looks++;

@@ -20,6 +20,10 @@ enum loop_kind {
  * in a loop never meets it, short enough that nobody notices the pause. */
 #define HELPER_PAUSE_MS 50
 
+/* So long after the last leave the helper looks for itself whether the token is free, once in a pause, also while others have it; then it sleeps until it
+ * is told, which costs the leaving thread a system call and, on a shared CPU, the CPU. */
+#define HELPER_AWAKE_MS 1000
+
 /* Looks, and sleeps without uv, that found something, one after the other; then uv has a turn, for timers and colder streams. */
 #define LOOKS_MAX 16
 
@@ -152,10 +156,10 @@ enum hot {
   HOT_TURN     /* uv has a turn without sleeping: something waits for it, or it has not had one for long */
 };
 
-/* Looks at hot streams for a while, with the token, the lock released meanwhile. */
-enum hot cvy_hot_look(covey_loop *loop);
+/* Looks at hot streams for a while, with the token, the lock released meanwhile. now: uv_hrtime. */
+enum hot cvy_hot_look(covey_loop *loop, uint64_t now);
 
 /* Sleeps in the system in place of uv, until the deadline, a timer of uv or an event; the same otherwise. HOT_OFF: uv must sleep itself. */
-enum hot cvy_hot_sleep(covey_loop *loop, cvy_deadline deadline);
+enum hot cvy_hot_sleep(covey_loop *loop, uint64_t now, cvy_deadline deadline);
 
 #endif

@@ -141,13 +141,18 @@ static void helper_main(void *arg)
   covey_loop *loop = arg;
   uv_mutex_lock(&loop->lock);
   while (!loop->helper_quit && !loop->orphan) {
+    uint64_t since = uv_hrtime() - loop->left_ns, pause = HELPER_PAUSE_MS * (uint64_t)1000000;
     if (loop->holder || loop->waiters) {
+      /* Who left a moment ago does so again: it should not have to wake us each time. */
+      if (since < HELPER_AWAKE_MS * (uint64_t)1000000) {
+        uv_cond_timedwait(&loop->helper_cond, &loop->lock, pause);
+        continue;
+      }
       loop->helper_dozing = true;
       uv_cond_wait(&loop->helper_cond, &loop->lock);
       loop->helper_dozing = false;
       continue;
     }
-    uint64_t since = uv_hrtime() - loop->left_ns, pause = HELPER_PAUSE_MS * (uint64_t)1000000;
     if (!loop->helper_now && since < pause) {
       uv_cond_timedwait(&loop->helper_cond, &loop->lock, pause - since);
       continue;

@@ -201,18 +201,20 @@ static void turn_until(covey_loop *loop, cvy_deadline deadline)
 /* One look, one sleep or one turn of the leader. */
 static void lead_turn(covey_loop *loop, const waiter *w, cvy_deadline deadline, bool turned)
 {
-  bool wait = !loop->urgent && !cvy_deadline_passed(deadline);
+  uint64_t now = uv_hrtime();
+  bool wait = !loop->urgent && (deadline == CVY_NEVER || (int64_t)(now / 1000000) < deadline);
   if (wait && loop->hot_count) {
-    switch (cvy_hot_look(loop)) {
+    switch (cvy_hot_look(loop, now)) {
     case HOT_FOUND: return;
     case HOT_NOTHING:
+      now = uv_hrtime();
       /* What happened during the look is seen to before sleeping. */
       if (loop->tasks || loop->urgent || verdict(w, deadline, turned) <= 0) return;
       break;
     case HOT_OFF: break;
     case HOT_TURN: wait = false; break;
     }
-    switch (wait ? cvy_hot_sleep(loop, deadline) : HOT_TURN) {
+    switch (wait ? cvy_hot_sleep(loop, now, deadline) : HOT_TURN) {
     case HOT_FOUND: return;
     case HOT_TURN: wait = false; break;
     default: break;

@@ -55,11 +55,15 @@ static int peer_lost(const struct send *s)
 
 static int await_group(struct send *s, covey_node *node, cvy_outlet **ret)
 {
-  int r = has_group(s) ? 0 : cvy_loop_wait(node->loop, has_group, s, s->deadline, s->cancel);
-  if (r == COVEY_ETIMEDOUT) r = COVEY_ENOGROUP;
-  if (r < 0) return fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING, "it has not opened this group");
-  if (!usable(s->peer) || node->state != CVY_NODE_OPEN) return peer_lost(s);
-  *ret = cvy_outlet_find(s->peer, s->group, strlen(s->group));
+  cvy_outlet *outlet = NULL;
+  for (int r = 0;; r = cvy_loop_wait(node->loop, has_group, s, s->deadline, s->cancel)) {
+    if (r == COVEY_ETIMEDOUT) r = COVEY_ENOGROUP;
+    if (r < 0) return fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING, "it has not opened this group");
+    if (!usable(s->peer) || node->state != CVY_NODE_OPEN) return peer_lost(s);
+    outlet = cvy_outlet_find(s->peer, s->group, strlen(s->group));
+    if (outlet) break;
+  }
+  *ret = outlet;
   return 0;
 }
 

@@ -260,6 +260,14 @@ static void account(covey_peer *peer, cvy_plan *plan, int64_t n)
   cvy_loop_changed(peer->node->loop);
 }
 
+/* Nothing is left to write, and nothing to do then either: the common end of a flush. */
+static bool all_quiet(const covey_peer *peer)
+{
+  const cvy_tx *tx = &peer->tx;
+  return peer->state == CVY_PEER_OPEN && !tx->ready && !tx->cut.parcel && !tx->bye && !tx->doom &&
+         !cvy_bytes_size(&tx->control) && !cvy_bytes_size(&tx->flying);
+}
+
 void cvy_peer_flush(covey_peer *peer)
 {
   cvy_tx *tx = &peer->tx;
@@ -286,6 +294,7 @@ void cvy_peer_flush(covey_peer *peer)
     bool ended = peer->state == CVY_PEER_DEAD; /* meanwhile: its stream was not closed, for it was in use */
     account(peer, &plan, n);
     if (ended) peer->transport->close(peer, true);
+    if (all_quiet(peer)) break;
   }
   cvy_peer_unref(peer);
 }
