@@ -71,18 +71,18 @@ bool box_in_wait(void *arg)
 
 void box_post(box *b)
 {
+  cvy_loop_lock(b->loop);
   b->task.run = box_add;
   b->task.arg = b;
-  cvy_loop_lock(b->loop);
   cvy_loop_post(b->loop, &b->task);
   cvy_loop_unlock(b->loop);
 }
 
 void box_note(box *b)
 {
+  cvy_loop_lock(b->loop);
   b->note.run = box_add;
   b->note.arg = b;
-  cvy_loop_lock(b->loop);
   cvy_loop_note(b->loop, &b->note);
   cvy_loop_unlock(b->loop);
 }

@@ -99,6 +99,26 @@ TEST(intake, bytes_are_read_at_their_place)
   done(&in);
 }
 
+TEST(intake, a_decoder_tells_how_much_is_due)
+{
+  cvy_decoder d = {0};
+  cvy_chunk chunk;
+  cvy_header h = data(1, 5000);
+  cvy_header_encode(&h, body);
+  const uint8_t *at = body;
+  size_t size = CVY_HEADER + CVY_PREFIX - 1;
+  CHECK_INT(cvy_decoder_next(&d, &at, &size, &chunk), 0);
+  CHECK_UINT(cvy_decoder_rest(&d), 0); /* nothing of it was told */
+  size = 101;
+  CHECK_INT(cvy_decoder_next(&d, &at, &size, &chunk), 1);
+  CHECK_INT(cvy_decoder_next(&d, &at, &size, &chunk), 1);
+  CHECK_UINT(cvy_decoder_rest(&d), 5000 - CVY_PREFIX - 100);
+  size = 5000 - CVY_PREFIX - 100;
+  CHECK_INT(cvy_decoder_next(&d, &at, &size, &chunk), 1);
+  CHECK(chunk.last);
+  CHECK_UINT(cvy_decoder_rest(&d), 0);
+}
+
 TEST(intake, memory_that_is_lent_outlives_the_end)
 {
   cvy_intake in;

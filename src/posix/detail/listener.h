@@ -1,5 +1,5 @@
-/* posix/detail/listener.h: what a listener is here. For stream.c, which makes it, and watch.c, which accepts
- * on it. */
+/* posix/detail/listener.h: what a listener is here. For listener.c, which makes it, and acceptor.c, which accepts on it with
+ * stream.c's sockets. */
 #ifndef COVEY_POSIX_LISTENER_H
 #define COVEY_POSIX_LISTENER_H
 
@@ -13,6 +13,9 @@ struct cvos_listener {
   char socket_name[CVOS_FILE_MAX], lock_name[CVOS_FILE_MAX]; /* in it */
   ino_t socket_file, lock_file;                              /* what they were when we made them */
 };
+
+/* A stream socket as all of ours are: close-on-exec, non-blocking, no SIGPIPE, 3 or more. */
+int cvos_socket_new(int *ret);
 
 /* Accepts one connection from a listening socket: close-on-exec, non-blocking, no SIGPIPE, 3 or more.
  * COVEY_EAGAIN: none is waiting (also when it went away again); else as os/stream.h says. */

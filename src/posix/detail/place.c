@@ -16,12 +16,6 @@
 /* The number of the machine's first pid namespace: PROC_PID_INIT_INO of linux/proc_ns.h. */
 #define FIRST_NAMESPACE 0xeffffffcu
 
-static int failed(int code)
-{
-  errno = 0;
-  return code;
-}
-
 /* ---- where ---- */
 
 typedef struct spot {
@@ -108,13 +102,13 @@ static int open_own(int dir, const char *name, bool make, int *ret)
     int e = errno;
     if (e == ENOENT) return COVEY_ENOTFOUND;
     if (fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && !cvos_place_private(&s))
-      return failed(COVEY_EUNSAFE);
+      return cvos_plain(COVEY_EUNSAFE);
     errno = e;
     return cvos_translate(e);
   }
   if (CVOS_CALL(STAT, fstat(fd, &s), -1) < 0 || !cvos_place_private(&s)) {
     cvos_fd_close(fd);
-    return failed(COVEY_EUNSAFE);
+    return cvos_plain(COVEY_EUNSAFE);
   }
   *ret = fd;
   return 0;
@@ -134,7 +128,7 @@ static int open_base(const spot *where, int *ret)
     return 0;
   }
   cvos_fd_close(fd);
-  return failed(where->shared ? COVEY_EUNSAFE : COVEY_ENOTFOUND);
+  return cvos_plain(where->shared ? COVEY_EUNSAFE : COVEY_ENOTFOUND);
 }
 
 static int open_spot(const spot *where, bool make, int *ret)
@@ -161,15 +155,15 @@ int cvos_place_open(const cvos_address *address, int candidate, bool make, cvos_
   struct stat s;
   char space[32];
   int fd, inner, r;
-  if (address->directory && address->directory[0] != '/') return candidate ? 1 : failed(COVEY_EINVAL);
-  if (address->directory && strlen(address->directory) >= sizeof where.base) return failed(COVEY_ETOOBIG);
+  if (address->directory && address->directory[0] != '/') return candidate ? 1 : cvos_plain(COVEY_EINVAL);
+  if (address->directory && strlen(address->directory) >= sizeof where.base) return cvos_plain(COVEY_ETOOBIG);
   if (!find_spot(address, candidate, &where)) return 1;
-  if (!where.base[0]) return failed(COVEY_ENOTFOUND);
+  if (!where.base[0]) return cvos_plain(COVEY_ENOTFOUND);
   cvos_place place = {.fd = -1, .runtime = where.runtime};
   namespace_of(address, space);
   (void)snprintf(place.path, sizeof place.path, "%s", where.base);
   if (!join(place.path, sizeof place.path, where.own) || !join(place.path, sizeof place.path, space))
-    return failed(COVEY_ENOTFOUND);
+    return cvos_plain(COVEY_ENOTFOUND);
   r = open_spot(&where, make, &fd);
   if (r < 0) return r;
   if (space[0]) {
@@ -240,7 +234,7 @@ static bool allowed(const char *name)
 
 int cvos_place_name(const cvos_address *address, const char *ending, char ret[CVOS_FILE_MAX])
 {
-  if (!allowed(address->app) || !allowed(address->name)) return failed(COVEY_EINVAL);
+  if (!allowed(address->app) || !allowed(address->name)) return cvos_plain(COVEY_EINVAL);
   size_t at = append_name(ret, 0, address->app);
   ret[at++] = '~';
   at = append_name(ret, at, address->name);
@@ -254,7 +248,7 @@ int cvos_place_address(const cvos_place *place, const char *name, struct sockadd
   memset(ret, 0, sizeof *ret);
   ret->sun_family = AF_UNIX;
   int n = snprintf(ret->sun_path, sizeof ret->sun_path, "%s/%s", place->path, name);
-  if (n < 0 || (size_t)n >= sizeof ret->sun_path) return failed(COVEY_ETOOBIG);
+  if (n < 0 || (size_t)n >= sizeof ret->sun_path) return cvos_plain(COVEY_ETOOBIG);
   *ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)n + 1);
 #if !defined(__linux__)
   ret->sun_len = (unsigned char)*ret_size;

@@ -11,6 +11,9 @@ int cvos_fd_high(int fd);
 /* A pipe, both ends close-on-exec and 3 or more. 0 or -1 with errno. */
 int cvos_fd_pipe(int ret_ends[2]);
 
+/* code, with errno 0: the system has nothing to say about it. */
+int cvos_plain(int code);
+
 /* Closes without touching errno. */
 void cvos_fd_close(int fd);
 
