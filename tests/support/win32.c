@@ -317,6 +317,7 @@ static bool start(const char *const *argv, const char *output, HANDLE job, PROCE
                              NULL, NULL, &info.StartupInfo, ret);
     DeleteProcThreadAttributeList(info.lpAttributeList);
   }
+  if (!started) fprintf(stderr, "# cannot start %s: system error %lu\n", argv[0], GetLastError());
   if (started) {
     if (job) AssignProcessToJobObject(job, ret->hProcess);
     ResumeThread(ret->hThread);
