@@ -463,8 +463,10 @@ COVEY_API int covey_process_close_input(covey_process *process);
 /* covey_process_signal sends a signal.
  * signal: COVEY_SIGNAL_..., or COVEY_SIGNAL_RAW + n on POSIX. target: COVEY_TARGET_LEADER (the child
  * itself) or COVEY_TARGET_TREE.
- * On Windows there are KILL, STOP and CONT (all its threads), and INT and QUIT, which become CTRL_BREAK for
- * a child that shares our console and leads a group of its own; all others are COVEY_ENOTSUP.
+ * On Windows there are KILL, STOP and CONT (all its threads), and INT, QUIT and TERM, which become CTRL_BREAK
+ * for a child that shares our console and leads a group of its own; TERM also reaches, in whatever console,
+ * a program that is subscribed to the end of its session by signal.h, as covey_shutdown_wait is. All others
+ * are COVEY_ENOTSUP.
  * Errors: COVEY_ENOTFOUND (it has ended; for TREE: nothing of it is left), COVEY_EINVAL, COVEY_EACCES (it
  * changed its user), COVEY_ENOTSUP (also TREE of an adopted or detached process), COVEY_ESTALE. Any thread;
  * the signal never reaches another process that got the pid. */

@@ -26,7 +26,8 @@
  *   children     Children of covey start with default dispositions, as always.
  *
  * Signals are the COVEY_SIGNAL_ numbers of process.h and those below. On Windows CTRL_C is COVEY_SIGNAL_INT and CTRL_BREAK, which
- * covey_process_signal and covey_process_stop send to a console program, is COVEY_SIGNAL_TERM. */
+ * covey_process_signal and covey_process_stop send to a console program, is COVEY_SIGNAL_TERM; so is WM_CLOSE to the hidden window that a
+ * subscription to LOGOFF or SHUTDOWN makes, by which TERM reaches programs in other consoles. */
 #ifndef COVEY_SIGNAL_H
 #define COVEY_SIGNAL_H
 

@@ -37,7 +37,8 @@ int cvos_signal_from_system(int system);
 
 /* Sends signal to process, which we hold: never to a stranger that got its pid.
  * POSIX: every signal of the list. Windows: KILL (ends it with code 137, 128 + 9, as a POSIX shell tells it), STOP and CONT (all its
- * threads), INT and QUIT (CTRL_BREAK to its group, when it leads one and shares our console; wine cannot); all others are COVEY_ENOTSUP.
+ * threads), INT and QUIT (CTRL_BREAK to its group, when it leads one and shares our console; wine cannot), TERM (the same, or else WM_CLOSE to the hidden window
+ * of os/interrupt.h, where the program has one); all others are COVEY_ENOTSUP.
  * Errors: COVEY_ENOTFOUND (it has ended), COVEY_EACCES, COVEY_EINVAL (no such signal), COVEY_ENOTSUP; cvos_last_error() tells more. */
 int cvos_signal_send(const cvos_process *process, int signal);
 

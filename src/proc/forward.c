@@ -9,7 +9,7 @@ static void pass_windows(covey_process *p, const covey_signal_event *event)
 {
   bool same_console = p->scope == COVEY_SCOPE_TREE || p->scope == COVEY_SCOPE_SHARED;
   if (event->signal == COVEY_SIGNAL_CLOSE && same_console) return; /* the system tells it itself */
-  if (covey_process_signal(p, COVEY_SIGNAL_INT, COVEY_TARGET_LEADER) < 0)
+  if (covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER) < 0)
     cvy_process_begin_stop(p, COVEY_WHY_STOP, COVEY_FOREVER);
 }
 

@@ -34,6 +34,18 @@ DWORD cvos_console_break(DWORD pid)
   return CVOS_CALL(SIGNAL, GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, pid), FALSE) ? 0 : GetLastError();
 }
 
+DWORD cvos_process_ask(DWORD pid, bool group)
+{
+  DWORD error = group ? cvos_console_break(pid) : ERROR_NOT_SUPPORTED;
+  HWND window = NULL;
+  while (error && (window = FindWindowExW(NULL, window, CVOS_SESSION_CLASS, NULL))) {
+    DWORD owner = 0;
+    (void)GetWindowThreadProcessId(window, &owner);
+    if (owner == pid && PostMessageW(window, WM_CLOSE, 0, 0)) error = 0;
+  }
+  return error;
+}
+
 int cvos_process_signal(HANDLE process, int signal)
 {
   if (signal == CVOS_SIGNAL_KILL) {
@@ -59,8 +71,10 @@ int cvos_signal_send(const cvos_process *process, int signal)
   case CVOS_SIGNAL_STOP:
   case CVOS_SIGNAL_CONT: return cvos_process_signal(process->handle, signal);
   case CVOS_SIGNAL_INT:
-  case CVOS_SIGNAL_QUIT: {
-    DWORD error = cvos_console_break((DWORD)process->pid);
+  case CVOS_SIGNAL_QUIT:
+  case CVOS_SIGNAL_TERM: {
+    DWORD pid = (DWORD)process->pid;
+    DWORD error = signal == CVOS_SIGNAL_TERM ? cvos_process_ask(pid, true) : cvos_console_break(pid);
     SetLastError(error);
     return error ? COVEY_ENOTSUP : 0;
   }

@@ -51,6 +51,9 @@ int cvos_tree_signal(cvos_tree *tree, int signal)
              (signal == CVOS_SIGNAL_INT || signal == CVOS_SIGNAL_QUIT)) {
     error = tree->group ? cvos_console_break(tree->leader) : ERROR_NOT_SUPPORTED;
     r = error ? COVEY_ENOTSUP : 0;
+  } else if (list->NumberOfProcessIdsInList > 0 && signal == CVOS_SIGNAL_TERM) {
+    error = cvos_process_ask(tree->leader, tree->group);
+    r = error ? COVEY_ENOTSUP : 0;
   } else if (list->NumberOfProcessIdsInList > 0 &&
              (signal == CVOS_SIGNAL_STOP || signal == CVOS_SIGNAL_CONT)) {
     for (DWORD i = 0; i < list->NumberOfProcessIdsInList; i++) {

@@ -8,6 +8,9 @@
 #include <covey/process.h>
 #include <covey/signal.h>
 
+#include "core/mem.h"
+#include "core/fault.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <uv.h>
@@ -707,6 +710,50 @@ TEST(signals, shutdown_by_each)
   }
 }
 
+TEST(signals, shutdown_by_a_signal_to_the_tree)
+{
+  covey_process *p = start(ARGV("signals-shutdown")), *deaf = start(ARGV("hang"));
+  says(p, "ready");
+  says(deaf, "ready");
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_TREE));
+  says(p, test_format("done %d", COVEY_SIGNAL_TERM));
+  ends(p, COVEY_HOW_EXITED, STOPPED);
+  if (test_is_windows()) { /* no console that we share, no window */
+    CHECK_ERR(covey_process_signal(deaf, COVEY_SIGNAL_TERM, COVEY_TARGET_TREE), COVEY_ENOTSUP);
+    CHECK_ERR(covey_process_signal(deaf, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER), COVEY_ENOTSUP);
+  }
+  covey_process_close(deaf);
+}
+
+/* Starting to hear, walked over all that can fail on the way: nothing stays behind. */
+TEST(signals, a_failed_open_leaves_nothing)
+{
+  const char *before = test_dispositions();
+  for (int i = 0; i < 2; i++) covey_signals_close(subscribe(NULL));
+  test_no_handles_lost();
+  for (int kind = 0; kind < 2; kind++) {
+    for (int64_t n = 1;; n++) {
+      covey_signals *s = NULL;
+      if (kind)
+        cvy_mem_fail_after(n);
+      else
+        cvy_fault_after(CVOS_FAULT_NONE, n, 5);
+      int r = covey_signals_open(NULL, &s);
+      bool over = kind ? r == 0 : cvy_fault_seen() < n;
+      cvy_mem_fail_after(0);
+      cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+      if (r < 0) CHECK(s == NULL);
+      covey_signals_close(s);
+      CHECK_STR(test_dispositions(), before);
+      if (over) {
+        CHECK_OK(r);
+        CHECK(n > 2);
+        break;
+      }
+    }
+  }
+}
+
 TEST(signals, shutdown_by_a_stop)
 {
   covey_process *p = start(ARGV("signals-shutdown"));
@@ -795,20 +842,11 @@ TEST(signals, go_on_as_often_as_they_come)
   ends(p, COVEY_HOW_EXITED, 0);
 }
 
-/* To a child of a SESSION: by its window on Windows. */
-static void ask(covey_process *p)
-{
-  if (!test_is_windows())
-    REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
-  else
-    REQUIRE(test_session(covey_process_pid(p), TEST_CLOSE));
-}
-
 TEST(signals, go_on_by_a_subscription)
 {
   covey_process *p = start(ARGV("signals-pass", "signals-shutdown"));
   say_both(p, "passing", "ready");
-  ask(p);
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
   says(p, test_format("done %d", COVEY_SIGNAL_TERM));
   says(p, "how 0 code 7");
   ends(p, COVEY_HOW_EXITED, 0);
@@ -818,7 +856,7 @@ TEST(signals, go_on_to_a_manager)
 {
   covey_process *p = start(ARGV("signals-manager", "3"));
   for (int i = 0; i < 3; i++) says(p, "ready");
-  ask(p);
+  REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
   says(p, "right 3");
   ends(p, COVEY_HOW_EXITED, 0);
 }

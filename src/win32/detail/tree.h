@@ -20,6 +20,10 @@ enum { CVOS_KILLED_CODE = 137 }; /* 128 + 9 */
 /* Sends CTRL_BREAK to the console group of pid, if that process has our console. 0 or a GetLastError number. */
 DWORD cvos_console_break(DWORD pid);
 
+/* TERM to the program of pid: CTRL_BREAK, if it leads a console group (group), else WM_CLOSE to the hidden window by which it hears its session. 0 or a
+ * GetLastError number. */
+DWORD cvos_process_ask(DWORD pid, bool group);
+
 /* Ends (CVOS_SIGNAL_KILL), stops or continues a process. 0 or a COVEY_E code, with GetLastError set. */
 int cvos_process_signal(HANDLE process, int signal);
 
