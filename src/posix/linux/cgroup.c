@@ -35,6 +35,8 @@ static int base_folder = -1;
 static uint32_t made; /* numbers given so far */
 static uint32_t in_use;
 static cvos_cgroup spare = {.folder = -1}; /* an empty one whose folder is open */
+static int events = -1;                    /* cgroup.events of the last that was spare, */
+static uint32_t events_of;                 /* its number: the next child has it, most likely */
 static uint32_t *dying;                    /* numbers of those that were killed and not yet empty */
 static size_t dying_count, dying_capacity;
 
@@ -43,7 +45,9 @@ static void after_fork(void)
 {
   cvos_fd_close(base_folder);
   cvos_fd_close(spare.folder);
-  base_folder = -1;
+  cvos_fd_close(events);
+  base_folder = events = -1;
+  events_of = 0;
   spare = (cvos_cgroup){.folder = -1};
   base[0] = '\0';
   births++;
@@ -252,11 +256,17 @@ static int open_below(const cvos_cgroup *group, const char *file, int how)
 static bool is_empty(cvos_cgroup *group)
 {
   char text[64];
+  ssize_t n = 0;
   if (group->empty) return true;
-  int fd = open_below(group, "cgroup.events", O_RDONLY);
-  if (fd < 0) return false;
-  ssize_t n = read(fd, text, sizeof text - 1);
-  cvos_fd_close(fd);
+  enter();
+  if (events_of == group->number) n = pread(events, text, sizeof text - 1, 0);
+  leave();
+  if (n <= 0) {
+    int fd = open_below(group, "cgroup.events", O_RDONLY);
+    if (fd < 0) return false;
+    n = read(fd, text, sizeof text - 1);
+    cvos_fd_close(fd);
+  }
   text[n > 0 ? n : 0] = '\0';
   return group->empty = strstr(text, "populated 0") != NULL;
 }
@@ -390,6 +400,15 @@ static void retire(uint32_t number)
   dying[dying_count++] = number;
 }
 
+/* Lock held. */
+static void keep_events(const cvos_cgroup *group)
+{
+  if (events_of == group->number) return;
+  cvos_fd_close(events);
+  events = cvos_fd_high(open_below(group, "cgroup.events", O_RDONLY));
+  events_of = events < 0 ? 0 : group->number;
+}
+
 void cvos_cgroup_put(cvos_cgroup *group)
 {
   if (!group->number) return;
@@ -404,6 +423,7 @@ void cvos_cgroup_put(cvos_cgroup *group)
     in_use--;
     /* to one that was killed Linux 6.18 kills whoever is born into it later: it is not used again */
     if (empty && !group->killed && group->folder >= 0 && !spare.number) {
+      keep_events(group);
       spare = *group;
       group->folder = -1;
     } else {
