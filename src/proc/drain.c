@@ -3,13 +3,17 @@
 #include "core/atomics.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "os/memory.h"
 
 #include <limits.h>
 #include <string.h>
 
 #define FEED_AT_ONCE ((size_t)256 << 10) /* bytes handed to the system in one call */
 #define READ_AT_ONCE ((size_t)64 << 10)  /* what a pipe holds */
-#define SINK_LEAST   ((size_t)16 << 10)  /* readers with less memory are better served from ours */
+#define READY_STEP                                                                                           \
+  ((size_t)1                                                                                                 \
+   << 20) /* a capture that has come so far goes on, likely: its memory is made ready in such pieces */
+#define SINK_LEAST ((size_t)16 << 10) /* readers with less memory are better served from ours */
 
 static const void *this_thread(void)
 {
@@ -80,7 +84,8 @@ static void *place(void *arg, size_t *ret_size)
 {
   cvy_stream *s = arg;
   covey_process *p = s->process;
-  char *at = NULL;
+  char *at = NULL, *fresh = NULL;
+  size_t fresh_size = 0;
 
   cvy_loop_lock(p->loop);
   if (s->sink && s->sink_owner == this_thread() && s->size == s->taken) {
@@ -90,8 +95,15 @@ static void *place(void *arg, size_t *ret_size)
              grow(s, READ_AT_ONCE)) {
     at = s->data + s->size;
     *ret_size = READ_AT_ONCE;
+    if (s->kind == CVY_STREAM_CAPTURE && s->size >= READY_STEP && s->size + READ_AT_ONCE > s->ready) {
+      if (s->ready < s->size) s->ready = s->size;
+      fresh = s->data + s->ready;
+      fresh_size = s->capacity - s->ready < READY_STEP ? s->capacity - s->ready : READY_STEP;
+      s->ready += fresh_size;
+    }
   }
   cvy_loop_unlock(p->loop);
+  if (fresh_size) cvos_memory_ready(fresh, fresh_size);
   return at;
 }
 

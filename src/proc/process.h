@@ -81,6 +81,7 @@ typedef struct cvy_stream {
   /* out and err: bytes [taken, size) of data are unread */
   char *data;
   size_t size, capacity, taken;
+  size_t ready;   /* CAPTURE: memory up to here was made ready to be written (os/memory.h) */
   size_t limit;   /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
   bool reading;   /* reading is on */
   bool cut;       /* CAPTURE: bytes were dropped, or it was given up */
