@@ -391,7 +391,7 @@ int covey_manager_wait_any(covey_manager *manager, int64_t timeout, covey_member
   int r = cvy_timeout_check(timeout);
   for (bool ours = false; r == 0 && !ours;) {
     sweep s;
-    size_t i;
+    size_t i = 0;
     if ((r = sweep_begin(manager, NULL, 0, &s)) < 0) return r;
     r = wait_any(manager, &s, deadline, &i);
     if (r == 0) {
