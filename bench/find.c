@@ -56,7 +56,7 @@ static uint64_t run_once(const char *const *argv)
 
 static void read_file(int folder, const char *pid, const char *name)
 {
-  char path[64], text[8192];
+  char path[300], text[8192];
   snprintf(path, sizeof path, "%s/%s", pid, name);
   int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
