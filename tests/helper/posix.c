@@ -226,6 +226,9 @@ int64_t helper_start(int argc, const char *const *argv, unsigned flags)
   if (flags & HELPER_ESCAPE) return escape(argc, argv, flags);
   pid = fork();
   if (pid == 0) become(argc, argv, flags);
+  /* whoever is told its pid may rely on its session */
+  for (int i = 0; i < 10000 && pid > 0 && (flags & HELPER_SESSION) && getsid(pid) != pid; i++)
+    helper_pause(1);
   return pid;
 }
 
