@@ -142,8 +142,8 @@ typedef struct covey_find_result {
  * that is none: offset is where, what says why, index is 0 for pattern, 1 for name, 2 for command), COVEY_EENCODING (a pattern
  * that is not UTF-8), COVEY_ETOOBIG (a pattern over 64 KiB), COVEY_ENOTFOUND (stage USER: no such account; stage
  * LOOKUP: pid, parent or tree does not run, or not with that start stamp), COVEY_ELIMIT (a pattern that backtracks without end
- * on some process's text: index is its pid; or no descriptors left), COVEY_ENOMEM, COVEY_EOS (also: no /proc).
- * Any thread. It takes some 10 microseconds a process. */
+ * on some process's text: index is its pid; or no descriptors left), COVEY_ENOTSUP (Linux without /proc), COVEY_ENOMEM, COVEY_EOS.
+ * Any thread. It takes some 10 to 30 microseconds a process. */
 COVEY_API int covey_find(const covey_find_options *options, covey_find_result *ret_result);
 
 /* covey_find_free frees what result holds and zeroes it. result: the struct stays the caller's; NULL and all-zero do

@@ -46,7 +46,7 @@ typedef struct cvos_proc {
 } cvos_proc;
 
 /* Begins a list. ret: owned, cvos_proclist_close. Windows, macOS, BSD: the processes of this moment; Linux: of the moment at which each is
- * reached. Errors: COVEY_ENOMEM, COVEY_ELIMIT (descriptors), COVEY_EOS. */
+ * reached. Errors: COVEY_ENOMEM, COVEY_ELIMIT (descriptors), COVEY_ENOTSUP (Linux: nothing is mounted on /proc), COVEY_EOS. */
 int cvos_proclist_open(cvos_proclist **ret);
 
 /* The next process, in no order that may be relied upon; its own row and zombies too, never the number 0. Returns 1, or 0 at the end, or

@@ -107,7 +107,7 @@ static int find_ancestors(search *s)
   int64_t pid = s->self;
   while (s->left_out_count < MOST_ANCESTORS) {
     int r = cvos_proclist_seek(s->list, pid, 0, &row);
-    if (r < 0 && r != COVEY_ENOTFOUND) return failed_os("the processes");
+    if (r < 0 && r != COVEY_ENOTFOUND) return failed_os("process list");
     if (r < 0 || !row.parent) break;
     pid = s->left_out[s->left_out_count++] = row.parent;
   }
@@ -137,7 +137,7 @@ static int collect_family(search *s)
     }
     s->family[s->family_count++] = (kin){.pid = row.pid, .parent = row.parent, .start = row.start};
   }
-  return r < 0 ? failed_os("the processes") : 0;
+  return r < 0 ? failed_os("process list") : 0;
 }
 
 /* Walks up from each process until the answer is known, and notes it on the way back: each one is visited twice. */
@@ -252,19 +252,19 @@ static int look_through(search *s)
     if (r == 0 && (s->look.row.flags & CVOS_PROC_ZOMBIE) && !(o->flags & COVEY_FIND_ZOMBIES))
       r = COVEY_ENOTFOUND;
     if (r == COVEY_ENOTFOUND) return fail_pid("pid", o->pid);
-    return r < 0 ? failed_os("the processes") : consider(s);
+    return r < 0 ? failed_os("process list") : consider(s);
   }
   for (size_t i = 0; o->tree && i < s->family_count; i++) {
     const kin *k = &s->family[i];
     if (k->state != INSIDE) continue;
     r = cvos_proclist_seek(s->list, k->pid, k->start, &s->look.row);
-    if (r < 0 && r != COVEY_ENOTFOUND) return failed_os("the processes");
+    if (r < 0 && r != COVEY_ENOTFOUND) return failed_os("process list");
     if (r == 0 && (r = consider(s)) < 0) return r;
   }
   if (o->tree) return 0;
   while ((r = cvos_proclist_next(s->list, &s->look.row)) > 0)
     if ((r = consider(s)) < 0) return r;
-  return r < 0 ? failed_os("the processes") : 0;
+  return r < 0 ? failed_os("process list") : 0;
 }
 
 static int run(search *s, covey_find_result *ret)
@@ -273,7 +273,7 @@ static int run(search *s, covey_find_result *ret)
   cvos_proc row;
   int r = compile(s);
   if (r == 0) r = find_user(s);
-  if (r == 0 && cvos_proclist_open(&s->list) < 0) r = failed_os("the processes");
+  if (r == 0 && cvos_proclist_open(&s->list) < 0) r = failed_os("process list");
   if (r < 0) return r;
   s->look.list = s->list;
   s->self = cvos_identity(0, &self, NULL) == 0 ? self.pid : 0;
@@ -282,7 +282,7 @@ static int run(search *s, covey_find_result *ret)
     r = cvos_proclist_seek(s->list, s->o->parent, s->o->parent_start, &row);
     if (r == 0 && (row.flags & CVOS_PROC_ZOMBIE)) r = COVEY_ENOTFOUND;
     if (r == COVEY_ENOTFOUND) return fail_pid("parent", s->o->parent);
-    if (r < 0) return failed_os("the processes");
+    if (r < 0) return failed_os("process list");
   }
   if (r == 0) r = find_tree(s);
   if (r == 0) r = look_through(s);

@@ -55,13 +55,17 @@ int cvos_proclist_open(cvos_proclist **ret)
   cvos_proclist *list = cvy_alloc_zero(1, sizeof *list);
   if (!list) return failed(ENOMEM);
   list->pin = -1;
+  struct stat self;
   list->folder = CVOS_CALL(PROCESS_LIST, opendir("/proc"), NULL);
-  if (!list->folder) {
-    int error = errno;
+  int error = list->folder ? 0 : errno;
+  if (!error) list->proc = dirfd(list->folder);
+  /* an empty folder is no list of no processes */
+  if (!error && fstatat(list->proc, "self", &self, AT_SYMLINK_NOFOLLOW) < 0) error = errno;
+  if (error) {
+    if (list->folder) (void)closedir(list->folder);
     cvy_free(list);
-    return failed(error);
+    return failed(error == ENOENT ? ENOSYS : error);
   }
-  list->proc = dirfd(list->folder);
   *ret = list;
   return 0;
 }
