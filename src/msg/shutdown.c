@@ -48,8 +48,9 @@ static bool wants_parent(const covey_signals_options *o)
 int covey_signals_open(const covey_signals_options *options, covey_signals **ret_signals)
 {
   covey_identity us;
+  int r = cvy_signals_check(options, ret_signals);
+  if (r < 0) return r;
   bool parent = wants_parent(options);
-  int r = 0;
   if (parent && covey_self_is_child())
     r = covey_node_identity(NULL, &us); /* opens the connection to our parent */
   if (r == 0) r = cvy_signals_open(options, NULL, ret_signals);

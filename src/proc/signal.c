@@ -412,8 +412,11 @@ static int fill_set(covey_signals *s, const covey_signals_options *o)
   return 0;
 }
 
-static int check_options(const covey_signals_options *o, covey_signals *const *ret)
+static const covey_signals_options none;
+
+int cvy_signals_check(const covey_signals_options *options, covey_signals *const *ret)
 {
+  const covey_signals_options *o = options ? options : &none;
   if (!ret) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_signals is NULL");
   if (o->signals ? o->count < 1 || o->count > SET_MAX : o->count != 0)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "count %llu", (unsigned long long)o->count);
@@ -421,6 +424,10 @@ static int check_options(const covey_signals_options *o, covey_signals *const *r
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);
   if (o->reserved0 || !cvy_is_zero(o->reserved, 8))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_signals_options");
+  for (size_t i = 0; i < o->count; i++) {
+    int r = canonical(o->signals[i]);
+    if (r < 0) return r;
+  }
   return 0;
 }
 
@@ -447,10 +454,9 @@ static void open_failed(covey_signals *s)
 
 int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onward, covey_signals **ret)
 {
-  static const covey_signals_options none;
   const covey_signals_options *o = options ? options : &none;
   covey_loop *loop;
-  int r = check_options(o, ret);
+  int r = cvy_signals_check(o, ret);
   if (r == 0 && o->forward) r = cvy_loop_check(o->forward->loop);
   if (r == 0) r = cvy_loop_acquire(o->loop, &loop);
   if (r < 0) return r;

@@ -13,6 +13,9 @@ typedef struct cvy_onward {
   void *arg;
 } cvy_onward;
 
+/* Whether covey_signals_open can be called so at all: 0, or COVEY_EINVAL or COVEY_ENOTSUP, recorded. Nothing of options has been believed before. */
+int cvy_signals_check(const covey_signals_options *options, covey_signals *const *ret);
+
 /* covey_signals_open, but for what the parent says: PARENT comes by cvy_signals_tell alone. onward: copied; NULL: none. */
 int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onward, covey_signals **ret);
 
