@@ -52,7 +52,9 @@ const char *cli_next(cli_options *o);
 const char *cli_next_anywhere(cli_options *o);
 const char *cli_value(cli_options *o); /* NULL, said on stderr, when it is missing */
 bool cli_number(const cli_options *o, const char *text, int64_t least,
-                int64_t *ret);                          /* false, said on stderr, when it is none */
+                int64_t *ret); /* false, said on stderr, when it is none */
+/* Whether a word is a PID, which is digits alone: 1 and *ret, 0 when it is anything else, CLI_USAGE negated, said on stderr, for a number that no process has. */
+int cli_pid(const char *command, const char *word, int64_t *ret);
 int cli_unknown(const cli_options *o);                  /* says so; CLI_USAGE */
 int cli_missing(const char *command, const char *what); /* says so; CLI_USAGE */
 

@@ -240,10 +240,10 @@ int cli_kill(int argc, char **argv)
   if (!read_options(&j, &o)) return CLI_USAGE;
   if (o.at == argc) return cli_missing(argv[0], "PID or PATTERN");
   for (int i = o.at; i < argc && whole; i++) {
-    char *end;
-    int64_t pid = strtoll(argv[i], &end, 10);
-    bool number = *argv[i] && strspn(argv[i], "0123456789") == strlen(argv[i]) && pid > 0;
-    whole = number ? take_pid(&j, pid) : take_pattern(&j, argv[i]);
+    int64_t pid = 0;
+    int number = cli_pid(argv[0], argv[i], &pid);
+    if (number < 0) j.code = -number;
+    whole = number >= 0 && (number ? take_pid(&j, pid) : take_pattern(&j, argv[i]));
   }
   if (whole && j.count && !j.dry_run) {
     if (!asked(&j)) {

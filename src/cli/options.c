@@ -65,6 +65,19 @@ bool cli_number(const cli_options *o, const char *text, int64_t least, int64_t *
   return true;
 }
 
+int cli_pid(const char *command, const char *word, int64_t *ret)
+{
+  if (!*word || word[strspn(word, "0123456789")]) return 0;
+  errno = 0;
+  int64_t pid = strtoll(word, NULL, 10);
+  if (errno || !pid) {
+    fprintf(stderr, "covey %s: no process has the number %s\n", command, word);
+    return -CLI_USAGE;
+  }
+  *ret = pid;
+  return 1;
+}
+
 int cli_unknown(const cli_options *o)
 {
   fprintf(stderr, "covey %s: no option %s; covey %s --help lists them\n", o->argv[0], o->name, o->argv[0]);
@@ -98,7 +111,8 @@ int cli_failed(const char *command)
   fprintf(stderr, "covey %s: ", command);
   if (about)
     fprintf(stderr, "%s%s: %s", about, f->what, covey_strerror(f->code));
-  else if (f->what[0] && (f->code == COVEY_ENOPEER || f->code == COVEY_ENOGROUP || f->code == COVEY_EINVAL))
+  else if (strchr(f->what, ' ') &&
+           (f->code == COVEY_ENOPEER || f->code == COVEY_ENOGROUP || f->code == COVEY_EINVAL))
     fprintf(stderr, "%s", f->what); /* a whole sentence */
   else
     fprintf(stderr, "%s%s%s", covey_strerror(f->code), f->what[0] ? ": " : "", f->what);

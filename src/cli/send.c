@@ -1,6 +1,5 @@
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,16 +39,9 @@ int cli_send(int argc, char **argv)
   if (o.wrong) return CLI_USAGE;
   if (o.at == argc) return cli_missing(argv[0], "PID or NAME");
   const char *whom = argv[o.at++];
-  if (*whom && strspn(whom, "0123456789") == strlen(whom)) {
-    errno = 0;
-    to.pid = strtoll(whom, NULL, 10);
-    if (errno || !to.pid) {
-      fprintf(stderr, "covey send: no process has the number %s\n", whom);
-      return CLI_USAGE;
-    }
-  } else {
-    to.name = whom;
-  }
+  int number = cli_pid(argv[0], whom, &to.pid);
+  if (number < 0) return -number;
+  if (!number) to.name = whom;
   char *data = NULL;
   size_t size = 0;
   if (o.at < argc)
