@@ -97,20 +97,33 @@ const char *test_dispositions(void)
   return "";
 }
 
+typedef struct session {
+  DWORD pid;
+  HWND window;
+} session;
+
+static BOOL CALLBACK is_session(HWND window, LPARAM arg)
+{
+  session *s = (session *)arg;
+  WCHAR name[32];
+  DWORD owner = 0;
+  GetWindowThreadProcessId(window, &owner);
+  if (owner != s->pid || !GetClassNameW(window, name, 32) || wcscmp(name, L"covey.session") != 0) return TRUE;
+  s->window = window;
+  return FALSE;
+}
+
+/* EnumWindows has a list of its own: a search from window to window ends at one that another test has closed meanwhile. */
 bool test_session(int64_t pid, int what)
 {
-  HWND window = NULL;
-  while ((window = FindWindowExW(NULL, window, L"covey.session", NULL))) {
-    DWORD owner = 0;
-    DWORD_PTR answer = 0;
-    GetWindowThreadProcessId(window, &owner);
-    if ((int64_t)owner != pid) continue;
-    if (what == TEST_CLOSE) return PostMessageW(window, WM_CLOSE, 0, 0);
-    LPARAM reason = what == TEST_LOGOFF ? (LPARAM)0x80000000 : 0;
-    return SendMessageTimeoutW(window, WM_QUERYENDSESSION, 0, reason, SMTO_ABORTIFHUNG, 10000, &answer) &&
-           answer && SendNotifyMessageW(window, WM_ENDSESSION, TRUE, reason);
-  }
-  return false;
+  session s = {(DWORD)pid, NULL};
+  DWORD_PTR answer = 0;
+  EnumWindows(is_session, (LPARAM)&s);
+  if (!s.window) return false;
+  if (what == TEST_CLOSE) return PostMessageW(s.window, WM_CLOSE, 0, 0);
+  LPARAM reason = what == TEST_LOGOFF ? (LPARAM)0x80000000 : 0;
+  return SendMessageTimeoutW(s.window, WM_QUERYENDSESSION, 0, reason, SMTO_ABORTIFHUNG, 10000, &answer) &&
+         answer && SendNotifyMessageW(s.window, WM_ENDSESSION, TRUE, reason);
 }
 
 /* Wine answers 0 to GetProcessHandleCount, so its handles are tried one by one. */
