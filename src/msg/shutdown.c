@@ -40,7 +40,7 @@ void cvy_self_asked(void)
 static bool wants_parent(const covey_signals_options *o)
 {
   if (!o || !o->signals) return true;
-  for (size_t i = 0; i < o->count; i++)
+  for (size_t i = 0; i < o->count && o->count <= CVY_SIGNAL_SET_MOST; i++)
     if (o->signals[i] == COVEY_SIGNAL_PARENT) return true;
   return false;
 }

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { SET_MAX = 64, SLOTS = 8 };
+enum { SLOTS = 8 };
 
 /* Two requests within this time are one: what sends both, a terminal and a parent, does so within a few ms, and nobody presses a key again that
  * fast. */
@@ -418,7 +418,7 @@ int cvy_signals_check(const covey_signals_options *options, covey_signals *const
 {
   const covey_signals_options *o = options ? options : &none;
   if (!ret) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_signals is NULL");
-  if (o->signals ? o->count < 1 || o->count > SET_MAX : o->count != 0)
+  if (o->signals ? o->count < 1 || o->count > CVY_SIGNAL_SET_MOST : o->count != 0)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "count %llu", (unsigned long long)o->count);
   if (o->flags & ~(uint32_t)(COVEY_SIGNALS_REPEAT | COVEY_SIGNALS_SPARE))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags 0x%x", (unsigned)o->flags);

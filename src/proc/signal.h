@@ -6,6 +6,9 @@
 #include <covey/signal.h>
 #include "os/types.h"
 
+/* Signals in the set of one subscription; a count beyond is COVEY_EINVAL. */
+enum { CVY_SIGNAL_SET_MOST = 64 };
+
 /* Gets each event at once, on the token's thread of the loop, without locks; false: it cannot take it yet, cvy_signals_again repeats it. */
 typedef struct cvy_onward {
   bool (*send)(void *arg, const covey_signal_event *event);

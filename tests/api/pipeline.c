@@ -72,7 +72,8 @@ TEST_LIMIT(pipeline, the_most, 120)
 {
   covey_process_options commands[COVEY_PIPELINE_MOST + 1] = {COMMAND("out", "1000")};
   size_t count = test_is_wine() ? 8 : COVEY_PIPELINE_MOST;
-  for (size_t i = 1; i <= COVEY_PIPELINE_MOST; i++) commands[i].argv = TEST_HELPER("cat");
+  const char *const *cat = TEST_HELPER("cat");
+  for (size_t i = 1; i <= COVEY_PIPELINE_MOST; i++) commands[i].argv = cat;
   commands[count - 1] = (covey_process_options)CAPTURED("count");
   covey_pipeline_result r = run(commands, count, NULL);
   CHECK_STR(r.results[count - 1].out, "1000 pattern\n");
