@@ -91,5 +91,5 @@ int cvy_cancel_join(covey_cancel *c, uv_async_t *wake, void ***ret_slot)
 void cvy_cancel_leave(covey_cancel *c, void **slot)
 {
   cvy_store_seq_ptr(slot, NULL);
-  while (cvy_load_seq_u32(&c->firing)) cvy_spin_pause();
+  while (cvy_load_seq_u32(&c->firing)) cvos_thread_yield(); /* on one CPU the other one needs ours */
 }

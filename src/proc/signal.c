@@ -208,7 +208,7 @@ static void forget_parents(void)
 /* No notice knows a subscription any more that was taken out of the list. */
 static void wait_for_notices(void)
 {
-  while (cvy_load_seq_u32(&all.reading)) cvy_spin_pause();
+  while (cvy_load_seq_u32(&all.reading)) cvos_thread_yield(); /* on one CPU the other one needs ours */
 }
 
 static int join(covey_signals *s)
