@@ -101,6 +101,9 @@ static int do_another_leader(int argc, char **argv)
   int64_t before = cvos_tree_members(tree, NULL, 0);
   int64_t after = helper_tree_of_another(tree) ? cvos_tree_members(tree, NULL, 0) : 0;
   cvos_signal_send(&process, CVOS_SIGNAL_KILL);
+  if (cvos_process_wait(&process, 30000) == 0) cvos_process_reap(&process, tree, NULL);
+  cvos_tree_release(tree);
+  cvos_process_close(&process);
   return before == 1 && after == 0 ? 0 : 1;
 }
 
