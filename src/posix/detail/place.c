@@ -133,7 +133,7 @@ static int open_base(const spot *where, int *ret)
 
 static int open_spot(const spot *where, bool make, int *ret)
 {
-  int base, r;
+  int base = -1, r;
   if (!where->own[0]) return open_own(AT_FDCWD, where->base, false, ret);
   r = open_base(where, &base);
   if (r < 0) return r;
