@@ -347,11 +347,12 @@ static ssize_t pipe_write(int fd, const struct iovec *v, int count)
   return n;
 }
 
-/* Pieces that are few bytes are written as one: a copy costs less than a message header that the system has to read. */
-static ssize_t small_write(int fd, const struct iovec *v, int count)
+/* One piece, or pieces that are few bytes, written as one: a copy costs less than a message header that the system has to read. */
+static ssize_t flat_write(int fd, const struct iovec *v, int count)
 {
   char flat[SMALL];
   size_t size = 0;
+  if (count == 1) return CVOS_CALL(SEND, send(fd, v->iov_base, v->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
   for (int i = 0; i < count; i++) {
     memcpy(flat + size, v[i].iov_base, v[i].iov_len);
     size += v[i].iov_len;
@@ -416,8 +417,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
       n = 1; /* less than size: it is told as all that was taken */
     }
     ssize_t taken;
-    if (io->socket && !handle_count && size <= SMALL && n > 1)
-      taken = small_write(io->fd, v, n);
+    if (io->socket && !handle_count && (n == 1 || size <= SMALL))
+      taken = flat_write(io->fd, v, n);
     else
       taken = io->socket ? socket_write(io->fd, v, n, handles, done ? 0 : handle_count)
                          : pipe_write(io->fd, v, n);

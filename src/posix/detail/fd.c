@@ -42,12 +42,6 @@ int cvos_fd_pipe(int ret_ends[2])
   return 0;
 }
 
-int cvos_plain(int code)
-{
-  errno = 0;
-  return code;
-}
-
 void cvos_fd_close(int fd)
 {
   int saved = errno;

@@ -4,6 +4,8 @@
 
 #include "os/types.h"
 
+#include <errno.h>
+
 /* Moves fd (close-on-exec) to 3 or more when it is less: a program that was started with 0-2 closed gets such numbers, and a child's
  * streams would collide with them. fd is moved: closed on failure (-1, errno). -1 is passed through. */
 int cvos_fd_high(int fd);
@@ -12,7 +14,11 @@ int cvos_fd_high(int fd);
 int cvos_fd_pipe(int ret_ends[2]);
 
 /* code, with errno 0: the system has nothing to say about it. */
-int cvos_plain(int code);
+static inline int cvos_plain(int code)
+{
+  errno = 0;
+  return code;
+}
 
 /* Closes without touching errno. */
 void cvos_fd_close(int fd);
