@@ -490,6 +490,7 @@ TEST(signals, leak_nothing)
 TEST(signals, are_the_parents_after_fork)
 {
   needs_signals();
+  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer runs no handler in a child of fork");
   covey_signals *s = subscribe(NULL);
   int64_t pid = test_fork();
   if (pid == 0) {
@@ -509,6 +510,7 @@ TEST(signals, are_the_parents_after_fork)
 TEST(signals, of_a_child_of_fork)
 {
   needs_signals();
+  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer runs no handler in a child of fork");
   covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
   int64_t pid = test_fork();
   if (pid == 0) {

@@ -26,6 +26,7 @@ extern char **environ;
 #if defined(__linux__)
 /* Present in a program built with the leak checker only. */
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+void __tsan_init(void) __attribute__((weak));
 #endif
 
 enum { DESCRIPTORS = 4096 }; /* the highest that is counted */
@@ -195,6 +196,15 @@ bool test_has_leak_checker(void)
 {
 #if defined(__linux__)
   return __lsan_do_recoverable_leak_check != NULL;
+#else
+  return false;
+#endif
+}
+
+bool test_has_thread_checker(void)
+{
+#if defined(__linux__)
+  return __tsan_init != NULL;
 #else
   return false;
 #endif

@@ -185,6 +185,9 @@ void test_system_exit(int code);
 /* Whether this program was built with a checker for leaked memory. */
 bool test_has_leak_checker(void);
 
+/* Whether it was built with the thread sanitizer, which leaves handlers of signals and new threads out of a child of fork. */
+bool test_has_thread_checker(void);
+
 /* Takes away what a program of test_start leaves when it has ended (a zombie on POSIX); waits for its end. */
 void test_process_reap(int64_t pid);
 

@@ -243,6 +243,11 @@ bool test_has_leak_checker(void)
   return false;
 }
 
+bool test_has_thread_checker(void)
+{
+  return false;
+}
+
 int64_t test_fork(void)
 {
   return -1;
