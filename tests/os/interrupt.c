@@ -147,6 +147,7 @@ TEST(interrupt, tells_and_calls_the_former)
 TEST(interrupt, not_taken_is_the_default)
 {
   needs_signals();
+  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer runs no handler in a child of fork");
   for (int stage = 0; stage < 4; stage++) {
     int64_t pid = test_fork();
     if (pid == 0) {
