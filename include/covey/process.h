@@ -175,7 +175,7 @@ typedef struct covey_process_options {
   /* Times in milliseconds: 0 is the default, COVEY_FOREVER is none.
    * timeout: from the start on; then the child is stopped (COVEY_WHY_TIMEOUT). Default: none */
   int64_t timeout;
-  /* between asking and killing when the library stops it: timeout, cancel, capture. Default: 5000 */
+  /* between asking and killing when the library stops it: timeout, idle, cancel, capture. Default: 5000 */
   int64_t grace;
   /* after the child's end: how long a captured or piped stream that a descendant still holds open may be
    * silent before it counts as ended; each piece of output starts it anew. Default: 100 */
@@ -188,7 +188,11 @@ typedef struct covey_process_options {
   /* covey_run: once fired the child is stopped, and the result says COVEY_WHY_CANCEL. covey_spawn: ends
    * the waiting calls on this process with COVEY_ECANCELED; must live until the handle is closed */
   covey_cancel *cancel;
-  uint64_t reserved[24]; /* zero */
+  /* milliseconds that the child may write nothing to those of out and err that are captured or piped to us, from
+   * the start or from the last piece on; then it is stopped (COVEY_WHY_IDLE). The time in which a full pipe waits for
+   * our own reader does not count. One of the two must be such a stream. 0 or COVEY_FOREVER: none */
+  int64_t idle;
+  uint64_t reserved[23]; /* zero */
 } covey_process_options;
 
 /* ---- results ---- */
@@ -211,7 +215,7 @@ enum {
   /* covey_process_kill, or a stop whose grace ran out, or COVEY_SIGNAL_KILL by covey_process_signal */
   COVEY_WHY_KILL,
   COVEY_WHY_TIMEOUT, /* options.timeout */
-  COVEY_WHY_IDLE,    /* it was silent for too long */
+  COVEY_WHY_IDLE,    /* options.idle */
   COVEY_WHY_OUTPUT,  /* it wrote more than capture_max */
   COVEY_WHY_CANCEL   /* options.cancel of covey_run */
 };

@@ -133,6 +133,7 @@ static void bytes_came(void *arg, const void *data, size_t size, const cvos_hand
     }
     s->last_call = false;
     if (p->ended) s->quiet = pause ? CVY_NEVER : quiet_from_now(p, s);
+    if (p->idle_at != CVY_NEVER) p->idle_at = pause ? CVY_NEVER : cvy_deadline_in(p->idle);
     cvy_loop_changed(p->loop);
   }
   cvy_loop_unlock(p->loop);
@@ -257,12 +258,30 @@ void cvy_stream_work(covey_process *p, uint32_t wishes)
       on[i] = s->io && !s->reading && s->size - s->taken < s->limit / 2;
       if (on[i]) s->reading = true;
       if (on[i] && p->ended) s->quiet = quiet_from_now(p, s);
+      if (on[i] && !p->ended && !p->detached) p->idle_at = cvy_deadline_in(p->idle);
     }
     cvy_loop_unlock(p->loop);
     for (int i = 1; i < 3; i++)
       if (on[i]) cvos_io_read(p->streams[i].io, true);
   }
   if (wishes & CVY_WISH_CLOSE_IN) cvy_stream_close(&p->streams[0], false);
+}
+
+/* ---- silence ---- */
+
+/* [token] Stops a child that has written nothing for too long; what the system holds is looked at first, as in cvy_stream_expire. */
+static void stop_the_silent(covey_process *p)
+{
+  bool silent;
+
+  for (int i = 1; i < 3; i++)
+    while (p->streams[i].io && cvy_deadline_passed(p->idle_at) && cvos_io_look(p->streams[i].io) > 0)
+      ;
+  cvy_loop_lock(p->loop);
+  silent = cvy_deadline_passed(p->idle_at);
+  if (silent) p->idle_at = CVY_NEVER;
+  cvy_loop_unlock(p->loop);
+  if (silent) cvy_process_begin_stop(p, COVEY_WHY_IDLE, p->grace);
 }
 
 /* ---- the time after the end ---- */
@@ -278,13 +297,18 @@ void cvy_stream_begin_drain(covey_process *p)
 
 cvy_deadline cvy_stream_deadline(const covey_process *p)
 {
-  return p->streams[1].quiet < p->streams[2].quiet ? p->streams[1].quiet : p->streams[2].quiet;
+  cvy_deadline next = p->idle_at;
+
+  for (int i = 1; i < 3; i++)
+    if (p->streams[i].quiet < next) next = p->streams[i].quiet;
+  return next;
 }
 
 /* A stream whose time is over gets one more turn of the loop: a thread that was not run for a while finds its timer due before it has
  * looked at what the system holds. */
 void cvy_stream_expire(covey_process *p)
 {
+  if (cvy_deadline_passed(p->idle_at)) stop_the_silent(p);
   for (int i = 1; i < 3; i++) {
     cvy_stream *s = &p->streams[i];
     bool over;

@@ -106,12 +106,21 @@ static int check_pass(const covey_process_options *o)
   return 0;
 }
 
+static bool is_read(const covey_process_options *o, int index)
+{
+  int kind = cvy_options_stdio_kind(o, index);
+
+  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE;
+}
+
 static int check_times(const covey_process_options *o)
 {
   if (o->timeout < COVEY_FOREVER) return refuse("timeout");
   if (o->grace < COVEY_FOREVER) return refuse("grace");
   if (o->drain < COVEY_FOREVER) return refuse("drain");
   if (o->drain_max < COVEY_FOREVER) return refuse("drain_max");
+  if (o->idle < COVEY_FOREVER) return refuse("idle");
+  if (o->idle > 0 && !is_read(o, 1) && !is_read(o, 2)) return refuse("idle without an output that is read");
   return 0;
 }
 

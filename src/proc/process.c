@@ -26,10 +26,11 @@ int cvy_process_new(covey_loop *loop, covey_process **ret)
   cvy_loop_ref(loop);
   p->users = 1;
   p->os.handle = CVOS_NONE;
-  p->run_until = p->ask_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
+  p->run_until = p->idle_at = p->ask_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
   p->drain = CVY_DRAIN_DEFAULT;
   p->drain_max = CVY_DRAIN_MAX_DEFAULT;
   p->grace = CVY_GRACE_DEFAULT;
+  p->idle = COVEY_FOREVER;
   for (int i = 0; i < 3; i++)
     p->streams[i] = (cvy_stream){.process = p, .index = i, .ended = true, .quiet = CVY_NEVER};
   *ret = p;
@@ -133,7 +134,7 @@ static void work(void *arg)
   p->wishes = 0;
   cvy_loop_unlock(p->loop);
   cvy_stream_work(p, wishes);
-  if (wishes & CVY_WISH_TIMER) set_timer(p);
+  if (wishes & (CVY_WISH_TIMER | CVY_WISH_READ)) set_timer(p);
   if (wishes & CVY_WISH_TEARDOWN) cvy_process_teardown(p);
 }
 
@@ -316,6 +317,7 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
   p->grace = cvy_option_time(o->grace, CVY_GRACE_DEFAULT);
   p->drain = cvy_option_time(o->drain, CVY_DRAIN_DEFAULT);
   p->drain_max = cvy_option_time(o->drain_max, CVY_DRAIN_MAX_DEFAULT);
+  p->idle = cvy_option_time(o->idle, COVEY_FOREVER);
   p->cancel = extra->run ? NULL : o->cancel;
   p->hooks = extra->hooks;
   p->hook_arg = extra->arg;
@@ -363,6 +365,7 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
   cvy_stdio_started(&stdio);
   if (r < 0) goto unopen;
   p->run_until = cvy_deadline_in(o->timeout ? o->timeout : COVEY_FOREVER);
+  p->idle_at = cvy_deadline_in(p->idle);
   if ((r = cvy_process_attach(p, &stdio)) < 0) {
     p = NULL; /* gone, and its child with it */
     goto unopen;

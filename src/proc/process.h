@@ -117,10 +117,10 @@ struct covey_process {
   covey_loop *loop; /* a reference */
   int64_t pid;
   uint64_t start;
-  bool child;                      /* ours; else adopted */
-  int scope;                       /* COVEY_SCOPE_... */
-  uint32_t flags;                  /* COVEY_PROCESS_... */
-  int64_t grace, drain, drain_max; /* resolved */
+  bool child;                            /* ours; else adopted */
+  int scope;                             /* COVEY_SCOPE_... */
+  uint32_t flags;                        /* COVEY_PROCESS_... */
+  int64_t grace, drain, drain_max, idle; /* resolved */
   covey_cancel *cancel; /* borrowed from the options; NULL in covey_run, which waits with it itself */
   const cvy_process_hooks *hooks;
   void *hook_arg;
@@ -150,6 +150,7 @@ struct covey_process {
   covey_exit exit;
   int64_t ended_at;       /* on the loop's clock */
   cvy_deadline run_until; /* options.timeout */
+  cvy_deadline idle_at;   /* options.idle; CVY_NEVER also while a pipe is full */
   cvy_deadline ask_at;    /* the second way of asking, behind a hook's */
   cvy_deadline kill_at;
   cvy_deadline stuck_at;

@@ -51,6 +51,7 @@ static void tell_failure(const covey_process *p, const char *name, covey_failure
       index = i;
     }
   switch (p->exit.why) {
+  case COVEY_WHY_IDLE:
   case COVEY_WHY_TIMEOUT: code = COVEY_ETIMEDOUT; break;
   case COVEY_WHY_CANCEL: code = COVEY_ECANCELED; break;
   case COVEY_WHY_OUTPUT:

@@ -111,6 +111,57 @@ TEST(run, timeout)
   covey_result_free(&r);
 }
 
+TEST(run, idle)
+{
+  int64_t begin = test_now();
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("ignore"), .idle = 700, .grace = 100});
+
+  CHECK(test_now() - begin >= 700);
+  CHECK_INT(r.exit.why, COVEY_WHY_IDLE);
+  CHECK_UINT(r.exit.code, 137);
+  CHECK_INT(r.failure.code, COVEY_ETIMEDOUT);
+  CHECK_STR(r.out, "ready\n");
+  covey_result_free(&r);
+}
+
+/* Each piece of output starts the time anew. */
+TEST(run, idle_of_a_child_that_talks)
+{
+  int64_t begin = test_now();
+  covey_result r = run((covey_process_options){.argv = TEST_HELPER("drip", "8", "500"), .idle = 3000});
+
+  CHECK(test_now() - begin > 3500);
+  CHECK(COVEY_EXIT_OK(&r.exit));
+  CHECK_UINT(r.out_size, 8 * 5);
+  covey_result_free(&r);
+}
+
+/* A child that a full pipe holds is not silent; one that has been read and says no more is. */
+TEST(run, idle_behind_a_full_pipe)
+{
+  static char data[1 << 16];
+  covey_process *p;
+  covey_exit end;
+  covey_process_options o = {
+      .argv = TEST_HELPER("out", "2000000"), .out.kind = COVEY_STDIO_PIPE, .idle = 400, .grace = 100};
+  size_t size = 0;
+  int n;
+
+  REQUIRE_OK(covey_spawn(&o, &p));
+  CHECK_ERR(covey_process_wait(p, 1500, NULL), COVEY_ETIMEDOUT);
+  while ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, data, sizeof data)) > 0) size += (size_t)n;
+  CHECK_OK(n);
+  CHECK_UINT(size, 2000000);
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &end));
+  CHECK_INT(end.why, COVEY_WHY_SELF);
+  covey_process_close(p);
+  o.argv = TEST_HELPER("ignore");
+  REQUIRE_OK(covey_spawn(&o, &p));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &end));
+  CHECK_INT(end.why, COVEY_WHY_IDLE);
+  covey_process_close(p);
+}
+
 /* A child that ends in time by itself when it is asked: the code is its own, the reason is ours. */
 TEST(run, timeout_that_is_obeyed)
 {

@@ -56,12 +56,14 @@ TEST(wrong_process, options)
   REFUSED("grace", .argv = argv, .grace = -2);
   REFUSED("drain", .argv = argv, .drain = INT64_MIN);
   REFUSED("drain_max", .argv = argv, .drain_max = -2);
+  REFUSED("idle", .argv = argv, .idle = -2, .out.kind = COVEY_STDIO_CAPTURE);
+  REFUSED("idle without an output that is read", .argv = argv, .idle = 1000);
   REFUSED("input", .argv = argv, .input_size = 1);
   REFUSED("input with in", .argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_NULL);
   for (int i = 0; i < 32; i++)
     if (!((unsigned)COVEY_PROCESS_FLAGS & 1u << i)) REFUSED("flags", .argv = argv, .flags = 1u << i);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
-  for (int i = 0; i < 24; i++) {
+  for (int i = 0; i < 23; i++) {
     covey_process_options options = {.argv = argv};
     options.reserved[i] = 1;
     CHECK_STR(refused(options)->what, "reserved");

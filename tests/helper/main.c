@@ -257,6 +257,15 @@ static int do_flood(int argc, char **argv)
   return 0;
 }
 
+static int do_drip(int argc, char **argv)
+{
+  for (int64_t i = number(argc, argv, 1, 1); i > 0; i--) {
+    helper_pause((int)number(argc, argv, 2, 100));
+    helper_write(1, "drop\n", 5);
+  }
+  return 0;
+}
+
 static int do_say(int argc, char **argv)
 {
   int stream = strcmp(argv[0], "say-err") == 0 ? 2 : 1;
@@ -426,6 +435,7 @@ static const helper_behaviour basic[] = {
     {"out", do_out, "SIZE: the pattern to stdout"},
     {"err", do_out, "SIZE: the pattern to stderr"},
     {"both", do_both, "SIZE SIZE: the pattern to stdout and stderr, in turns of 1024 bytes"},
+    {"drip", do_drip, "COUNT MS: waits and writes drop, so often"},
     {"lines", do_lines, "COUNT: line 0, line 1, ..."},
     {"say", do_say, "TEXT...: each as a line to stdout"},
     {"say-err", do_say, "TEXT...: each as a line to stderr"},
