@@ -39,14 +39,9 @@ typedef struct entry {
   SIZE_T most_resident, resident;
 } entry;
 
-typedef struct place {
-  const entry *at;
-  DWORD pid;
-} place;
-
 struct cvos_proclist {
-  char *block;   /* owned: the entries */
-  place *sorted; /* owned: by pid */
+  char *block;   /* owned: what the system wrote, which holds the names; wine aligns nothing in it */
+  entry *sorted; /* owned: copies of the entries, by pid */
   size_t count, next;
   const entry *now; /* the current row's */
   HANDLE process;   /* of the current row, pinned; NULL: not asked for yet */
@@ -63,7 +58,7 @@ static int failed(DWORD error)
 
 static int by_pid(const void *a, const void *b)
 {
-  DWORD x = ((const place *)a)->pid, y = ((const place *)b)->pid;
+  ULONG_PTR x = (ULONG_PTR)((const entry *)a)->pid, y = (ULONG_PTR)((const entry *)b)->pid;
   return x < y ? -1 : x > y;
 }
 
@@ -86,6 +81,14 @@ static DWORD snapshot(cvos_proclist *list)
   }
 }
 
+/* Bytes to the next entry, 0: at is the last. */
+static ULONG step(const char *at)
+{
+  ULONG next;
+  memcpy(&next, at, sizeof next);
+  return next;
+}
+
 int cvos_proclist_open(cvos_proclist **ret)
 {
   cvos_proclist *list = cvy_alloc_zero(1, sizeof *list);
@@ -93,16 +96,16 @@ int cvos_proclist_open(cvos_proclist **ret)
   DWORD error = snapshot(list);
   if (!error) {
     size_t count = 1;
-    for (const char *at = list->block; ((const entry *)(const void *)at)->next; count++)
-      at += ((const entry *)(const void *)at)->next;
+    for (const char *at = list->block; step(at); count++) at += step(at);
     list->sorted = cvy_alloc(count * sizeof *list->sorted);
     if (!list->sorted) error = ERROR_NOT_ENOUGH_MEMORY;
     const char *at = list->block;
     for (size_t i = 0; i < count && !error; i++) {
-      const entry *e = (const entry *)(const void *)at;
-      /* number 0 is the idle loop of each processor; one without threads has ended, and somebody holds it still */
-      if (e->pid && e->threads) list->sorted[list->count++] = (place){e, (DWORD)(ULONG_PTR)e->pid};
+      entry *e = &list->sorted[list->count];
+      memcpy(e, at, sizeof *e);
       at += e->next;
+      /* number 0 is the idle loop of each processor; one without threads has ended, and somebody holds it still */
+      if (e->pid && e->threads) list->count++;
     }
     if (!error) qsort(list->sorted, list->count, sizeof *list->sorted, by_pid);
   }
@@ -116,8 +119,8 @@ int cvos_proclist_open(cvos_proclist **ret)
 
 static const entry *find(const cvos_proclist *list, DWORD pid)
 {
-  place key = {NULL, pid}, *found = bsearch(&key, list->sorted, list->count, sizeof key, by_pid);
-  return found ? found->at : NULL;
+  entry key = {.pid = (HANDLE)(ULONG_PTR)pid};
+  return bsearch(&key, list->sorted, list->count, sizeof key, by_pid);
 }
 
 static void let_go(cvos_proclist *list)
@@ -147,7 +150,7 @@ static void turn_to(cvos_proclist *list, const entry *e, cvos_proc *ret)
 int cvos_proclist_next(cvos_proclist *list, cvos_proc *ret)
 {
   if (list->next == list->count) return 0;
-  turn_to(list, list->sorted[list->next++].at, ret);
+  turn_to(list, &list->sorted[list->next++], ret);
   return 1;
 }
 
