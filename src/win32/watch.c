@@ -84,8 +84,10 @@ void cvos_op_none(cvos_op *op)
 
 DWORD cvos_op_result(cvos_op *op, HANDLE file, DWORD *ret_size)
 {
-  return GetOverlappedResult(file, &op->async.async_req.u.io.overlapped, ret_size, FALSE) ? 0
-                                                                                          : GetLastError();
+  if (GetOverlappedResult(file, &op->async.async_req.u.io.overlapped, ret_size, FALSE)) return 0;
+  DWORD e = GetLastError();
+  if (e == ERROR_IO_INCOMPLETE) op->async.async_sent = 1; /* libuv takes it for over */
+  return e;
 }
 
 /* ---- a byte stream ---- */
@@ -241,8 +243,10 @@ static void io_pump(cvos_io *io)
 static void io_on_read(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  DWORD n = 0, e = cvos_op_result(&io->read, io->file, &n);
   cvos_watch_count();
+  if (!io->read_busy) return; /* as ERROR_IO_INCOMPLETE */
+  DWORD n = 0, e = cvos_op_result(&io->read, io->file, &n);
+  if (e == ERROR_IO_INCOMPLETE) return;
   bool connected = io->connecting;
   io->read_busy = io->connecting = false;
   if (io->closing) return;
@@ -371,13 +375,17 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
 static void io_on_write(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  DWORD n = 0, e = cvos_op_result(&io->write, io->file, &n);
+  DWORD n = 0;
   cvos_watch_count();
   AcquireSRWLockExclusive(&io->lock);
-  io->write_busy = false;
-  if (e) io->write_failed = e;
+  DWORD e = io->write_busy ? cvos_op_result(&io->write, io->file, &n) : ERROR_IO_INCOMPLETE;
+  if (e != ERROR_IO_INCOMPLETE) {
+    io->write_busy = false;
+    if (e) io->write_failed = e;
+  }
   bool waits = io->shut;
   ReleaseSRWLockExclusive(&io->lock);
+  if (e == ERROR_IO_INCOMPLETE) return;
   if (waits) {
     io_shut(io, false);
     return;

@@ -66,8 +66,8 @@ static DWORD find_peb(HANDLE process, uint64_t *ret, const layout **ret_layout)
 
 static DWORD from_memory(HANDLE process, int what, WCHAR **ret, size_t *ret_count)
 {
-  const layout *l;
-  uint64_t peb, parameters, text;
+  const layout *l = NULL;
+  uint64_t peb = 0, parameters = 0, text = 0;
   uint16_t bytes = 0;
   DWORD error = find_peb(process, &peb, &l);
   if (!error) error = copy_address(process, peb + l->parameters, l, &parameters);
