@@ -10,7 +10,8 @@ void test_no_handles_lost(void)
 static bool handles_back(void *arg)
 {
   (void)arg;
-  return test_handle_count() <= test_running.handles;
+  /* wine's own pools of threads come and go; what a loop of a test leaks is more */
+  return test_handle_count() <= test_running.handles + (test_is_wine() ? 6 : 0);
 }
 
 static bool dir_gone(void *arg)

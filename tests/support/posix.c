@@ -36,6 +36,11 @@ bool test_is_wine(void)
   return false;
 }
 
+bool test_is_newer_wine(void)
+{
+  return false;
+}
+
 int64_t test_pid(void)
 {
   return getpid();

@@ -139,7 +139,8 @@ int test_failures(void);
 /* ---- the system ---- */
 
 bool test_is_windows(void);
-bool test_is_wine(void); /* Windows programs only */
+bool test_is_wine(void);       /* Windows programs only */
+bool test_is_newer_wine(void); /* 9 and newer */
 
 /* Whether there is much time (COVEY_LONG is set, by ci/test --long): what depends on chance is tried more often. */
 bool test_is_long(void);

@@ -21,6 +21,13 @@ bool test_is_wine(void)
   return ntdll && GetProcAddress(ntdll, "wine_get_version");
 }
 
+bool test_is_newer_wine(void)
+{
+  HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+  FARPROC version = ntdll ? GetProcAddress(ntdll, "wine_get_version") : NULL;
+  return version && atoi(((const char *(__cdecl *)(void))(void (*)(void))version)()) > 8;
+}
+
 int64_t test_pid(void)
 {
   return (int64_t)GetCurrentProcessId();
