@@ -209,7 +209,18 @@ void cvy_process_fill_exit(covey_process *p, covey_exit *ret);
 /* Predicate over a covey_process: a waiter has its answer. */
 bool cvy_process_over(void *arg);
 
+/* -- capture.c: what is kept of an output; loop's lock held -- */
+
+/* Makes room for size more bytes behind s->size, moving what is unread of a pipe to the front first. False: out of memory. */
+bool cvy_stream_grow(cvy_stream *s, size_t size);
+
+/* Keeps what fits of a capture. True when this is the first byte too much. */
+bool cvy_stream_keep(cvy_stream *s, const void *data, size_t size);
+
 /* -- drain.c -- */
+
+/* Identity of the calling thread, for sink_owner. */
+const void *cvy_stream_thread(void);
 
 /* [token] Opens our end of stream i over handle (moved on success) and starts to read, or to feed. */
 int cvy_stream_open(covey_process *p, int i, cvos_handle handle);
