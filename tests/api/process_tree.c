@@ -6,9 +6,9 @@
 enum { GONE = 20000 };
 
 /* Starts the helper, which starts one that makes a session of its own and has no parent left; ret_pid is that one's. */
-static covey_process *start_with_escapee(uint32_t flags, int64_t *ret_pid)
+static covey_process *start_with_escapee(int64_t *ret_pid)
 {
-  covey_process_options o = {.argv = TEST_HELPER("daemon"), .out.kind = COVEY_STDIO_PIPE, .flags = flags};
+  covey_process_options o = {.argv = TEST_HELPER("daemon"), .out.kind = COVEY_STDIO_PIPE};
   covey_process *p;
   char text[32] = "";
   size_t size = 0;
@@ -33,7 +33,7 @@ TEST(process_tree, an_escapee_ends_with_the_handle)
 {
   int64_t pid;
   need_kernel();
-  covey_process_close(start_with_escapee(0, &pid));
+  covey_process_close(start_with_escapee(&pid));
   CHECK(test_process_gone(pid, GONE));
 }
 
@@ -41,7 +41,7 @@ TEST(process_tree, an_escapee_ends_by_kill)
 {
   int64_t pid;
   need_kernel();
-  covey_process *p = start_with_escapee(0, &pid);
+  covey_process *p = start_with_escapee(&pid);
   CHECK_OK(covey_process_kill(p));
   CHECK_OK(covey_process_wait(p, GONE, NULL));
   CHECK(test_process_gone(pid, GONE));
@@ -52,7 +52,7 @@ TEST(process_tree, an_escapee_ends_by_stop)
 {
   int64_t pid;
   need_kernel();
-  covey_process *p = start_with_escapee(0, &pid);
+  covey_process *p = start_with_escapee(&pid);
   CHECK_OK(covey_process_stop(p, 100, NULL));
   covey_process_close(p);
   CHECK(test_process_gone(pid, GONE));
@@ -61,7 +61,7 @@ TEST(process_tree, an_escapee_ends_by_stop)
 TEST(process_tree, who_is_let_go_goes_on)
 {
   int64_t pid;
-  covey_process *p = start_with_escapee(0, &pid);
+  covey_process *p = start_with_escapee(&pid);
   int64_t leader = covey_process_pid(p);
   CHECK_OK(covey_process_detach(p));
   covey_process_close(p);

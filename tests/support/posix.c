@@ -29,8 +29,6 @@ int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 void __tsan_init(void) __attribute__((weak));
 #endif
 
-enum { DESCRIPTORS = 4096 }; /* the highest that is counted */
-
 bool test_is_wine(void)
 {
   return false;
@@ -172,29 +170,6 @@ void test_interrupt(bool on)
   struct itimerval every = {{0, on ? 1000 : 0}, {0, on ? 1000 : 0}};
   if (on) sigaction(SIGALRM, &action, NULL);
   setitimer(ITIMER_REAL, &every, NULL);
-}
-
-int test_handle_count(void)
-{
-  int n = 0;
-  for (int fd = 0; fd < DESCRIPTORS; fd++)
-    if (fcntl(fd, F_GETFD) != -1) n++;
-  return n;
-}
-
-void test_system_list_handles(char *text, size_t capacity)
-{
-  size_t n = 0;
-  text[0] = '\0';
-  for (int fd = 0; fd < DESCRIPTORS && n + 1 < capacity; fd++) {
-    char link[64], target[128] = "";
-    ssize_t size;
-    if (fcntl(fd, F_GETFD) == -1) continue;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    size = readlink(link, target, sizeof target - 1);
-    target[size > 0 ? size : 0] = '\0';
-    n += (size_t)snprintf(text + n, capacity - n, "%d %s; ", fd, target);
-  }
 }
 
 bool test_has_leak_checker(void)

@@ -133,40 +133,6 @@ bool test_session(int64_t pid, int what)
          answer && SendNotifyMessageW(s.window, WM_ENDSESSION, TRUE, reason);
 }
 
-/* Wine answers 0 to GetProcessHandleCount, so its handles are tried one by one. */
-enum { HANDLES = 4096 };
-
-static HANDLE nth_handle(int n)
-{
-  return (HANDLE)(intptr_t)(n * 4);
-}
-
-int test_handle_count(void)
-{
-  DWORD count = 0, flags;
-  if (GetProcessHandleCount(GetCurrentProcess(), &count) && count > 0) return (int)count;
-  count = 0;
-  for (int i = 1; i < HANDLES; i++)
-    if (GetHandleInformation(nth_handle(i), &flags)) count++;
-  return count ? (int)count : -1;
-}
-
-void test_system_list_handles(char *text, size_t capacity)
-{
-  size_t n = 0;
-  DWORD flags;
-  text[0] = '\0';
-  for (int i = 1; i < HANDLES && n + 1 < capacity; i++)
-    if (GetHandleInformation(nth_handle(i), &flags)) {
-      DWORD type = GetFileType(nth_handle(i));
-      n += (size_t)snprintf(text + n, capacity - n, "0x%x%s ", i * 4,
-                            type == FILE_TYPE_PIPE   ? " pipe"
-                            : type == FILE_TYPE_DISK ? " file"
-                            : type == FILE_TYPE_CHAR ? " char"
-                                                     : "");
-    }
-}
-
 bool test_system_leaks(void)
 {
   return false;
