@@ -161,10 +161,8 @@ static uint64_t null_device, null_inode; /* atomic: which file it is */
 
 static bool is_null(int fd)
 {
-  struct stat about;
-  return fd >= 0 && fstat(fd, &about) == 0 &&
-         (uint64_t)about.st_ino == __atomic_load_n(&null_inode, __ATOMIC_RELAXED) &&
-         (uint64_t)about.st_dev == __atomic_load_n(&null_device, __ATOMIC_RELAXED);
+  return cvos_fd_is(fd, __atomic_load_n(&null_device, __ATOMIC_RELAXED),
+                    __atomic_load_n(&null_inode, __ATOMIC_RELAXED));
 }
 
 int cvos_null_kept(cvos_handle *ret)

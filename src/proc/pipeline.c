@@ -45,7 +45,7 @@ static int check(const covey_process_options *commands, size_t count, const cove
   for (size_t i = 0; i < count; i++) {
     const covey_process_options *o = &commands[i];
 
-    if ((r = cvy_options_check(o, true)) < 0) return name_command(i), r;
+    if ((r = cvy_options_check(o, true)) < 0) return name_command(i);
     if (i > 0 && (o->input || o->in.kind != COVEY_STDIO_DEFAULT)) return refuse(i, "in belongs to the first");
     if (i + 1 < count && o->out.kind != COVEY_STDIO_DEFAULT) return refuse(i, "out belongs to the last");
     if (o->cancel) return refuse(i, "cancel belongs to the pipeline");
@@ -69,7 +69,7 @@ static int start_one(pipeline *l, size_t i, covey_loop *loop, cvos_handle in, cv
     o.out.native = out;
   }
   r = cvy_process_spawn(&o, &extra, &l->list[i]);
-  if (r < 0) return name_command(i), r;
+  if (r < 0) return name_command(i);
   l->started++;
   return 0;
 }
@@ -154,7 +154,7 @@ static int verdict(const pipeline *l, const covey_pipeline_result *result)
 
   if (result->failed < 0 || !(l->commands[i].flags & COVEY_PROCESS_CHECK)) return 0;
   r = cvy_run_verdict(&result->results[i], cvy_run_name(&l->commands[i]));
-  return r < 0 ? (name_command(i), r) : 0;
+  return r < 0 ? name_command(i) : 0;
 }
 
 int covey_pipeline(const covey_process_options *commands, size_t count, const covey_pipeline_options *options,

@@ -152,7 +152,7 @@ const char *cvy_run_name(const covey_process_options *o)
 
 int cvy_run_cancelled(covey_loop *loop, covey_cancel *cancel)
 {
-  int r = COVEY_ETIMEDOUT;
+  int r;
 
   if (!cancel) return 0;
   cvy_loop_lock(loop);

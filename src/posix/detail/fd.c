@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,13 @@ void cvos_fd_close(int fd)
   int saved = errno;
   if (fd >= 0) (void)close(fd);
   errno = saved;
+}
+
+bool cvos_fd_is(int fd, uint64_t device, uint64_t inode)
+{
+  struct stat about;
+  return fd >= 0 && fstat(fd, &about) == 0 && (uint64_t)about.st_dev == device &&
+         (uint64_t)about.st_ino == inode;
 }
 
 int cvos_fd_write_quiet(int fd, const void *data, size_t size)

@@ -129,8 +129,7 @@ static int say(int slot)
 /* False where the program has closed our descriptors: the number may be another file's. */
 static bool is_still(int fd, const struct stat *what)
 {
-  struct stat now;
-  return fd >= 0 && fstat(fd, &now) == 0 && now.st_ino == what->st_ino && now.st_dev == what->st_dev;
+  return cvos_fd_is(fd, (uint64_t)what->st_dev, (uint64_t)what->st_ino);
 }
 
 /* The table, with a line for each slot that there is. 0 or errno. */

@@ -23,6 +23,9 @@ static inline int cvos_plain(int code)
 /* Closes without touching errno. */
 void cvos_fd_close(int fd);
 
+/* Whether fd is open and still that file: a program may have closed our descriptor, and its number be another file's. */
+bool cvos_fd_is(int fd, uint64_t device, uint64_t inode);
+
 /* Writes all of size bytes to a blocking or non-blocking pipe in one call without raising SIGPIPE. 0 or errno. */
 int cvos_fd_write_quiet(int fd, const void *data, size_t size);
 
