@@ -122,10 +122,13 @@ enum {
    * sends reaches the child by itself and is not sent twice. On Windows each of them becomes CTRL_BREAK, or
    * else what covey_process_stop asks by; the close of a console reaches all programs in it by itself, and
    * we stay until the child has ended */
-  COVEY_PROCESS_FORWARD = 1 << 7
+  COVEY_PROCESS_FORWARD = 1 << 7,
+  /* over capture_max: keep what came first and what came last, half of capture_max each (an odd byte to the first), drop
+   * what was between, let the child go on. covey_process_read gives the second half once the stream has ended */
+  COVEY_PROCESS_KEEP_ENDS = 1 << 8
 };
 
-enum { COVEY_PROCESS_FLAGS = (1 << 8) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
+enum { COVEY_PROCESS_FLAGS = (1 << 9) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
 
 /* The shell of a command string. */
 enum {
@@ -168,7 +171,7 @@ typedef struct covey_process_options {
   const covey_pass *pass; /* further descriptors for the child */
   size_t pass_count;
   /* bytes captured of each stream; 0: 16 MiB. One byte more ends the child (COVEY_WHY_OUTPUT), or see
-   * KEEP_HEAD */
+   * KEEP_HEAD and KEEP_ENDS */
   size_t capture_max;
   int scope;          /* COVEY_SCOPE_... */
   uint32_t reserved0; /* zero */
@@ -296,6 +299,10 @@ typedef struct covey_result {
    * (stage STDIO, index: COVEY_STDOUT or COVEY_STDERR) when we ended it; COVEY_ENOMEM when a capture had
    * to be cut for want of memory */
   covey_failure failure;
+  /* bytes that were read, and dropped by capture_max; they are missing before out[out_gap], which is out_size where
+   * nothing came behind them. Both 0 when none was */
+  uint64_t out_dropped, err_dropped;
+  size_t out_gap, err_gap;
   uint64_t reserved[4];
 } covey_result;
 
@@ -444,7 +451,7 @@ COVEY_API int covey_process_wait(covey_process *process, int64_t timeout, covey_
  * or held by descendants only and silent for options.drain after the child's end. Two threads that read the
  * same stream share its bytes.
  * Errors: COVEY_EINVAL (no such stream, capacity 0), COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ETOOBIG
- * (CAPTURE: over capture_max; after the kept bytes), COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread. */
+ * (CAPTURE: over capture_max; after the kept bytes; with KEEP_ENDS no read reaches over the gap), COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread. */
 COVEY_API int covey_process_read(covey_process *process, int stream, int64_t timeout, void *ret_data,
                                  size_t capacity);
 

@@ -68,7 +68,8 @@ static void bytes_came(void *arg, const void *data, size_t size, const cvos_hand
   cvy_loop_lock(p->loop);
   if (!s->ended) {
     if (s->kind == CVY_STREAM_CAPTURE) {
-      over = cvy_stream_keep(s, data, size) && !(p->flags & COVEY_PROCESS_KEEP_HEAD);
+      over =
+          cvy_stream_keep(s, data, size) && !(p->flags & (COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS));
       if (over && !p->over) p->over = s->index;
     } else if (s->sink && data == s->sink) {
       s->sunk = size;
@@ -188,6 +189,7 @@ void cvy_stream_close(cvy_stream *s, bool now)
   io = s->io;
   s->io = NULL;
   s->ended = true;
+  if (s->cut && s->dropped && !s->failed) s->failed = COVEY_ETOOBIG;
   s->quiet = CVY_NEVER;
   cvy_process_check_done(p);
   cvy_loop_changed(p->loop);

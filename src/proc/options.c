@@ -132,6 +132,8 @@ int cvy_options_check(const covey_process_options *o, bool run)
   if (o->reserved0 || !cvy_is_zero(o->reserved, sizeof o->reserved / sizeof o->reserved[0]))
     return refuse("reserved");
   if (o->flags & ~(uint32_t)COVEY_PROCESS_FLAGS) return refuse("flags");
+  if ((o->flags & COVEY_PROCESS_KEEP_HEAD) && (o->flags & COVEY_PROCESS_KEEP_ENDS))
+    return refuse("KEEP_HEAD with KEEP_ENDS");
   if (o->scope < COVEY_SCOPE_TREE || o->scope > COVEY_SCOPE_DETACHED) return refuse("scope");
   if (run && o->scope == COVEY_SCOPE_DETACHED) return refuse("scope DETACHED");
   if (run && o->loop) return refuse("loop");

@@ -328,6 +328,8 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
     if (kind == COVEY_STDIO_CAPTURE) {
       s->kind = CVY_STREAM_CAPTURE;
       s->limit = o->capture_max ? o->capture_max : CVY_CAPTURE_DEFAULT;
+      s->both = (o->flags & COVEY_PROCESS_KEEP_ENDS) != 0;
+      cvy_ends_init(&s->ends, s->limit);
     } else if (kind == COVEY_STDIO_PIPE) {
       s->kind = i == 0 && o->input ? CVY_STREAM_FEED : CVY_STREAM_PIPE;
       s->limit = (size_t)256 << 10; /* unread bytes of a pipe: four times the kernel's own buffer */

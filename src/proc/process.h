@@ -15,6 +15,7 @@
 #define COVEY_PROC_PROCESS_H
 
 #include <covey/process.h>
+#include "core/ends.h"
 #include "loop/loop.h"
 #include "loop/sync.h"
 #include "os/process.h"
@@ -81,12 +82,15 @@ typedef struct cvy_stream {
   /* out and err: bytes [taken, size) of data are unread */
   char *data;
   size_t size, capacity, taken;
-  size_t ready;   /* CAPTURE: memory up to here was made ready to be written (os/memory.h) */
-  size_t limit;   /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
-  bool reading;   /* reading is on */
-  bool cut;       /* CAPTURE: bytes were dropped, or it was given up */
-  bool held;      /* given up while somebody still held it */
-  bool last_call; /* the silence is over; one more turn of the loop, then it is given up */
+  size_t ready;     /* CAPTURE: memory up to here was made ready to be written (os/memory.h) */
+  size_t limit;     /* CAPTURE: bytes kept. PIPE: unread bytes at which reading stops */
+  bool reading;     /* reading is on */
+  bool cut;         /* CAPTURE: bytes were dropped, or it was given up */
+  bool both;        /* CAPTURE: of what is too much the last bytes are kept, in the second part of data */
+  cvy_ends ends;    /* and how they lie there, once data is full */
+  uint64_t dropped; /* bytes that were read and not kept */
+  bool held;        /* given up while somebody still held it */
+  bool last_call;   /* the silence is over; one more turn of the loop, then it is given up */
   /* A reader that waits with nothing unread: bytes may go straight to its memory, but only in reads that it makes itself, as the token's
    * thread: it cannot go away meanwhile. */
   char *sink;
@@ -216,6 +220,15 @@ bool cvy_stream_grow(cvy_stream *s, size_t size);
 
 /* Keeps what fits of a capture. True when this is the first byte too much. */
 bool cvy_stream_keep(cvy_stream *s, const void *data, size_t size);
+
+/* The unread bytes of an output that may be read now and lie together: their place in data, and how many in *ret_size, 0 for none. */
+size_t cvy_stream_unread(const cvy_stream *s, size_t *ret_size);
+
+/* Where bytes were dropped: an index in what is kept; 0 when none was. */
+size_t cvy_stream_gap(const cvy_stream *s);
+
+/* Moves what was captured out of the stream, in order, with a NUL behind: owned. "" when there is nothing; NULL when out of memory. */
+char *cvy_stream_take(cvy_stream *s, size_t *ret_size);
 
 /* -- drain.c -- */
 

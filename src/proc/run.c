@@ -14,27 +14,6 @@ static bool nothing(void *arg)
 
 /* ---- the result ---- */
 
-/* Moves what was captured out of the stream; "" when there is nothing. NULL when out of memory. */
-static char *take_output(cvy_stream *s, size_t *ret_size)
-{
-  char *text = s->data;
-
-  if (text && s->capacity - s->size < 1) {
-    text = cvy_realloc(s->data, s->size + 1);
-  } else if (text && s->capacity > 4096 && s->size < s->capacity / 2) {
-    text = cvy_realloc(s->data, s->size + 1);
-    if (!text) text = s->data;
-  } else if (!text) {
-    text = cvy_alloc(1);
-  }
-  if (!text) return NULL;
-  text[s->size] = '\0';
-  *ret_size = s->size;
-  s->data = NULL;
-  s->size = s->capacity = s->taken = 0;
-  return text;
-}
-
 /* What we did to the child, as a failure; code 0 when it came to its end by itself. */
 static void tell_failure(const covey_process *p, const char *name, covey_failure *ret)
 {
@@ -77,8 +56,12 @@ static int collect(covey_process *p, const char *name, covey_result *ret)
   if (p->streams[1].cut) result.flags |= COVEY_RESULT_OUT_CUT;
   if (p->streams[2].cut) result.flags |= COVEY_RESULT_ERR_CUT;
   if (result.exit.pipe_held) result.flags |= COVEY_RESULT_HELD;
-  result.out = take_output(&p->streams[1], &result.out_size);
-  result.err = take_output(&p->streams[2], &result.err_size);
+  result.out_dropped = p->streams[1].dropped;
+  result.err_dropped = p->streams[2].dropped;
+  result.out_gap = cvy_stream_gap(&p->streams[1]);
+  result.err_gap = cvy_stream_gap(&p->streams[2]);
+  result.out = cvy_stream_take(&p->streams[1], &result.out_size);
+  result.err = cvy_stream_take(&p->streams[2], &result.err_size);
   cvy_loop_unlock(p->loop);
   if (!result.out || !result.err) {
     covey_result_free(&result);

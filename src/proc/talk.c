@@ -18,7 +18,10 @@ static bool readable(void *arg)
   const stream_wait *w = arg;
   const cvy_stream *s = w->stream;
 
-  return s->size > s->taken || s->sunk || s->ended || s->failed || cvy_load_seq_u32(&w->process->cancelled);
+  size_t unread;
+
+  cvy_stream_unread(s, &unread);
+  return unread || s->sunk || s->ended || s->failed || cvy_load_seq_u32(&w->process->cancelled);
 }
 
 /* Takes what the system holds by one read of our own, where nobody turns the loop. Lock held on entry and return. */
@@ -38,7 +41,7 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
   covey_process *p = process;
   stream_wait w = {p, NULL};
   cvy_stream *s;
-  size_t sunk = 0;
+  size_t sunk = 0, unread, at;
   bool mine;
   int r;
 
@@ -66,15 +69,14 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
     sunk = s->sunk;
     s->sunk = 0;
   }
+  at = cvy_stream_unread(s, &unread);
   if (sunk) {
     r = (int)sunk;
-  } else if (s->size > s->taken) {
-    size_t size = s->size - s->taken;
-
-    if (size > capacity) size = capacity;
-    memcpy(ret_data, s->data + s->taken, size);
-    s->taken += size;
-    r = (int)size;
+  } else if (unread) {
+    if (unread > capacity) unread = capacity;
+    memcpy(ret_data, s->data + at, unread);
+    s->taken += unread;
+    r = (int)unread;
     if (s->io && !s->reading && s->size - s->taken < s->limit / 2) cvy_process_wish(p, CVY_WISH_READ);
   } else if (s->failed) {
     r = s->failed;

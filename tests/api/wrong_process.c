@@ -62,6 +62,8 @@ TEST(wrong_process, options)
   REFUSED("input with in", .argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_NULL);
   for (int i = 0; i < 32; i++)
     if (!((unsigned)COVEY_PROCESS_FLAGS & 1u << i)) REFUSED("flags", .argv = argv, .flags = 1u << i);
+  REFUSED("KEEP_HEAD with KEEP_ENDS", .argv = argv,
+          .flags = COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
   for (int i = 0; i < 23; i++) {
     covey_process_options options = {.argv = argv};
