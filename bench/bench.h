@@ -47,6 +47,7 @@ double floor_stream(
 enum { BENCH_READ = 256 * 1024 }; /* what a reader offers to one read, floor and covey alike */
 double floor_pipe(
     uint64_t bytes); /* child writes bytes in 64 KiB blocks into a pipe: nanoseconds to read them all */
+double floor_socket(uint64_t bytes); /* the same over a pair of sockets */
 
 /* children: run when the program is started as "covey_bench --child NAME ..." */
 int child_main(int argc, char **argv);

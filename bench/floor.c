@@ -150,12 +150,10 @@ double floor_stream(size_t size, size_t count, int cpu)
   return taken;
 }
 
-double floor_pipe(uint64_t bytes)
+/* The child's bytes, counted, over ends, whose second is the child's. */
+static double floor_capture(const int ends[2], uint64_t start, uint64_t bytes)
 {
-  int ends[2];
   static char data[BENCH_READ];
-  if (pipe(ends)) bench_fail("pipe", errno);
-  uint64_t start = bench_ns();
   char number[32];
   snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
   char *argv[] = {(char *)bench_self, "--child", "write", number, NULL};
@@ -172,8 +170,24 @@ double floor_pipe(uint64_t bytes)
   uint64_t got = 0;
   for (ssize_t n; (n = read(ends[0], data, sizeof data)) > 0;) got += (uint64_t)n;
   double taken = (double)(bench_ns() - start);
-  if (got != bytes) bench_fail("raw pipe: bytes missing", 0);
+  if (got != bytes) bench_fail("raw capture: bytes missing", 0);
   close(ends[0]);
   waitpid(pid, NULL, 0);
   return taken;
+}
+
+double floor_pipe(uint64_t bytes)
+{
+  int ends[2];
+  uint64_t start = bench_ns();
+  if (pipe(ends)) bench_fail("pipe", errno);
+  return floor_capture(ends, start, bytes);
+}
+
+double floor_socket(uint64_t bytes)
+{
+  int ends[2];
+  uint64_t start = bench_ns();
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) bench_fail("socketpair", errno);
+  return floor_capture(ends, start, bytes);
 }

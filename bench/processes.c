@@ -97,7 +97,7 @@ void bench_spawn(void)
 }
 
 /* Counted: the bytes are read and dropped, so that the figure is the transport's and not that of fresh memory. */
-static double capture_pipe(uint64_t bytes)
+static double capture_stream(uint64_t bytes, uint32_t flags)
 {
   char number[32];
   snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
@@ -105,7 +105,8 @@ static double capture_pipe(uint64_t bytes)
   static char data[BENCH_READ];
   covey_process *process;
   uint64_t start = bench_ns(), got = 0;
-  int r = covey_spawn(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE}, &process);
+  int r = covey_spawn(&(covey_process_options){.argv = argv, .out = {COVEY_STDIO_PIPE, .flags = flags}},
+                      &process);
   if (r) bench_fail("covey_spawn", r);
   while ((r = covey_process_read(process, COVEY_STDOUT, 30000, data, sizeof data)) > 0) got += (uint64_t)r;
   double taken = (double)(bench_ns() - start);
@@ -113,6 +114,16 @@ static double capture_pipe(uint64_t bytes)
   covey_process_wait(process, 10000, NULL);
   covey_process_close(process);
   return taken;
+}
+
+static double capture_pipe(uint64_t bytes)
+{
+  return capture_stream(bytes, 0);
+}
+
+static double capture_socket(uint64_t bytes)
+{
+  return capture_stream(bytes, COVEY_STDIO_SOCKET);
 }
 
 static double capture_memory(uint64_t bytes)
@@ -139,13 +150,14 @@ static double gib_per_second(uint64_t bytes, uint64_t *taken, size_t rounds)
 }
 
 /* As spawn_case: floor and covey in turn, medians. */
-static void capture_case(const char *name, double (*measure)(uint64_t), const char *floor, double bound)
+static void capture_case(const char *name, double (*measure)(uint64_t), double (*raw_one)(uint64_t),
+                         const char *floor, double bound)
 {
   uint64_t bytes = (bench_quick ? (uint64_t)64 : (uint64_t)256) << 20;
   size_t rounds = bench_quick ? 5 : CAPTURE_ROUNDS;
   uint64_t ours[CAPTURE_ROUNDS], raw[CAPTURE_ROUNDS];
   for (size_t i = 0; i < rounds; i++) {
-    raw[i] = (uint64_t)floor_pipe(bytes);
+    raw[i] = (uint64_t)raw_one(bytes);
     ours[i] = (uint64_t)measure(bytes);
   }
   bench_report("capture", name, gib_per_second(bytes, ours, rounds), gib_per_second(bytes, raw, rounds),
@@ -154,6 +166,7 @@ static void capture_case(const char *name, double (*measure)(uint64_t), const ch
 
 void bench_capture(void)
 {
-  capture_case("counted", capture_pipe, "raw pipe", 0.9);
-  capture_case("into memory", capture_memory, "raw pipe, dropped", 0);
+  capture_case("counted", capture_pipe, floor_pipe, "raw pipe", 0.9);
+  capture_case("counted, SOCKET", capture_socket, floor_socket, "raw socketpair", 0.95);
+  capture_case("into memory", capture_memory, floor_pipe, "raw pipe, dropped", 0);
 }

@@ -65,9 +65,17 @@ enum {
   COVEY_STDIO_MERGE /* err only: the same as out */
 };
 
+/* How it is made. */
+enum {
+  /* POSIX, PIPE and CAPTURE: a pair of sockets in place of a pipe, which carries about twice as much. A child may not
+   * open its /dev/stdout (/proc/self/fd/1) anew then, as some scripts do: the system has no such open for sockets.
+   * Windows: COVEY_ENOTSUP, what is "in SOCKET", "out SOCKET" or "err SOCKET" */
+  COVEY_STDIO_SOCKET = 1 << 0
+};
+
 typedef struct covey_stdio {
-  int kind;           /* COVEY_STDIO_... */
-  uint32_t reserved0; /* zero */
+  int kind;       /* COVEY_STDIO_... */
+  uint32_t flags; /* COVEY_STDIO_SOCKET or 0 */
   /* FILE, APPEND, FILE_NEW: borrowed; relative to our working directory, not to the child's */
   const char *path;
   /* NATIVE: borrowed, stays open here; read nowhere else, so 0 in an all-zero struct means nothing */

@@ -40,6 +40,11 @@ enum { CVOS_FROM_CHILD = 0, CVOS_TO_CHILD = 1 };
  * Errors: COVEY_ELIMIT, COVEY_EOS. */
 int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs);
 
+/* The same as a pair of connected sockets, which carries more at once: POSIX. One direction only, in spite of that: the child cannot write to what
+ * it reads, nor read what it writes. Descriptors may come along with a child's bytes (cvos_io tells them).
+ * Errors: as above; COVEY_ENOTSUP (Windows). */
+int cvos_socket_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs);
+
 /* A pipe between two children: ret_read for the one, ret_write for the other, both blocking and owned, to be closed by us after their
  * starts. Errors: COVEY_ELIMIT, COVEY_EOS. */
 int cvos_pipe_between(cvos_handle *ret_read, cvos_handle *ret_write);

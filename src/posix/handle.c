@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__APPLE__)
@@ -101,10 +102,9 @@ void cvos_standard_free(void)
   (void)pthread_mutex_unlock(&standard_lock);
 }
 
-int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
+/* Our end of the two, non-blocking, and the child's. */
+static int share(const int ends[2], int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
 {
-  int ends[2];
-  if (cvos_fd_pipe(ends) < 0) return cvos_translate(errno);
   int ours = direction == CVOS_FROM_CHILD ? ends[0] : ends[1];
   if (CVOS_CALL(OPTION, fcntl(ours, F_SETFL, fcntl(ours, F_GETFL) | O_NONBLOCK), -1) < 0) {
     int r = cvos_translate(errno);
@@ -112,12 +112,28 @@ int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_t
     cvos_fd_close(ends[1]);
     return r;
   }
-#if defined(F_SETNOSIGPIPE)
-  (void)fcntl(ours, F_SETNOSIGPIPE, 1);
-#endif
   *ret_ours = ours;
   *ret_theirs = direction == CVOS_FROM_CHILD ? ends[1] : ends[0];
   return 0;
+}
+
+int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
+{
+  int ends[2];
+  if (cvos_fd_pipe(ends) < 0) return cvos_translate(errno);
+#if defined(F_SETNOSIGPIPE)
+  (void)fcntl(direction == CVOS_FROM_CHILD ? ends[0] : ends[1], F_SETNOSIGPIPE, 1);
+#endif
+  return share(ends, direction, ret_ours, ret_theirs);
+}
+
+int cvos_socket_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
+{
+  int ends[2];
+  if (cvos_fd_sockets(ends) < 0) return cvos_translate(errno);
+  (void)shutdown(direction == CVOS_FROM_CHILD ? ends[0] : ends[1],
+                 direction == CVOS_FROM_CHILD ? SHUT_WR : SHUT_RD);
+  return share(ends, direction, ret_ours, ret_theirs);
 }
 
 int cvos_pipe_between(cvos_handle *ret_read, cvos_handle *ret_write)

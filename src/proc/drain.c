@@ -1,5 +1,6 @@
 #include "proc/process.h"
 
+#include "os/handle.h"
 #include "os/memory.h"
 
 #include <string.h>
@@ -63,8 +64,7 @@ static void bytes_came(void *arg, const void *data, size_t size, const cvos_hand
   covey_process *p = s->process;
   bool over = false, pause = false, lost = false;
 
-  (void)handles;
-  (void)count;
+  for (size_t i = 0; i < count; i++) cvos_handle_close(handles[i]); /* a child on a socket may send some */
   cvy_loop_lock(p->loop);
   if (!s->ended) {
     if (s->kind == CVY_STREAM_CAPTURE) {

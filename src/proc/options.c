@@ -73,6 +73,12 @@ static bool kind_fits(int kind, int index, bool run)
   }
 }
 
+/* Whether we hold the other end. */
+static bool is_read(int kind)
+{
+  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE;
+}
+
 static int check_stdio(const covey_process_options *o, bool run)
 {
   static const char *const names[] = {"in", "out", "err"};
@@ -82,8 +88,10 @@ static int check_stdio(const covey_process_options *o, bool run)
     bool file =
         s->kind == COVEY_STDIO_FILE || s->kind == COVEY_STDIO_APPEND || s->kind == COVEY_STDIO_FILE_NEW;
 
-    if (!kind_fits(s->kind, i, run) || s->reserved0 || !cvy_is_zero(s->reserved, 2))
-      return refuse_at(i, names[i]);
+    if (!kind_fits(s->kind, i, run) || !cvy_is_zero(s->reserved, 2)) return refuse_at(i, names[i]);
+    if (s->flags && (s->flags != COVEY_STDIO_SOCKET || !is_read(s->kind))) return refuse_at(i, names[i]);
+    if (s->flags && CVOS_WINDOWS)
+      return cvy_fail_at(COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS, i, -1, "%s SOCKET", names[i]);
     if (file != (s->path != NULL) || (file && !s->path[0])) return refuse_at(i, names[i]);
     if (s->kind == COVEY_STDIO_NATIVE && s->native == COVEY_NATIVE_NONE) return refuse_at(i, names[i]);
   }
@@ -106,13 +114,6 @@ static int check_pass(const covey_process_options *o)
   return 0;
 }
 
-static bool is_read(const covey_process_options *o, int index)
-{
-  int kind = cvy_options_stdio_kind(o, index);
-
-  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE;
-}
-
 static int check_times(const covey_process_options *o)
 {
   if (o->timeout < COVEY_FOREVER) return refuse("timeout");
@@ -120,7 +121,8 @@ static int check_times(const covey_process_options *o)
   if (o->drain < COVEY_FOREVER) return refuse("drain");
   if (o->drain_max < COVEY_FOREVER) return refuse("drain_max");
   if (o->idle < COVEY_FOREVER) return refuse("idle");
-  if (o->idle > 0 && !is_read(o, 1) && !is_read(o, 2)) return refuse("idle without an output that is read");
+  if (o->idle > 0 && !is_read(cvy_options_stdio_kind(o, 1)) && !is_read(cvy_options_stdio_kind(o, 2)))
+    return refuse("idle without an output that is read");
   return 0;
 }
 

@@ -97,6 +97,15 @@ int cvos_pipe_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_t
   return r == COVEY_EAGAIN ? pipe_pair(direction, ret_ours, ret_theirs) : r;
 }
 
+int cvos_socket_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs)
+{
+  (void)direction;
+  (void)ret_ours;
+  (void)ret_theirs;
+  SetLastError(ERROR_NOT_SUPPORTED);
+  return COVEY_ENOTSUP;
+}
+
 int cvos_pipe_between(cvos_handle *ret_read, cvos_handle *ret_write)
 {
   if (!CVOS_CALL(PIPE, CreatePipe(ret_read, ret_write, NULL, PIPE_SIZE), FALSE))

@@ -83,20 +83,27 @@ TEST(capture, head_and_tail_at_the_limit)
   covey_result_free(&r);
 }
 
-/* A reader gets the head while the child runs, the tail behind its end, and then the code that says that there is a gap. */
-TEST(capture, ends_are_read)
+static covey_process *spawn_ends(const char *size)
 {
-  static char data[3000];
-  covey_process *p;
-  covey_exit e;
-  size_t size = 0;
-  int n;
+  covey_process *p = NULL;
 
-  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("out", "100000"),
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("out", size),
                                                   .out.kind = COVEY_STDIO_CAPTURE,
                                                   .capture_max = 2001,
                                                   .flags = COVEY_PROCESS_KEEP_ENDS},
                          &p));
+  return p;
+}
+
+/* A reader gets the head while the child runs, the tail behind its end, and then the code that says that there is a gap. */
+TEST(capture, ends_are_read)
+{
+  static char data[3000];
+  covey_process *p = spawn_ends("100000");
+  covey_exit e;
+  size_t size = 0;
+  int n;
+
   while (size < 1001) {
     n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, data + size, sizeof data - size);
     REQUIRE(n > 0);
@@ -117,15 +124,10 @@ TEST(capture, ends_are_read)
 TEST(capture, ends_that_are_all)
 {
   static char data[3000];
-  covey_process *p;
+  covey_process *p = spawn_ends("2000");
   size_t size = 0;
   int n;
 
-  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("out", "2000"),
-                                                  .out.kind = COVEY_STDIO_CAPTURE,
-                                                  .capture_max = 2001,
-                                                  .flags = COVEY_PROCESS_KEEP_ENDS},
-                         &p));
   while ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, data + size, sizeof data - size)) > 0)
     size += (size_t)n;
   CHECK_INT(n, 0);

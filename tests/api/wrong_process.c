@@ -109,7 +109,9 @@ TEST(wrong_process, streams)
     stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_FILE_NEW, .path = ""});
     stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_NULL, .path = "x"});
     stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_NATIVE, .native = COVEY_NATIVE_NONE});
-    stream_refused(i, (covey_stdio){.reserved0 = 1});
+    stream_refused(i, (covey_stdio){.flags = COVEY_STDIO_SOCKET}); /* for streams that we hold an end of */
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_NULL, .flags = COVEY_STDIO_SOCKET});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_PIPE, .flags = COVEY_STDIO_SOCKET << 1});
     stream_refused(i, (covey_stdio){.reserved = {1}});
     stream_refused(i, (covey_stdio){.reserved = {0, 1}});
     if (i < 2) stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_MERGE});

@@ -92,6 +92,11 @@ int helper_handles(int argc, char **argv);
 int helper_signals(int argc, char **argv);
 int helper_group(int argc, char **argv);
 
+/* "give-handles N": writes N bytes to stdout, a socket, and each brings a descriptor along. "read-out": reads stdout, writes end when there is
+ * nothing to come, else what came. POSIX. */
+int helper_give_handles(int argc, char **argv);
+int helper_read_out(int argc, char **argv);
+
 /* ---- seam.c: behaviours that use the seam ---- */
 
 struct cvos_process;

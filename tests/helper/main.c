@@ -460,6 +460,8 @@ static const helper_behaviour basic[] = {
      "[NUMBER...]: open descriptors beyond 2 (POSIX), or NUMBER open|closed for each"},
     {"signals", helper_signals, "writes blocked: N... and ignored: N..."},
     {"group", helper_group, "writes group and session"},
+    {"give-handles", helper_give_handles, "N: so many bytes to stdout, each with a descriptor (POSIX)"},
+    {"read-out", helper_read_out, "reads stdout, writes end when nothing can come (POSIX)"},
     {NULL, NULL, NULL},
 };
 

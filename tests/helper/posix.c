@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -517,6 +518,41 @@ int helper_exhaust(int argc, char **argv)
   covey_free(self);
   helper_print(1, "%d failed, %d worked\n", failed, worked);
   return failed > 0 && worked > 0 ? 0 : 6;
+}
+
+/* ---- sockets as streams ---- */
+
+int helper_give_handles(int argc, char **argv)
+{
+  union {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  int fd = 0;
+  for (int i = argc > 1 ? atoi(argv[1]) : 0; i > 0; i--) {
+    char byte = 'x';
+    struct iovec v = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    memset(&control, 0, sizeof control);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(1, &m, 0) != 1) return HELPER_NO_OUTPUT;
+  }
+  return 0;
+}
+
+int helper_read_out(int argc, char **argv)
+{
+  char byte;
+  (void)argc;
+  (void)argv;
+  ssize_t n = read(1, &byte, 1);
+  helper_print(1, n == 0 ? "end\n" : n > 0 ? "more\n" : "error\n");
+  return 0;
 }
 
 /* ---- odd circumstances ---- */

@@ -149,14 +149,16 @@ TEST(handle, makes_pipes_for_a_child)
   CHECK_UINT(c.status.code, 21);
 }
 
-TEST(handle, pipes_fail_without_a_trace)
+typedef int maker(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs);
+
+static void fail_without_a_trace(maker *make)
 {
   cvos_handle ours = CVOS_NONE, theirs = CVOS_NONE;
   test_no_handles_lost();
   for (int direction = CVOS_FROM_CHILD; direction <= CVOS_TO_CHILD; direction++) {
     for (int64_t n = 1; n < 20; n++) {
       cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 4 : 24);
-      int r = cvos_pipe_for_child(direction, &ours, &theirs);
+      int r = make(direction, &ours, &theirs);
       bool met = cvy_fault_seen() >= n;
       cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
       if (r == 0) {
@@ -167,4 +169,20 @@ TEST(handle, pipes_fail_without_a_trace)
       if (!met) break;
     }
   }
+}
+
+TEST(handle, pipes_fail_without_a_trace)
+{
+  fail_without_a_trace(cvos_pipe_for_child);
+}
+
+TEST(handle, sockets_fail_without_a_trace)
+{
+  cvos_handle ours, theirs;
+
+  if (!test_is_windows()) {
+    fail_without_a_trace(cvos_socket_for_child);
+    return;
+  }
+  CHECK_ERR(cvos_socket_for_child(CVOS_FROM_CHILD, &ours, &theirs), COVEY_ENOTSUP);
 }

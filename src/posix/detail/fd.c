@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,16 +19,8 @@ int cvos_fd_high(int fd)
   return high;
 }
 
-int cvos_fd_pipe(int ret_ends[2])
+static int both_high(int ends[2], int ret_ends[2])
 {
-  int ends[2];
-#if defined(__APPLE__)
-  if (CVOS_CALL(PIPE, pipe(ends), -1) < 0) return -1;
-  (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-  (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-#else
-  if (CVOS_CALL(PIPE, pipe2(ends, O_CLOEXEC), -1) < 0) return -1;
-#endif
   ends[0] = cvos_fd_high(ends[0]);
   if (ends[0] < 0) {
     cvos_fd_close(ends[1]);
@@ -41,6 +34,35 @@ int cvos_fd_pipe(int ret_ends[2])
   ret_ends[0] = ends[0];
   ret_ends[1] = ends[1];
   return 0;
+}
+
+int cvos_fd_pipe(int ret_ends[2])
+{
+  int ends[2];
+#if defined(__APPLE__)
+  if (CVOS_CALL(PIPE, pipe(ends), -1) < 0) return -1;
+  (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+#else
+  if (CVOS_CALL(PIPE, pipe2(ends, O_CLOEXEC), -1) < 0) return -1;
+#endif
+  return both_high(ends, ret_ends);
+}
+
+int cvos_fd_sockets(int ret_ends[2])
+{
+  int ends[2];
+#if defined(__APPLE__)
+  int on = 1;
+  if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, SOCK_STREAM, 0, ends), -1) < 0) return -1;
+  for (int i = 0; i < 2; i++) {
+    (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    (void)setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+  }
+#else
+  if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), -1) < 0) return -1;
+#endif
+  return both_high(ends, ret_ends);
 }
 
 void cvos_fd_close(int fd)

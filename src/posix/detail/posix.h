@@ -13,6 +13,9 @@ int cvos_fd_high(int fd);
 /* A pipe, both ends close-on-exec and 3 or more. 0 or -1 with errno. */
 int cvos_fd_pipe(int ret_ends[2]);
 
+/* The same with two connected stream sockets, which raise no SIGPIPE where the system can be told so. */
+int cvos_fd_sockets(int ret_ends[2]);
+
 /* code, with errno 0: the system has nothing to say about it. */
 static inline int cvos_plain(int code)
 {
