@@ -300,7 +300,7 @@ TEST(signals, go_on_as_often_as_they_come)
 
 TEST(signals, go_on_by_a_subscription)
 {
-  if (test_is_newer_wine()) TEST_SKIP("a TERM that is sent on does not arrive under wine 10");
+  if (test_is_newer_wine()) TEST_SKIP("wine 10 says that CTRL_BREAK was sent, and delivers it to nobody");
   covey_process *p = start(TEST_HELPER("signals-pass", "signals-shutdown"));
   say_both(p, "passing", "ready");
   REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
@@ -311,7 +311,7 @@ TEST(signals, go_on_by_a_subscription)
 
 TEST(signals, go_on_to_a_manager)
 {
-  if (test_is_newer_wine()) TEST_SKIP("a TERM that is sent on does not arrive under wine 10");
+  if (test_is_newer_wine()) TEST_SKIP("wine 10 says that CTRL_BREAK was sent, and delivers it to nobody");
   covey_process *p = start(TEST_HELPER("signals-manager", "3"));
   for (int i = 0; i < 3; i++) says(p, "ready");
   REQUIRE_OK(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
