@@ -5,6 +5,7 @@
 #include <covey/base.h>
 #include <covey/error.h>
 #include <covey/find.h>
+#include <covey/launch.h>
 #include <covey/loop.h>
 #include <covey/manager.h>
 #include <covey/message.h>

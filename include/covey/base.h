@@ -66,7 +66,11 @@ enum {
                                      control group may be divided: as root, or in a session whose manager runs as the user) */
   COVEY_CAP_TIED_LIFE = 1 << 2,   /* tied children die with us even after SIGKILL (Windows job; POSIX: needs /bin/sh) */
   COVEY_CAP_ASK_CONSOLE = 1 << 3, /* a console that is not ours can be asked to stop (POSIX: signals; Windows: covey.exe found) */
-  COVEY_CAP_SPAWN_FLAT = 1 << 4   /* starting a child costs the same however much memory we use */
+  COVEY_CAP_SPAWN_FLAT = 1 << 4,  /* starting a child costs the same however much memory we use */
+  /* limits of a whole tree are kept (launch.h) */
+  COVEY_CAP_LIMIT_MEMORY = 1 << 5,
+  COVEY_CAP_LIMIT_PROCESSES = 1 << 6,
+  COVEY_CAP_LIMIT_CPU = 1 << 7
 };
 
 /* covey_caps returns the COVEY_CAP_ bits that hold here and now. The first call probes the system, later calls are cheap.

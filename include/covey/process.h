@@ -31,6 +31,7 @@
 
 #include <covey/base.h>
 #include <covey/error.h>
+#include <covey/launch.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -203,7 +204,9 @@ typedef struct covey_process_options {
    * the start or from the last piece on; then it is stopped (COVEY_WHY_IDLE). The time in which a full pipe waits for
    * our own reader does not count. One of the two must be such a stream. 0 or COVEY_FOREVER: none */
   int64_t idle;
-  uint64_t reserved[23]; /* zero */
+  /* user, limits, priority, processors, window: launch.h. Borrowed; NULL: as we are */
+  const covey_launch *launch;
+  uint64_t reserved[22]; /* zero */
 } covey_process_options;
 
 /* ---- results ---- */
@@ -401,8 +404,9 @@ COVEY_API void covey_pipeline_result_free(covey_pipeline_result *result);
  *                      exclude each other; what names the field. ENVIRONMENT: an entry without a name
  *                      (index). EXEC: no format that the system can start
  *   COVEY_ENOTFOUND    LOOKUP: no such program; CWD: no such directory; STDIO: no such file to read; INTERPRETER: the
- *                      program exists, the one that its #! line or header names does not
- *   COVEY_EACCES       LOOKUP or EXEC: found, but not executable, or a directory; CWD, STDIO: not allowed
+ *                      program exists, the one that its #! line or header names does not; USER: no such user or group
+ *   COVEY_EACCES       LOOKUP or EXEC: found, but not executable, or a directory; CWD, STDIO: not allowed; USER, LIMITS:
+ *                      not ours to give (launch.h)
  *   COVEY_EEXIST       STDIO: a FILE_NEW that is there already
  *   COVEY_ETOOBIG      ARGUMENTS: arguments and environment together, or one argument (index), are more than the system
  *                      takes; ENVIRONMENT: one variable is (what begins with its name).

@@ -9,6 +9,8 @@
 #include "os/tree.h"
 #include "os/types.h"
 
+#include <covey/launch.h>
+
 /* A process that we hold: a child, or one that was adopted. */
 typedef struct cvos_process {
   int64_t pid;
@@ -38,7 +40,10 @@ enum {
   CVOS_SPAWN_NEW_CONSOLE = 1 << 2,
   /* Nobody leaves its tree, where the system can do that for a tied one: the control group that it gets on Linux (CAP_TREE_KERNEL) ends with the guard, so
    * only with TIED, TREE or SESSION. A job is that always. */
-  CVOS_SPAWN_ENCLOSED = 1 << 3
+  CVOS_SPAWN_ENCLOSED = 1 << 3,
+  /* Windows: the first window starts hidden; minimised. */
+  CVOS_SPAWN_HIDDEN = 1 << 4,
+  CVOS_SPAWN_MINIMIZED = 1 << 5
 };
 
 /* A further descriptor or handle for the child. */
@@ -60,6 +65,7 @@ typedef struct cvos_spawn_request {
   size_t pass_count;
   int scope;      /* CVOS_SCOPE_... */
   uint32_t flags; /* CVOS_SPAWN_... */
+  const covey_launch *launch; /* NULL: as we are; checked for sense; its window is in the flags */
 } cvos_spawn_request;
 
 /* Starts a child with everything set before its first instruction: streams, nothing else open but what is passed, directory, group or
@@ -77,11 +83,14 @@ typedef struct cvos_spawn_request {
  *   ARGUMENTS    arguments and environment, or one of them (index), are longer than the system takes (COVEY_ETOOBIG). Windows: the command line
  *                has more than 32,766 units, or program or directory more than 259 (CreateProcess, and wine dies of it)
  *   SCOPE        session, group, job or guard; COVEY_ENOTSUP for TIED on POSIX without /bin/sh
- *   LIMITS       no further process allowed (COVEY_ELIMIT), no memory (COVEY_ENOMEM)
+ *   USER         launch: no such user or group (COVEY_ENOTFOUND), not ours to become (COVEY_EACCES)
+ *   LIMITS       no further process allowed (COVEY_ELIMIT), no memory (COVEY_ENOMEM); launch: a limit (index), the priority, the processors
+ *                or a limit of the tree that we may not give (COVEY_EACCES) or that make no sense (COVEY_EINVAL)
+ * What of launch this system cannot keep is COVEY_ENOTSUP with stage ARGUMENTS, before anything is started.
  * A program file that is open for writing in another process (ETXTBSY: a fork of ours may hold it for microseconds) is tried again for 100 ms.
  *
  * The cost does not grow with our memory: Linux clone3 with CLONE_VM and CLONE_VFORK, elsewhere posix_spawn or CreateProcess; a POSIX system
- * that has neither forks. The calling thread stands still until the program is loaded. The first tied child of a program starts the guard
+ * that has neither forks, and so does a start with another user (see launch.h). The calling thread stands still until the program is loaded. The first tied child of a program starts the guard
  * (POSIX: about 2 ms), whose descriptors, at most 3, stay open from then on. Any thread, several at once. */
 int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvos_tree **ret_tree,
                covey_failure *ret_failure);

@@ -5,6 +5,7 @@
 #include "os/error.h"
 #include "os/fault.h"
 #include "os/signal.h"
+#include "posix/detail/controllers.h"
 #include "posix/detail/diagnose.h"
 #include "posix/detail/guard.h"
 #include "posix/detail/launch.h"
@@ -103,13 +104,29 @@ static int launch_once(cvos_launch *plan, cvos_tree *tree, bool tied, pid_t *ret
   return cvos_launch_run(plan, ret_pid, ret_pidfd);
 }
 
+/* The control group that the child is born into, with its limits. */
+static int enclose(const cvos_spawn_request *request, cvos_launch *plan, cvos_tree *tree, bool tied,
+                   covey_failure *ret_failure)
+{
+  const char *field = cvos_controllers_wanted(request->launch);
+  if (tied && tree->grouped && (request->flags & CVOS_SPAWN_ENCLOSED)) cvos_cgroup_take(&tree->cgroup);
+  plan->cgroup = tree->cgroup.folder;
+  plan->must_enclose = field != NULL;
+  if (!field) return 0;
+  int error = ENOTSUP;
+  if (tree->cgroup.number) error = cvos_controllers_set(&tree->cgroup, request->launch, &field);
+  if (!error) return 0;
+  bool missing = error == ENOTSUP;
+  return cvos_failed(ret_failure, missing ? COVEY_ENOTSUP : cvos_translate(error),
+                     missing ? COVEY_STAGE_ARGUMENTS : COVEY_STAGE_LIMITS, error, -1, field);
+}
+
 /* Starts the planned child, again where a second try is due. 0, or the failure is in *ret_failure. */
 static int launch(const cvos_spawn_request *request, cvos_launch *plan, cvos_tree *tree, pid_t *ret_pid,
                   int *ret_pidfd, covey_failure *ret_failure)
 {
   bool tied = (request->flags & CVOS_SPAWN_TIED) && request->scope != CVOS_SCOPE_DETACHED;
-  if (tied && tree->grouped && (request->flags & CVOS_SPAWN_ENCLOSED)) cvos_cgroup_take(&tree->cgroup);
-  plan->cgroup = tree->cgroup.folder;
+  if (enclose(request, plan, tree, tied, ret_failure) < 0) return ret_failure->code;
   for (int64_t pause = 1, spent = 0, guard_tries = 0;;) {
     int error = launch_once(plan, tree, tied, ret_pid, ret_pidfd);
     if (error) {
@@ -152,6 +169,8 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   int r;
   cvos_move few[FEW_MOVES];
   bool detached = request->scope == CVOS_SCOPE_DETACHED;
+  cvos_attributes attributes;
+  memset(&attributes, 0, sizeof attributes);
   cvos_tree *tree = cvy_alloc_zero(1, sizeof *tree);
   cvos_move *moves =
       request->pass_count + 3 <= FEW_MOVES ? few : cvy_alloc((request->pass_count + 3) * sizeof *moves);
@@ -174,7 +193,9 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
                       .index = -1};
   plan_moves(request, &plan);
   r = check_request(request, &plan, ret_failure);
+  if (r == 0) r = cvos_attributes_make(request->launch, &attributes, ret_failure);
   if (r < 0) goto done;
+  plan.attributes = request->launch ? &attributes : NULL;
   pid_t pid = 0;
   int pidfd = -1;
   uint64_t before = cvos_launch_stamp();
@@ -190,6 +211,7 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   *ret_tree = detached ? NULL : tree;
   if (!detached) tree = NULL;
 done:
+  cvos_attributes_fini(&attributes);
   if (moves != few) cvy_free(moves);
   if (tree) cvos_cgroup_put(&tree->cgroup);
   cvy_free(tree);

@@ -126,6 +126,61 @@ static int check_times(const covey_process_options *o)
   return 0;
 }
 
+static int check_limits(const covey_launch *l)
+{
+  uint32_t seen = 0;
+
+  if (!l->limits && l->limit_count) return refuse("launch.limits");
+  for (size_t i = 0; i < l->limit_count; i++) {
+    const covey_limit *limit = &l->limits[i];
+    bool known = limit->kind >= COVEY_LIMIT_CPU_TIME && limit->kind <= COVEY_LIMIT_PROCESSES;
+    bool ordered =
+        limit->soft <= limit->hard || limit->soft == COVEY_LIMIT_OURS || limit->hard == COVEY_LIMIT_OURS;
+
+    if (!known || limit->reserved0 || !ordered || (seen & 1u << limit->kind))
+      return refuse_at((int64_t)i, "launch.limits");
+    seen |= 1u << limit->kind;
+  }
+  return 0;
+}
+
+static int check_tree_limits(const covey_process_options *o)
+{
+  const covey_launch *l = o->launch;
+  bool tree = o->scope == COVEY_SCOPE_TREE || o->scope == COVEY_SCOPE_SESSION;
+
+  if (l->tree_memory && !tree) return refuse("launch.tree_memory without a tree");
+  if (l->tree_processes && !tree) return refuse("launch.tree_processes without a tree");
+  if (l->tree_cpu && !tree) return refuse("launch.tree_cpu without a tree");
+  if (l->tree_memory > INT64_MAX) return refuse("launch.tree_memory");
+  return l->tree_cpu && (l->tree_cpu < 10 || l->tree_cpu > 1000000) ? refuse("launch.tree_cpu") : 0;
+}
+
+static int check_launch(const covey_process_options *o)
+{
+  const covey_launch *l = o->launch;
+  uint64_t any = 0;
+
+  if (!l) return 0;
+  if (!cvy_is_zero(l->reserved, sizeof l->reserved / sizeof l->reserved[0])) return refuse("launch.reserved");
+  if (l->flags & ~(uint32_t)(COVEY_LAUNCH_UMASK | COVEY_LAUNCH_NO_NEW_PRIVILEGES))
+    return refuse("launch.flags");
+  if (l->umask > 0777 || (l->umask && !(l->flags & COVEY_LAUNCH_UMASK))) return refuse("launch.umask");
+  if (l->user && !l->user[0]) return refuse("launch.user");
+  if (l->group && !l->group[0]) return refuse("launch.group");
+  for (size_t i = 0; l->groups && l->groups[i]; i++)
+    if (!l->groups[i][0]) return refuse_at((int64_t)i, "launch.groups");
+  if (l->priority < COVEY_PRIORITY_DEFAULT || l->priority > COVEY_PRIORITY_HIGHEST)
+    return refuse("launch.priority");
+  if (l->window < COVEY_WINDOW_DEFAULT || l->window > COVEY_WINDOW_MINIMIZED) return refuse("launch.window");
+  if (l->window && o->scope == COVEY_SCOPE_SHARED) return refuse("launch.window with scope SHARED");
+  if (!l->affinity != !l->affinity_count) return refuse("launch.affinity");
+  for (size_t i = 0; i < l->affinity_count; i++) any |= l->affinity[i];
+  if (l->affinity && !any) return refuse("launch.affinity");
+  if ((l->limits || l->limit_count) && check_limits(l) < 0) return COVEY_EINVAL;
+  return check_tree_limits(o);
+}
+
 int cvy_options_check(const covey_process_options *o, bool run)
 {
   int r;
@@ -141,6 +196,6 @@ int cvy_options_check(const covey_process_options *o, bool run)
   if (run && o->loop) return refuse("loop");
   if (o->cwd && !o->cwd[0]) return refuse("cwd");
   if ((r = check_program(o)) < 0 || (r = check_stdio(o, run)) < 0) return r;
-  if ((r = check_pass(o)) < 0) return r;
+  if ((r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
   return check_times(o);
 }

@@ -268,6 +268,13 @@ static uint32_t spawn_flags(const covey_process_options *o)
       (cvos_caps() & COVEY_CAP_TIED_LIFE))
     flags |= CVOS_SPAWN_TIED;
   if (!(o->flags & COVEY_PROCESS_LEAVE_TREE)) flags |= CVOS_SPAWN_ENCLOSED;
+  switch (o->launch ? o->launch->window : COVEY_WINDOW_DEFAULT) {
+  case COVEY_WINDOW_HIDDEN: return flags | CVOS_SPAWN_NO_WINDOW | CVOS_SPAWN_HIDDEN;
+  case COVEY_WINDOW_MINIMIZED: return flags | CVOS_SPAWN_NEW_CONSOLE | CVOS_SPAWN_MINIMIZED;
+  case COVEY_WINDOW_NONE: return flags | CVOS_SPAWN_NO_WINDOW;
+  case COVEY_WINDOW_CONSOLE: return flags | CVOS_SPAWN_NEW_CONSOLE;
+  default: break;
+  }
   /* Without a console of ours a console program would open a window of its own. */
   if (o->scope == COVEY_SCOPE_SESSION || !cvos_console_present()) flags |= CVOS_SPAWN_NO_WINDOW;
   return flags;
@@ -287,6 +294,7 @@ static int start(covey_process *p, const covey_process_options *o, const cvy_pro
       .stdio = {stdio->theirs[0], stdio->theirs[1], stdio->theirs[2]},
       .scope = scopes[o->scope],
       .flags = spawn_flags(o),
+      .launch = o->launch,
   };
   covey_failure failure;
   cvos_pass *pass = NULL;

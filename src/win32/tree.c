@@ -129,9 +129,12 @@ void cvos_tree_release(cvos_tree *tree)
 {
   if (!tree) return;
   if (tree->tied) {
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION none;
-    memset(&none, 0, sizeof none);
-    (void)SetInformationJobObject(tree->job, JobObjectExtendedLimitInformation, &none, sizeof none);
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
+    memset(&limits, 0, sizeof limits);
+    (void)QueryInformationJobObject(tree->job, JobObjectExtendedLimitInformation, &limits, sizeof limits,
+                                    NULL);
+    limits.BasicLimitInformation.LimitFlags &= ~(DWORD)JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    (void)SetInformationJobObject(tree->job, JobObjectExtendedLimitInformation, &limits, sizeof limits);
   }
   (void)CloseHandle(tree->job);
   cvy_free(tree);

@@ -65,11 +65,57 @@ TEST(wrong_process, options)
   REFUSED("KEEP_HEAD with KEEP_ENDS", .argv = argv,
           .flags = COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
-  for (int i = 0; i < 23; i++) {
+  for (int i = 0; i < 22; i++) {
     covey_process_options options = {.argv = argv};
     options.reserved[i] = 1;
     CHECK_STR(refused(options)->what, "reserved");
   }
+}
+
+/* launch.h: the same way, for what launch points to. */
+TEST(wrong_process, launch)
+{
+  const char *const *argv = nothing();
+  const uint64_t none = 0, first = 1;
+  const covey_limit unknown = {.kind = 0}, beyond = {.kind = COVEY_LIMIT_PROCESSES + 1};
+  const covey_limit crossed = {.kind = COVEY_LIMIT_FILES, .soft = 2, .hard = 1};
+  const covey_limit reserved = {.kind = COVEY_LIMIT_FILES, .reserved0 = 1};
+  const covey_limit twice[] = {{.kind = COVEY_LIMIT_FILES}, {.kind = COVEY_LIMIT_FILES}};
+
+#define LAUNCH(...) .argv = argv, .launch = &(covey_launch){__VA_ARGS__}
+  REFUSED("launch.flags", LAUNCH(.flags = 4));
+  REFUSED("launch.umask", LAUNCH(.umask = 1));
+  REFUSED("launch.umask", LAUNCH(.flags = COVEY_LAUNCH_UMASK, .umask = 01000));
+  REFUSED("launch.user", LAUNCH(.user = ""));
+  REFUSED("launch.group", LAUNCH(.group = ""));
+  REFUSED("launch.groups", LAUNCH(.groups = TEST_WORDS("0", "")));
+  REFUSED("launch.priority", LAUNCH(.priority = -1));
+  REFUSED("launch.priority", LAUNCH(.priority = COVEY_PRIORITY_HIGHEST + 1));
+  REFUSED("launch.window", LAUNCH(.window = -1));
+  REFUSED("launch.window", LAUNCH(.window = COVEY_WINDOW_MINIMIZED + 1));
+  REFUSED("launch.window with scope SHARED", LAUNCH(.window = COVEY_WINDOW_NONE),
+          .scope = COVEY_SCOPE_SHARED);
+  REFUSED("launch.affinity", LAUNCH(.affinity = &none, .affinity_count = 1));
+  REFUSED("launch.affinity", LAUNCH(.affinity = &first));
+  REFUSED("launch.affinity", LAUNCH(.affinity_count = 1));
+  REFUSED("launch.limits", LAUNCH(.limit_count = 1));
+  REFUSED("launch.limits", LAUNCH(.limits = &unknown, .limit_count = 1));
+  REFUSED("launch.limits", LAUNCH(.limits = &beyond, .limit_count = 1));
+  REFUSED("launch.limits", LAUNCH(.limits = &crossed, .limit_count = 1));
+  REFUSED("launch.limits", LAUNCH(.limits = &reserved, .limit_count = 1));
+  REFUSED("launch.limits", LAUNCH(.limits = twice, .limit_count = 2));
+  REFUSED("launch.tree_memory", LAUNCH(.tree_memory = UINT64_MAX));
+  REFUSED("launch.tree_cpu", LAUNCH(.tree_cpu = 9));
+  REFUSED("launch.tree_cpu", LAUNCH(.tree_cpu = 1000001));
+  REFUSED("launch.tree_memory without a tree", LAUNCH(.tree_memory = 1), .scope = COVEY_SCOPE_SHARED);
+  REFUSED("launch.tree_processes without a tree", LAUNCH(.tree_processes = 1), .scope = COVEY_SCOPE_SHARED);
+  REFUSED("launch.tree_cpu without a tree", LAUNCH(.tree_cpu = 1000), .scope = COVEY_SCOPE_SHARED);
+  for (int i = 0; i < 8; i++) {
+    covey_launch launch = {0};
+    launch.reserved[i] = 1;
+    CHECK_STR(refused((covey_process_options){.argv = argv, .launch = &launch})->what, "launch.reserved");
+  }
+#undef LAUNCH
 }
 
 /* What covey_run alone refuses. */

@@ -118,6 +118,10 @@ int helper_files_are(int argc, char **argv);
 int helper_hostile_signals(int argc, char **argv);
 int helper_exhaust(int argc, char **argv);
 
+/* "attributes": writes priority (a nice value; the priority classes are 19, 10, 0, -5 and -10), how many processors it may use, and how its
+ * first window is to be shown (Windows; 0: as it likes). */
+int helper_attributes(int argc, char **argv);
+
 /* fork(); -1 where there is none. */
 int64_t helper_fork(void);
 

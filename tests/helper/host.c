@@ -345,6 +345,26 @@ static int do_shut_out(int argc, char **argv)
   return finish(argv[1]);
 }
 
+static void launch_refused(const char *what, covey_launch launch, int stage)
+{
+  refused(what, &(covey_process_options){.argv = HELPER("nothing"), .launch = &launch}, stage);
+}
+
+/* host-launch FILE: what nobody gives to a child who has no rights himself. */
+static int do_launch(int argc, char **argv)
+{
+  const covey_limit more = {.kind = COVEY_LIMIT_CORE, .soft = 1, .hard = 1};
+  const char *const groups[] = {"0", NULL};
+  if (argc < 2 || covey_self_path(&self) < 0) return HELPER_USAGE;
+  launch_refused("user", (covey_launch){.user = "0"}, COVEY_STAGE_USER);
+  launch_refused("group", (covey_launch){.group = "0"}, COVEY_STAGE_USER);
+  launch_refused("groups", (covey_launch){.groups = groups}, COVEY_STAGE_USER);
+  launch_refused("limits", (covey_launch){.limits = &more, .limit_count = 1}, COVEY_STAGE_LIMITS);
+  launch_refused("priority", (covey_launch){.priority = COVEY_PRIORITY_HIGHEST}, COVEY_STAGE_LIMITS);
+  covey_free(self);
+  return finish(argv[1]);
+}
+
 /* closed MASK BEHAVIOUR [ARG...]: without the streams of MASK. */
 static int do_closed(int argc, char **argv)
 {
@@ -364,6 +384,7 @@ const helper_behaviour helper_host[] = {
     {"host-full", do_full, "FILE: somebody connects while there is no descriptor left"},
     {"host-foreign", do_foreign, "FILE PID: what can be done to another user's process"},
     {"host-shut-out", do_shut_out, "FILE DIRECTORY: starts what it may not"},
+    {"host-launch", do_launch, "FILE: starts what it may not, with rights that it does not have"},
     {"closed", do_closed, "MASK BEHAVIOUR [ARG...]: without the streams of MASK (1 in, 2 out, 4 err)"},
     {"as", do_as, "USER BEHAVIOUR [ARG...]: as another user (POSIX, root)"},
     {NULL, NULL, NULL},

@@ -462,6 +462,7 @@ static const helper_behaviour basic[] = {
     {"group", helper_group, "writes group and session"},
     {"give-handles", helper_give_handles, "N: so many bytes to stdout, each with a descriptor (POSIX)"},
     {"read-out", helper_read_out, "reads stdout, writes end when nothing can come (POSIX)"},
+    {"attributes", helper_attributes, "writes priority, number of processors, show command of its window"},
     {NULL, NULL, NULL},
 };
 

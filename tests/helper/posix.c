@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -463,6 +464,19 @@ int helper_hostile_signals(int argc, char **argv)
   if (cvos_process_reap(&process, tree, &status) != 0) return 6;
   cvos_tree_release(tree);
   cvos_process_close(&process);
+  return 0;
+}
+
+int helper_attributes(int argc, char **argv)
+{
+  int processors = 0;
+  (void)argc;
+  (void)argv;
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) processors = CPU_COUNT(&set);
+#endif
+  helper_print(1, "%d %d 0\n", getpriority(PRIO_PROCESS, 0), processors);
   return 0;
 }
 

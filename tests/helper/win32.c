@@ -345,6 +345,31 @@ int helper_hostile_signals(int argc, char **argv)
   return HELPER_NOT_HERE;
 }
 
+int helper_attributes(int argc, char **argv)
+{
+  static const struct {
+    DWORD class;
+    int nice;
+  } classes[] = {{IDLE_PRIORITY_CLASS, 19},
+                 {BELOW_NORMAL_PRIORITY_CLASS, 10},
+                 {ABOVE_NORMAL_PRIORITY_CLASS, -5},
+                 {HIGH_PRIORITY_CLASS, -10}};
+  STARTUPINFOW info = {.cb = sizeof info};
+  DWORD class = GetPriorityClass(GetCurrentProcess());
+  DWORD_PTR mask = 0, all;
+  int nice = 0, processors = 0;
+  (void)argc;
+  (void)argv;
+  for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+    if (classes[i].class == class) nice = classes[i].nice;
+  GetProcessAffinityMask(GetCurrentProcess(), &mask, &all);
+  for (; mask; mask &= mask - 1) processors++;
+  GetStartupInfoW(&info);
+  helper_print(1, "%d %d %d\n", nice, processors,
+               info.dwFlags & STARTF_USESHOWWINDOW ? 1 + info.wShowWindow : 0);
+  return 0;
+}
+
 int64_t helper_fork(void)
 {
   return -1;

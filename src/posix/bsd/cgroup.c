@@ -8,6 +8,11 @@ bool cvos_cgroup_possible(void)
   return false;
 }
 
+const char *cvos_cgroup_own(void)
+{
+  return "";
+}
+
 const char *cvos_cgroup_base(void)
 {
   return "";

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +71,11 @@ static int make_actions(const cvos_launch *plan, posix_spawn_file_actions_t *act
   return error;
 }
 
+static bool nice_wanted(const cvos_launch *plan)
+{
+  return plan->attributes && plan->attributes->has_nice;
+}
+
 static int make_attributes(const cvos_launch *plan, posix_spawnattr_t *attributes)
 {
   sigset_t none, all;
@@ -88,7 +94,7 @@ static int make_attributes(const cvos_launch *plan, posix_spawnattr_t *attribute
     if (!error) error = posix_spawnattr_setpgroup(attributes, 0);
   }
   if (plan->own == CVOS_OWN_SESSION) flags |= POSIX_SPAWN_SETSID;
-  if (plan->place) flags |= POSIX_SPAWN_START_SUSPENDED;
+  if (plan->place || nice_wanted(plan)) flags |= POSIX_SPAWN_START_SUSPENDED;
   if (!error) error = posix_spawnattr_setflags(attributes, (short)flags);
   return error;
 }
@@ -134,10 +140,16 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   (void)posix_spawn_file_actions_destroy(&actions);
   if (!error) {
     *ret_pid = pid;
-    if (!plan->place) return 0;
-    error = cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid);
-    (void)kill(pid, error ? SIGKILL : SIGCONT);
+    if (!plan->place && !nice_wanted(plan)) return 0;
     stage = COVEY_STAGE_SCOPE;
+    if (plan->place) error = cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid);
+    if (!error && nice_wanted(plan) &&
+        CVOS_CALL(PRIORITY, setpriority(PRIO_PROCESS, (id_t)pid, plan->attributes->nice), -1) < 0) {
+      error = errno;
+      stage = COVEY_STAGE_LIMITS;
+      plan->index = CVOS_AT_PRIORITY;
+    }
+    (void)kill(pid, error ? SIGKILL : SIGCONT);
   }
   if (error) {
     plan->stage = stage;

@@ -17,10 +17,14 @@ typedef struct cvos_cgroup {
   int folder;      /* open while few are in use, else -1 */
   bool empty;      /* known to be; nobody but us puts anybody in */
   bool killed;     /* whoever is in it is on its way out */
+  bool limited;    /* it has limits of its own: nobody else's tree gets it */
 } cvos_cgroup;
 
 /* Whether trees can have groups: probed once with a child of its own, leaves nothing behind. Any thread. */
 bool cvos_cgroup_possible(void);
+
+/* The group that we are in, as a folder; only behind cvos_cgroup_possible(). Static. */
+const char *cvos_cgroup_own(void);
 
 /* The program's folder, made at the first call; "" where there is none. Static. */
 const char *cvos_cgroup_base(void);

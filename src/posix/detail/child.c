@@ -63,6 +63,13 @@ static void place(cvos_launch *plan, int error_pipe)
   }
 }
 
+static void attribute(cvos_launch *plan, int error_pipe)
+{
+  int index, stage = cvos_attributes_limit(plan->attributes, &index);
+  if (!stage) stage = cvos_attributes_become(plan->attributes, &index);
+  if (stage) fail(plan, error_pipe, stage, index);
+}
+
 _Noreturn void cvos_child(cvos_launch *plan, int error_pipe)
 {
   if (plan->own == CVOS_OWN_SESSION && CVOS_CALL(SESSION, raw_setsid(), -1) < 0)
@@ -76,6 +83,7 @@ _Noreturn void cvos_child(cvos_launch *plan, int error_pipe)
   }
   if (cvos_raw_close_on_exec() < 0) fail(plan, error_pipe, COVEY_STAGE_STDIO, -1);
   place(plan, error_pipe);
+  if (plan->attributes) attribute(plan, error_pipe);
   if (plan->cwd && CVOS_CALL(CHDIR, raw_chdir(plan->cwd), -1) < 0)
     fail(plan, error_pipe, COVEY_STAGE_CWD, -1);
   for (int number = 1; number <= CVOS_RAW_SIGNALS; number++) {

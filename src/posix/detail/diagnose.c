@@ -1,6 +1,7 @@
 #include "posix/detail/posix.h"
 
 #include "os/error.h"
+#include "posix/detail/attributes.h"
 #include "posix/detail/diagnose.h"
 
 #include <errno.h>
@@ -158,7 +159,15 @@ void cvos_diagnose(const cvos_spawn_request *request, int stage, int error, int6
     (void)cvos_failed(ret, error == EBADF ? COVEY_EINVAL : cvos_translate(error), stage, error, index, what);
     break;
   }
+  case COVEY_STAGE_USER:
+    (void)cvos_failed(ret, cvos_translate(error), stage, error, -1, cvos_attributes_name(stage, index));
+    break;
   case COVEY_STAGE_LIMITS: {
+    const char *field = cvos_attributes_name(stage, index);
+    if (field) {
+      (void)cvos_failed(ret, cvos_translate(error), stage, error, index < 0 ? -1 : index, field);
+      break;
+    }
     int code = error == EAGAIN ? COVEY_ELIMIT : cvos_translate(error);
     (void)cvos_failed(ret, code, stage, error, -1, "new process");
     break;

@@ -6,6 +6,7 @@
 #define COVEY_POSIX_DETAIL_LAUNCH_H
 
 #include "os/process.h"
+#include "posix/detail/attributes.h"
 #include "posix/detail/guard.h"
 #include "posix/detail/posix.h"
 
@@ -29,14 +30,16 @@ typedef struct cvos_launch {
   const char *cwd;
   cvos_move *moves;
   size_t move_count;
-  bool shut[3];               /* the child has no such stream */
-  int highest;                /* the greatest target */
-  int own;                    /* CVOS_OWN_... */
-  bool ignore_signals;        /* all ignored instead of default */
-  int cgroup;                 /* folder of the control group that it is born into, -1 none */
-  int guard;                  /* the guard's table, where the child writes its line; -1 none */
-  int64_t guard_at;           /* where its line is */
-  char line[CVOS_GUARD_LINE]; /* its line: "group " or "group -"; its pid follows, and blanks */
+  bool shut[3];                      /* the child has no such stream */
+  int highest;                       /* the greatest target */
+  int own;                           /* CVOS_OWN_... */
+  bool ignore_signals;               /* all ignored instead of default */
+  int cgroup;                        /* folder of the control group that it is born into, -1 none */
+  bool must_enclose;                 /* it is not started outside of it */
+  const cvos_attributes *attributes; /* NULL: as we are */
+  int guard;                         /* the guard's table, where the child writes its line; -1 none */
+  int64_t guard_at;                  /* where its line is */
+  char line[CVOS_GUARD_LINE];        /* its line: "group " or "group -"; its pid follows, and blanks */
   size_t line_size;
   cvos_guard_place *place; /* where the child cannot tell itself and we do it before it runs (not on Linux) */
   bool enclosed;           /* it was born into that control group */

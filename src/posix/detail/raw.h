@@ -11,6 +11,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <grp.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The signals that are reset one by one. exec (and clone3 before it) resets every one that is handled; of the ignored ones the real-time
@@ -86,6 +89,52 @@ static inline void raw_signal(int number, bool ignore)
   struct cvos_raw_sigaction action = {ignore ? SIG_IGN : SIG_DFL, 0, NULL, 0};
   (void)syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
 }
+static inline void raw_umask(mode_t mask)
+{
+  (void)syscall(SYS_umask, mask);
+}
+static inline int raw_limit(int resource, uint64_t soft, uint64_t hard)
+{
+  uint64_t limit[2] = {soft, hard};
+  return (int)syscall(SYS_prlimit64, 0, resource, limit, NULL);
+}
+static inline int raw_nice(int nice)
+{
+  return (int)syscall(SYS_setpriority, PRIO_PROCESS, 0, nice);
+}
+static inline int raw_affinity(const void *processors, size_t size)
+{
+  return (int)syscall(SYS_sched_setaffinity, 0, size, processors);
+}
+static inline int raw_no_new_privileges(void)
+{
+  return (int)syscall(SYS_prctl, 38L, 1L, 0L, 0L, 0L); /* PR_SET_NO_NEW_PRIVS */
+}
+/* The calls for ids of 32 bits, which have names of their own on some processors. */
+static inline int raw_setgroups(size_t count, const gid_t *list)
+{
+#if defined(SYS_setgroups32)
+  return (int)syscall(SYS_setgroups32, count, list);
+#else
+  return (int)syscall(SYS_setgroups, count, list);
+#endif
+}
+static inline int raw_setgid(gid_t group)
+{
+#if defined(SYS_setresgid32)
+  return (int)syscall(SYS_setresgid32, group, group, group);
+#else
+  return (int)syscall(SYS_setresgid, group, group, group);
+#endif
+}
+static inline int raw_setuid(uid_t user)
+{
+#if defined(SYS_setresuid32)
+  return (int)syscall(SYS_setresuid32, user, user, user);
+#else
+  return (int)syscall(SYS_setresuid, user, user, user);
+#endif
+}
 static inline void raw_mask(uint64_t mask, uint64_t *ret_before)
 {
   (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, ret_before, sizeof mask);
@@ -146,6 +195,44 @@ static inline void raw_signal(int number, bool ignore)
   struct sigaction action = {0};
   action.sa_handler = ignore ? SIG_IGN : SIG_DFL;
   (void)sigaction(number, &action, NULL);
+}
+static inline void raw_umask(mode_t mask)
+{
+  (void)umask(mask);
+}
+static inline int raw_limit(int resource, uint64_t soft, uint64_t hard)
+{
+  struct rlimit limit = {(rlim_t)soft, (rlim_t)hard};
+  return setrlimit(resource, &limit);
+}
+static inline int raw_nice(int nice)
+{
+  return setpriority(PRIO_PROCESS, 0, nice);
+}
+static inline int raw_affinity(const void *processors, size_t size)
+{
+  (void)processors;
+  (void)size;
+  errno = ENOSYS;
+  return -1;
+}
+static inline int raw_no_new_privileges(void)
+{
+  errno = ENOSYS;
+  return -1;
+}
+static inline int raw_setgroups(size_t count, const gid_t *list)
+{
+  return setgroups((int)count, list);
+}
+/* As root these set real, effective and saved ids; anybody else may not become another. */
+static inline int raw_setgid(gid_t group)
+{
+  return setgid(group);
+}
+static inline int raw_setuid(uid_t user)
+{
+  return setuid(user);
 }
 static inline void raw_unmask(void)
 {

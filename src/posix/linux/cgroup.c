@@ -234,6 +234,11 @@ bool cvos_cgroup_possible(void)
   return answer;
 }
 
+const char *cvos_cgroup_own(void)
+{
+  return own;
+}
+
 const char *cvos_cgroup_base(void)
 {
   enter();
@@ -422,7 +427,7 @@ void cvos_cgroup_put(cvos_cgroup *group)
     enter();
     in_use--;
     /* to one that was killed Linux 6.18 kills whoever is born into it later: it is not used again */
-    if (empty && !group->killed && group->folder >= 0 && !spare.number) {
+    if (empty && !group->killed && !group->limited && group->folder >= 0 && !spare.number) {
       keep_events(group);
       spare = *group;
       group->folder = -1;

@@ -239,7 +239,12 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   if (path < 0) return -path;
   plan->stage = 0;
   plan->guarded = plan->unheard = plan->enclosed = false;
-  if (path == CVOS_PATH_FORK) {
+  if (path != CVOS_PATH_CLONE3 && plan->cgroup >= 0) {
+    if (plan->must_enclose) return ENOTSUP;
+    plan->cgroup = -1;
+  }
+  /* a change of user that shares our memory would make all of us undumpable, or, undone, open us to processes of that user */
+  if (path == CVOS_PATH_FORK || (plan->attributes && plan->attributes->credentials)) {
     int error = cvos_launch_fork(plan, ret_pid);
     if (!error) *ret_pidfd = cvos_fd_high(cvos_system_pidfd(*ret_pid));
     return error;
@@ -247,12 +252,12 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   int pidfd = -1;
   uint64_t mask;
   raw_mask(UINT64_MAX, &mask);
-  int cgroup = path == CVOS_PATH_CLONE3 ? plan->cgroup : -1;
+  int cgroup = plan->cgroup;
   int pid = create(path, cgroup, run_child, plan, SIGCHLD, &pidfd);
   int error = errno;
   plan->enclosed = pid >= 0 && cgroup >= 0;
   /* a group that is full, frozen or taken away by somebody is no reason not to start */
-  if (pid < 0 && cgroup >= 0 && error != EMFILE && error != ENFILE) {
+  if (pid < 0 && cgroup >= 0 && !plan->must_enclose && error != EMFILE && error != ENFILE) {
     pid = create(path, -1, run_child, plan, SIGCHLD, &pidfd);
     error = errno;
   }
@@ -262,6 +267,22 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   *ret_pid = pid;
   *ret_pidfd = cvos_fd_high(pidfd);
   return 0;
+}
+
+/* Not fork(): what the program wants done in its forks is not for a child that only starts another program. */
+static long make_fork(cvos_launch *plan)
+{
+  long pid = -1;
+#if HAS_CLONE3
+  if (plan->cgroup >= 0) {
+    struct clone3_args args = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)plan->cgroup};
+    pid = CVOS_CALL(FORK, syscall(SYS_clone3, &args, sizeof args), -1);
+    if (pid > 0) plan->enclosed = true;
+    if (pid >= 0 || plan->must_enclose || errno == EMFILE || errno == ENFILE) return pid;
+  }
+#endif
+  return CVOS_CALL(FORK, syscall(SYS_clone, (unsigned long)SIGCHLD, 0UL, 0UL, 0UL, 0UL), -1);
 }
 
 int cvos_launch_fork(cvos_launch *plan, pid_t *ret_pid)
@@ -277,8 +298,7 @@ int cvos_launch_fork(cvos_launch *plan, pid_t *ret_pid)
   }
   uint64_t mask;
   raw_mask(UINT64_MAX, &mask);
-  /* not fork(): what the program wants done in its forks is not for a child that only starts another program */
-  long pid = CVOS_CALL(FORK, syscall(SYS_clone, (unsigned long)SIGCHLD, 0UL, 0UL, 0UL, 0UL), -1);
+  long pid = make_fork(plan);
   error = errno;
   if (pid == 0) cvos_child(plan, high);
   raw_mask(mask, NULL);

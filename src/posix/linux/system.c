@@ -4,6 +4,7 @@
 #include "os/error.h"
 #include "os/fault.h"
 #include "posix/detail/cgroup.h"
+#include "posix/detail/controllers.h"
 #include "posix/detail/launch.h"
 #include "posix/detail/system.h"
 #include "posix/linux/procfs.h"
@@ -262,6 +263,6 @@ uint32_t cvos_system_caps(void)
   if (pidfd >= 0 && cvos_system_pidfd_signal(pidfd, 0) == 0) caps |= COVEY_CAP_PIDFD;
   cvos_fd_close(pidfd);
   if (cvos_launch_flat()) caps |= COVEY_CAP_SPAWN_FLAT;
-  if (cvos_cgroup_possible()) caps |= COVEY_CAP_TREE_KERNEL;
+  if (cvos_cgroup_possible()) caps |= COVEY_CAP_TREE_KERNEL | cvos_controllers_caps();
   return caps;
 }

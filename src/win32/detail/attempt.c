@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
+#include "win32/detail/attributes.h"
 #include "win32/detail/text.h"
 #include "win32/detail/tree.h"
 
@@ -44,6 +45,7 @@ typedef struct attempt {
   bool *ours; /* which of request->pass are inheritable because we made them so */
   STARTUPINFOEXW info;
   bool attributes;
+  const char *field; /* of launch that could not be given */
   cvos_tree *tree;
 } attempt;
 
@@ -52,6 +54,8 @@ static int convert(attempt *s, covey_failure *ret)
   const cvos_spawn_request *q = s->request;
   size_t file = 0, line = 0, cwd = 0;
   int r;
+  const char *unknown = cvos_attributes_unknown(q->launch);
+  if (unknown) return failed(ret, COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS, ERROR_NOT_SUPPORTED, -1, unknown);
   if (!q->file || !q->command_line)
     return failed(ret, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, ERROR_INVALID_PARAMETER, -1, q->file);
   if ((r = cvos_text_wide(q->file, &s->file, &file)) < 0)
@@ -81,19 +85,17 @@ static int make_job(attempt *s, covey_failure *ret)
     return failed(ret, cvos_translate((int)error), COVEY_STAGE_SCOPE, error, -1, "job");
   }
   s->tree->group = s->request->scope != CVOS_SCOPE_SHARED;
-  if (!(s->request->flags & CVOS_SPAWN_TIED)) return 0;
   JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
   memset(&limits, 0, sizeof limits);
-  limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-  if (!CVOS_CALL(
-          JOB,
-          SetInformationJobObject(s->tree->job, JobObjectExtendedLimitInformation, &limits, sizeof limits),
-          FALSE)) {
-    DWORD error = GetLastError();
-    return failed(ret, cvos_translate((int)error), COVEY_STAGE_SCOPE, error, -1, "job");
-  }
-  s->tree->tied = true;
-  return 0;
+  s->tree->tied = (s->request->flags & CVOS_SPAWN_TIED) != 0;
+  if (s->tree->tied) limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+  const char *field;
+  DWORD error = cvos_attributes_job(s->request->launch, s->tree->job, &limits, &field);
+  if (!error) return 0;
+  int code = cvos_translate((int)error);
+  if (!field) return failed(ret, code, COVEY_STAGE_SCOPE, error, -1, "job");
+  return failed(ret, code, code == COVEY_ENOTSUP ? COVEY_STAGE_ARGUMENTS : COVEY_STAGE_LIMITS, error, -1,
+                field);
 }
 
 static void list_once(attempt *s, HANDLE handle)
@@ -186,13 +188,13 @@ static void attempt_free(attempt *s)
 
 static DWORD creation_flags(const cvos_spawn_request *q)
 {
-  DWORD flags = EXTENDED_STARTUPINFO_PRESENT;
+  DWORD flags = EXTENDED_STARTUPINFO_PRESENT | cvos_attributes_flags(q->launch);
   if (q->env_block) flags |= CREATE_UNICODE_ENVIRONMENT;
   if (q->scope != CVOS_SCOPE_SHARED) flags |= CREATE_NEW_PROCESS_GROUP;
-  if (q->scope == CVOS_SCOPE_DETACHED)
-    flags |= DETACHED_PROCESS;
-  else if (q->flags & CVOS_SPAWN_NEW_CONSOLE)
+  if (q->flags & CVOS_SPAWN_NEW_CONSOLE)
     flags |= CREATE_NEW_CONSOLE;
+  else if (q->scope == CVOS_SCOPE_DETACHED)
+    flags |= DETACHED_PROCESS;
   else if (q->flags & CVOS_SPAWN_NO_WINDOW)
     flags |= CREATE_NO_WINDOW;
   return flags;
@@ -207,42 +209,55 @@ static BOOL create(attempt *s, DWORD flags, PROCESS_INFORMATION *ret)
                    FALSE);
 }
 
-/* The process is in its job before its first instruction: by the attribute, or suspended until it is assigned. 0 or a GetLastError number;
- * *ret_stage says where. */
-static DWORD create_in_job(attempt *s, PROCESS_INFORMATION *ret, int *ret_stage)
+/* Lets a suspended process begin, with all that it could not be given by CreateProcess; or ends it. As create_in_job. */
+static DWORD begin(attempt *s, HANDLE job, PROCESS_INFORMATION *ret, int *ret_stage)
 {
-  DWORD flags = creation_flags(s->request);
-  *ret_stage = COVEY_STAGE_EXEC;
-  if (!s->tree) {
-    if (create(s, flags | CREATE_BREAKAWAY_FROM_JOB, ret)) return 0;
-    if (GetLastError() != ERROR_ACCESS_DENIED) return GetLastError();
-    return create(s, flags, ret) ? 0 : GetLastError();
-  }
-  HANDLE job = s->tree->job;
-  if (CVOS_CALL(ATTRIBUTES,
-                UpdateProcThreadAttribute(s->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_JOB_LIST, &job,
-                                          sizeof job, NULL, NULL),
-                FALSE))
-    return create(s, flags, ret) ? 0 : GetLastError();
-  if (!create(s, flags | CREATE_SUSPENDED, ret)) return GetLastError();
   DWORD error = 0;
-  if (!CVOS_CALL(JOB, AssignProcessToJobObject(job, ret->hProcess), FALSE))
-    error = GetLastError();
-  else if (CVOS_CALL(RESUME, ResumeThread(ret->hThread), (DWORD)-1) == (DWORD)-1)
-    error = GetLastError();
-  if (!error) return 0;
   *ret_stage = COVEY_STAGE_SCOPE;
+  if (job && !CVOS_CALL(JOB, AssignProcessToJobObject(job, ret->hProcess), FALSE)) error = GetLastError();
+  if (!error) {
+    error = cvos_attributes_give(s->request->launch, ret->hProcess, &s->field);
+    if (error) *ret_stage = COVEY_STAGE_LIMITS;
+  }
+  if (!error && CVOS_CALL(RESUME, ResumeThread(ret->hThread), (DWORD)-1) == (DWORD)-1) error = GetLastError();
+  if (!error) return 0;
   (void)TerminateProcess(ret->hProcess, CVOS_KILLED_CODE);
   (void)CloseHandle(ret->hThread);
   (void)CloseHandle(ret->hProcess);
   return error;
 }
 
+/* The process is in its job before its first instruction: by the attribute, or suspended until it is assigned. 0 or a GetLastError number;
+ * *ret_stage says where. */
+static DWORD create_in_job(attempt *s, PROCESS_INFORMATION *ret, int *ret_stage)
+{
+  DWORD flags = creation_flags(s->request);
+  HANDLE job = s->tree ? s->tree->job : NULL;
+  *ret_stage = COVEY_STAGE_EXEC;
+  if (!job) {
+    if (!create(s, flags | CREATE_BREAKAWAY_FROM_JOB, ret)) {
+      if (GetLastError() != ERROR_ACCESS_DENIED) return GetLastError();
+      if (!create(s, flags, ret)) return GetLastError();
+    }
+  } else if (CVOS_CALL(ATTRIBUTES,
+                       UpdateProcThreadAttribute(s->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_JOB_LIST,
+                                                 &job, sizeof job, NULL, NULL),
+                       FALSE)) {
+    if (!create(s, flags, ret)) return GetLastError();
+    job = NULL; /* it is in it */
+  } else {
+    flags |= CREATE_SUSPENDED;
+    if (!create(s, flags, ret)) return GetLastError();
+  }
+  return flags & CREATE_SUSPENDED ? begin(s, job, ret, ret_stage) : 0;
+}
+
 static int diagnose(attempt *s, int stage, DWORD error, covey_failure *ret)
 {
   const cvos_spawn_request *q = s->request;
   int code = cvos_translate((int)error);
-  if (stage != COVEY_STAGE_EXEC) return failed(ret, code, stage, error, -1, "job");
+  if (stage != COVEY_STAGE_EXEC)
+    return failed(ret, code, stage, error, -1, stage == COVEY_STAGE_LIMITS ? s->field : "job");
   DWORD cwd = s->cwd ? GetFileAttributesW(s->cwd) : FILE_ATTRIBUTE_DIRECTORY;
   DWORD why = GetLastError();
   DWORD file = GetFileAttributesW(s->file);
@@ -284,6 +299,10 @@ static int start_locked(attempt *s, PROCESS_INFORMATION *ret, covey_failure *ret
     s->info.StartupInfo.hStdInput = s->copies[0];
     s->info.StartupInfo.hStdOutput = s->copies[1];
     s->info.StartupInfo.hStdError = s->copies[2];
+  }
+  if (s->request->flags & (CVOS_SPAWN_HIDDEN | CVOS_SPAWN_MINIMIZED)) {
+    s->info.StartupInfo.dwFlags |= STARTF_USESHOWWINDOW;
+    s->info.StartupInfo.wShowWindow = s->request->flags & CVOS_SPAWN_HIDDEN ? SW_HIDE : SW_SHOWMINNOACTIVE;
   }
   DWORD error = create_in_job(s, ret, &stage);
   return error ? diagnose(s, stage, error, ret_failure) : 0;
