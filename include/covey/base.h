@@ -70,7 +70,8 @@ enum {
   /* limits of a whole tree are kept (launch.h) */
   COVEY_CAP_LIMIT_MEMORY = 1 << 5,
   COVEY_CAP_LIMIT_PROCESSES = 1 << 6,
-  COVEY_CAP_LIMIT_CPU = 1 << 7
+  COVEY_CAP_LIMIT_CPU = 1 << 7,
+  COVEY_CAP_PTY = 1 << 8 /* a child can have a terminal of its own (POSIX; Windows 10 1809 on) */
 };
 
 /* covey_caps returns the COVEY_CAP_ bits that hold here and now. The first call probes the system, later calls are cheap.

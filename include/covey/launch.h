@@ -48,7 +48,7 @@ enum {
   COVEY_PRIORITY_HIGHEST      /* nice -10; high */
 };
 
-/* Windows of the child on Windows. Not with COVEY_SCOPE_SHARED, whose child has our console. */
+/* Windows of the child on Windows. Not with COVEY_SCOPE_SHARED, whose child has our console, nor with COVEY_PROCESS_PTY. */
 enum {
   /* a console program shares our console, or, when we have none, has one without a window: nothing ever flashes. Windows of other
    * programs are theirs */

@@ -92,6 +92,19 @@ typedef struct covey_pass {
   uint32_t reserved0; /* zero */
 } covey_pass;
 
+/* The size of a child's own terminal (COVEY_PROCESS_PTY), and how it begins. All zero is the default. */
+typedef struct covey_pty {
+  uint16_t rows;    /* 1 to 32,767; 0: 24 */
+  uint16_t columns; /* 1 to 32,767; 0: 80 */
+  uint32_t flags;   /* COVEY_PTY_... */
+} covey_pty;
+
+enum {
+  /* what is written to the child comes back as output, as on a screen. Without it the terminal begins without echo (POSIX; on
+   * Windows each program sets that itself, and has it as a rule). The child may change it */
+  COVEY_PTY_ECHO = 1 << 0
+};
+
 /* ---- options ---- */
 
 /* How the child is bound to others. */
@@ -134,10 +147,15 @@ enum {
   COVEY_PROCESS_FORWARD = 1 << 7,
   /* over capture_max: keep what came first and what came last, half of capture_max each (an odd byte to the first), drop
    * what was between, let the child go on. covey_process_read gives the second half once the stream has ended */
-  COVEY_PROCESS_KEEP_ENDS = 1 << 8
+  COVEY_PROCESS_KEEP_ENDS = 1 << 8,
+  /* the child runs on a pseudo-terminal of its own (a pseudo-console on Windows) of the size in options.pty: its three
+   * streams are that terminal, which is its controlling terminal, in a session of its own. A terminal has one output: in and
+   * err must be DEFAULT (or PIPE, MERGE); out says how we get what it shows: PIPE (DEFAULT), or CAPTURE (DEFAULT of covey_run).
+   * scope: TREE or SESSION. See "a child on a terminal" below */
+  COVEY_PROCESS_PTY = 1 << 9
 };
 
-enum { COVEY_PROCESS_FLAGS = (1 << 9) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
+enum { COVEY_PROCESS_FLAGS = (1 << 10) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
 
 /* The shell of a command string. */
 enum {
@@ -206,8 +224,32 @@ typedef struct covey_process_options {
   int64_t idle;
   /* user, limits, priority, processors, window: launch.h. Borrowed; NULL: as we are */
   const covey_launch *launch;
+  covey_pty pty;         /* with COVEY_PROCESS_PTY, else zero */
   uint64_t reserved[22]; /* zero */
 } covey_process_options;
+
+/* A child on a terminal (COVEY_PROCESS_PTY; COVEY_CAP_PTY says whether this system has them)
+ *   output    covey_process_read of COVEY_STDOUT, or the capture: what the child writes as a terminal gets it. POSIX: as written,
+ *             but "\n" becomes "\r\n", unless the child changes that. Windows: the system's drawing of the screen, as VT sequences.
+ *             Nothing of it is lost when the child ends at once behind its last write; then the stream ends, also when a
+ *             descendant still has the terminal open: that one delays nobody beyond the drain time.
+ *   input     covey_process_write, or options.input. End a line with "\r", which is what the Enter key sends on every system. Programs
+ *             that read lines get them as lines, and a line of more than 4,095 bytes is cut by the terminal (Linux; macOS: 1,023). "\x03"
+ *             is ctrl-C.
+ *   its end   covey_process_close_input, or the end of options.input: what was taken, then ctrl-D as the terminal has it set (twice behind
+ *             a line that was not finished), or on Windows ctrl-Z and Enter. It ends one read, as on any terminal: a program that reads
+ *             on waits, and one that reads single characters gets a character. covey_run without input sends it at once.
+ *   size      options.pty, in force before the first instruction; covey_process_resize.
+ *   TERM      is not set by us: the child has ours, if any. For a program of ours that understands what terminals show,
+ *             "TERM=xterm-256color" in env is right; for one that only collects text, "TERM=dumb".
+ *   stop      as ever. The terminal itself is closed with the handle, or when we end: its programs get SIGHUP, or CTRL_CLOSE. On
+ *             Windows the request of covey_process_stop is that close. Interactive shells do not follow SIGTERM:
+ *             covey_process_signal with COVEY_SIGNAL_HUP asks them.
+ *   the tree  when the child itself ends, who shares its terminal gets SIGHUP from the system (POSIX), or CTRL_CLOSE, also with
+ *             LEAVE_TREE.
+ *   errors    stage COVEY_STAGE_PTY: COVEY_ENOTSUP (Windows before 10 1809), COVEY_ELIMIT (as many terminals as the system
+ *             allows).
+ *   macOS     such a child is made by fork, at a cost that grows with our memory: posix_spawn cannot give it a controlling terminal. */
 
 /* ---- results ---- */
 
@@ -456,7 +498,7 @@ COVEY_API int covey_process_identity(const covey_process *process, covey_identit
 COVEY_API int covey_process_wait(covey_process *process, int64_t timeout, covey_exit *ret_exit);
 
 /* covey_process_read takes bytes from an output stream of kind PIPE, or those captured so far and not yet
- * read of kind CAPTURE.
+ * read of kind CAPTURE; of a terminal: what it shows.
  * stream: COVEY_STDOUT or COVEY_STDERR.
  * timeout: for the first byte. ret_data: filled with 1 up to capacity bytes.
  * Returns the number of bytes (at most INT_MAX), or 0 at the end of the stream: closed by all who held it,
@@ -467,7 +509,7 @@ COVEY_API int covey_process_wait(covey_process *process, int64_t timeout, covey_
 COVEY_API int covey_process_read(covey_process *process, int stream, int64_t timeout, void *ret_data,
                                  size_t capacity);
 
-/* covey_process_write hands bytes to a standard input of kind PIPE. It never raises SIGPIPE and never
+/* covey_process_write hands bytes to a standard input of kind PIPE, or types them on the child's terminal. It never raises SIGPIPE and never
  * blocks beyond its deadline.
  * data, size: borrowed; 0 bytes do nothing.
  * timeout: for all of them.
@@ -478,10 +520,17 @@ COVEY_API int covey_process_read(covey_process *process, int stream, int64_t tim
  * of two writing threads are not mixed within one call. */
 COVEY_API int covey_process_write(covey_process *process, const void *data, size_t size, int64_t timeout);
 
-/* covey_process_close_input ends the child's standard input of kind PIPE; bytes already taken still arrive.
- * Again: 0.
+/* covey_process_close_input ends the child's standard input of kind PIPE, or that of its terminal; bytes already taken
+ * still arrive. Again: 0.
  * Errors: COVEY_EINVAL (in is no PIPE), COVEY_ESTALE. Any thread, never waits. */
 COVEY_API int covey_process_close_input(covey_process *process);
+
+/* covey_process_resize gives the terminal of a child of COVEY_PROCESS_PTY another size; its programs are told (SIGWINCH; Windows:
+ * WINDOW_BUFFER_SIZE_EVENT).
+ * rows, columns: 1 to 32,767 each.
+ * Errors: COVEY_EINVAL (also a child without a terminal), COVEY_ECLOSED (nobody is on that terminal any more), COVEY_ENOTSUP,
+ * COVEY_EOS, COVEY_ESTALE. Any thread, never waits. */
+COVEY_API int covey_process_resize(covey_process *process, int rows, int columns);
 
 /* covey_process_signal sends a signal.
  * signal: COVEY_SIGNAL_..., or COVEY_SIGNAL_RAW + n on POSIX. target: COVEY_TARGET_LEADER (the child

@@ -6,6 +6,7 @@
 #ifndef COVEY_OS_PROCESS_H
 #define COVEY_OS_PROCESS_H
 
+#include "os/pty.h"
 #include "os/tree.h"
 #include "os/types.h"
 
@@ -63,6 +64,9 @@ typedef struct cvos_spawn_request {
   cvos_handle stdio[3];
   const cvos_pass *pass; /* borrowed; targets are all different */
   size_t pass_count;
+  /* borrowed, NULL: none. The child gets it as its controlling terminal (POSIX: in a session of its own, whatever scope says, with the slave in all
+   * of stdio; Windows: as its console, and stdio is ignored). Never with SHARED or DETACHED */
+  cvos_pty *pty;
   int scope;      /* CVOS_SCOPE_... */
   uint32_t flags; /* CVOS_SPAWN_... */
   const covey_launch *launch; /* NULL: as we are; checked for sense; its window is in the flags */
@@ -82,6 +86,7 @@ typedef struct cvos_spawn_request {
  *   INTERPRETER  it is there, but the interpreter that its first line or its ELF header names is not; what is the interpreter
  *   ARGUMENTS    arguments and environment, or one of them (index), are longer than the system takes (COVEY_ETOOBIG). Windows: the command line
  *                has more than 32,766 units, or program or directory more than 259 (CreateProcess, and wine dies of it)
+ *   PTY          the terminal does not become the child's
  *   SCOPE        session, group, job or guard; COVEY_ENOTSUP for TIED on POSIX without /bin/sh
  *   USER         launch: no such user or group (COVEY_ENOTFOUND), not ours to become (COVEY_EACCES)
  *   LIMITS       no further process allowed (COVEY_ELIMIT), no memory (COVEY_ENOMEM); launch: a limit (index), the priority, the processors

@@ -1,6 +1,7 @@
 #include "posix/detail/posix.h"
 
 #include "os/caps.h"
+#include "os/pty.h"
 #include "posix/detail/guard.h"
 #include "posix/detail/system.h"
 
@@ -15,6 +16,7 @@ uint32_t cvos_caps(void)
     int saved = errno;
     caps = probed | COVEY_CAP_ASK_CONSOLE | cvos_system_caps();
     if (cvos_guard_possible()) caps |= COVEY_CAP_TIED_LIFE;
+    if (cvos_pty_possible()) caps |= COVEY_CAP_PTY;
     __atomic_store_n(&known, caps, __ATOMIC_RELAXED);
     errno = saved;
   }

@@ -163,6 +163,16 @@ static uint64_t stamp_of(pid_t pid, uint64_t before)
   return cvos_system_entry(pid, &entry) == 0 ? entry.start : 0;
 }
 
+static int own_of(const cvos_spawn_request *request)
+{
+  if (request->pty) return CVOS_OWN_SESSION;
+  switch (request->scope) {
+  case CVOS_SCOPE_TREE: return CVOS_OWN_GROUP;
+  case CVOS_SCOPE_SHARED: return CVOS_OWN_NOTHING;
+  default: return CVOS_OWN_SESSION;
+  }
+}
+
 int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvos_tree **ret_tree,
                covey_failure *ret_failure)
 {
@@ -180,15 +190,14 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   }
   tree->place.slot = tree->cgroup.folder = -1;
   tree->grouped = request->scope != CVOS_SCOPE_SHARED;
-  tree->session = request->scope == CVOS_SCOPE_SESSION;
+  tree->session = request->scope == CVOS_SCOPE_SESSION || request->pty;
   cvos_launch plan = {.file = request->file,
                       .argv = (char *const *)(uintptr_t)request->argv,
                       .env = request->env ? (char *const *)(uintptr_t)request->env : ENVIRONMENT,
                       .cwd = request->cwd,
                       .moves = moves,
-                      .own = request->scope == CVOS_SCOPE_TREE     ? CVOS_OWN_GROUP
-                             : request->scope == CVOS_SCOPE_SHARED ? CVOS_OWN_NOTHING
-                                                                   : CVOS_OWN_SESSION,
+                      .own = own_of(request),
+                      .terminal = request->pty ? request->stdio[0] : -1,
                       .guard = -1,
                       .index = -1};
   plan_moves(request, &plan);

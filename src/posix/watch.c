@@ -199,12 +199,18 @@ no_shared:
   return r;
 }
 
+/* The master of a pseudo-terminal says EIO when nobody has the other side open (Linux; elsewhere it is an end like any other). */
+static bool is_hangup(const cvos_io *io, int system)
+{
+  return system == EIO && !io->socket && isatty(io->fd);
+}
+
 static void io_end(cvos_io *io, int system)
 {
   if (io->over) return;
   io->over = true;
   io_arm(io);
-  if (system == ECONNRESET || system == EPIPE) system = 0;
+  if (system == ECONNRESET || system == EPIPE || is_hangup(io, system)) system = 0;
   if (io->events->end) io->events->end(io->arg, system ? cvos_translate(system) : 0, system);
 }
 
@@ -428,7 +434,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
       /* ENOBUFS: macOS says so for a Unix socket whose peer is slow. */
       if (done || e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS) return (int64_t)done;
       *ret_system = e;
-      return e == EPIPE || e == ECONNRESET || e == ENOTCONN ? COVEY_ECLOSED : cvos_translate(e);
+      bool closed = e == EPIPE || e == ECONNRESET || e == ENOTCONN || is_hangup(io, e);
+      return closed ? COVEY_ECLOSED : cvos_translate(e);
     }
     done += (size_t)taken;
     if ((size_t)taken < size) return (int64_t)done;

@@ -130,8 +130,10 @@ static void feed(cvy_stream *s)
     int64_t n = size ? cvos_io_write(s->io, &piece, 1, NULL, 0, &system) : 0;
 
     if (n > 0) s->fed += (size_t)n;
+    if (n > 0) cvy_pty_typed(s, s->input[s->fed - 1]);
     over = n < 0 || s->fed == s->input_size; /* a child that does not read its input is no failure */
-    full = (size_t)n < size;
+    full = n >= 0 && (size_t)n < size;
+    if (over && n >= 0 && cvy_pty_end_input(s)) over = s->input_size == 0;
   }
   s->waiting = !over && full;
   cvy_loop_unlock(p->loop);
@@ -145,7 +147,7 @@ static void room_came(void *arg)
 {
   cvy_stream *s = arg;
 
-  if (s->kind == CVY_STREAM_FEED) {
+  if (s->kind == CVY_STREAM_FEED || s->finishing) {
     feed(s);
     return;
   }
@@ -197,6 +199,20 @@ void cvy_stream_close(cvy_stream *s, bool now)
   if (io) cvos_io_close(io, now);
 }
 
+/* [token] Of a terminal: by a text, the rest of which may have to wait for room. */
+static void end_input(cvy_stream *s)
+{
+  bool first;
+
+  cvy_loop_lock(s->process->loop);
+  first = s->io && cvy_pty_end_input(s);
+  cvy_loop_unlock(s->process->loop);
+  if (first)
+    feed(s);
+  else if (!s->finishing)
+    cvy_stream_close(s, false);
+}
+
 void cvy_stream_work(covey_process *p, uint32_t wishes)
 {
   bool on[3] = {false, false, false};
@@ -216,7 +232,7 @@ void cvy_stream_work(covey_process *p, uint32_t wishes)
     for (int i = 1; i < 3; i++)
       if (on[i]) cvos_io_read(p->streams[i].io, true);
   }
-  if (wishes & CVY_WISH_CLOSE_IN) cvy_stream_close(&p->streams[0], false);
+  if (wishes & CVY_WISH_CLOSE_IN) end_input(&p->streams[0]);
 }
 
 /* ---- silence ---- */
@@ -269,7 +285,7 @@ void cvy_stream_expire(covey_process *p)
     while (cvos_io_look(s->io) > 0 && s->io && cvy_deadline_passed(s->quiet) &&
            cvy_now() < p->ended_at + p->drain_max)
       ;
-    if (!s->io || !cvy_deadline_passed(s->quiet)) continue;
+    if (!s->io || !cvy_deadline_passed(s->quiet) || cvy_pty_expire(p, s)) continue;
     cvy_loop_lock(p->loop);
     over = s->last_call;
     s->last_call = true;

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "os/pty.h"
 
 #include <string.h>
 
@@ -30,6 +31,7 @@ int cvy_options_stdio_kind(const covey_process_options *options, int index)
   int kind = cvy_options_stdio(options, index)->kind;
 
   if (kind != COVEY_STDIO_DEFAULT) return kind;
+  if (options->flags & COVEY_PROCESS_PTY) return index == 2 ? COVEY_STDIO_MERGE : COVEY_STDIO_PIPE;
   if (index == 0) return options->input ? COVEY_STDIO_PIPE : COVEY_STDIO_NULL;
   return options->scope == COVEY_SCOPE_DETACHED ? COVEY_STDIO_NULL : COVEY_STDIO_INHERIT;
 }
@@ -97,6 +99,29 @@ static int check_stdio(const covey_process_options *o, bool run)
   }
   if (o->input && o->in.kind != COVEY_STDIO_DEFAULT) return refuse("input with in");
   if (!o->input && o->input_size) return refuse("input");
+  return 0;
+}
+
+static bool is_read(const covey_process_options *o, int index)
+{
+  int kind = cvy_options_stdio_kind(o, index);
+
+  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE;
+}
+
+static int check_pty(const covey_process_options *o)
+{
+  const covey_pty *pty = &o->pty;
+
+  if (!(o->flags & COVEY_PROCESS_PTY))
+    return pty->rows || pty->columns || pty->flags ? refuse("pty without PTY") : 0;
+  if (pty->rows > CVOS_PTY_SIZE_MOST || pty->columns > CVOS_PTY_SIZE_MOST) return refuse("pty");
+  if (pty->flags & ~(uint32_t)COVEY_PTY_ECHO) return refuse("pty");
+  if (o->scope != COVEY_SCOPE_TREE && o->scope != COVEY_SCOPE_SESSION) return refuse("scope with PTY");
+  if (o->in.kind != COVEY_STDIO_DEFAULT && o->in.kind != COVEY_STDIO_PIPE) return refuse_at(0, "in with PTY");
+  if (o->out.kind != COVEY_STDIO_DEFAULT && !is_read(o, 1)) return refuse_at(1, "out with PTY");
+  if (o->err.kind != COVEY_STDIO_DEFAULT && o->err.kind != COVEY_STDIO_MERGE)
+    return refuse_at(2, "err with PTY");
   return 0;
 }
 
@@ -174,6 +199,7 @@ static int check_launch(const covey_process_options *o)
     return refuse("launch.priority");
   if (l->window < COVEY_WINDOW_DEFAULT || l->window > COVEY_WINDOW_MINIMIZED) return refuse("launch.window");
   if (l->window && o->scope == COVEY_SCOPE_SHARED) return refuse("launch.window with scope SHARED");
+  if (l->window && (o->flags & COVEY_PROCESS_PTY)) return refuse("launch.window with PTY");
   if (!l->affinity != !l->affinity_count) return refuse("launch.affinity");
   for (size_t i = 0; i < l->affinity_count; i++) any |= l->affinity[i];
   if (l->affinity && !any) return refuse("launch.affinity");
@@ -196,6 +222,6 @@ int cvy_options_check(const covey_process_options *o, bool run)
   if (run && o->loop) return refuse("loop");
   if (o->cwd && !o->cwd[0]) return refuse("cwd");
   if ((r = check_program(o)) < 0 || (r = check_stdio(o, run)) < 0) return r;
-  if ((r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
+  if ((r = check_pty(o)) < 0 || (r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
   return check_times(o);
 }

@@ -9,6 +9,8 @@
 #define CVY_GRACE_DEFAULT     5000               /* ms between asking and killing */
 #define CVY_DRAIN_DEFAULT     100                /* ms of silence after the end */
 #define CVY_DRAIN_MAX_DEFAULT 1000               /* ms of draining after the end in all */
+#define CVY_PTY_ROWS          24                 /* of a terminal, as ever */
+#define CVY_PTY_COLUMNS       80
 
 /* Checks options (borrowed, not NULL) for covey_spawn, or for covey_run when run is set. 0, or COVEY_EINVAL or COVEY_ENOTSUP, recorded
  * with stage ARGUMENTS, the name of the field, and the index of the item or stream. */

@@ -42,6 +42,7 @@ void cvy_process_scrap(covey_process *p)
   covey_loop *loop = p->loop;
 
   cvy_forward_end(p);
+  cvos_pty_close(p->pty);
   cvos_tree_release(p->tree);
   cvos_process_close(&p->os);
   for (int i = 0; i < 3; i++) {
@@ -110,6 +111,7 @@ void cvy_process_teardown(covey_process *p)
 
   cvy_forward_end(p);
   for (int i = 0; i < 3; i++) cvy_stream_close(&p->streams[i], !p->detached || i > 0);
+  cvy_pty_hang_up(p);
   cvy_mutex_lock(p->os_lock);
   if (p->child && !p->settled && cvy_process_observe(p)) cvy_process_settle(p, cvy_process_kills_rest(p));
   live = p->child && !p->settled;
@@ -292,6 +294,7 @@ static int start(covey_process *p, const covey_process_options *o, const cvy_pro
       .env_block = plan->block,
       .cwd = o->cwd,
       .stdio = {stdio->theirs[0], stdio->theirs[1], stdio->theirs[2]},
+      .pty = stdio->pty,
       .scope = scopes[o->scope],
       .flags = spawn_flags(o),
       .launch = o->launch,
@@ -333,13 +336,14 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
     cvy_stream *s = &p->streams[i];
     int kind = cvy_options_stdio_kind(o, i);
 
+    if (i == 1 && kind == COVEY_STDIO_PIPE && extra->run) kind = COVEY_STDIO_CAPTURE; /* of a terminal */
     if (kind == COVEY_STDIO_CAPTURE) {
       s->kind = CVY_STREAM_CAPTURE;
       s->limit = o->capture_max ? o->capture_max : CVY_CAPTURE_DEFAULT;
       s->both = (o->flags & COVEY_PROCESS_KEEP_ENDS) != 0;
       cvy_ends_init(&s->ends, s->limit);
     } else if (kind == COVEY_STDIO_PIPE) {
-      s->kind = i == 0 && o->input ? CVY_STREAM_FEED : CVY_STREAM_PIPE;
+      s->kind = i == 0 && (o->input || extra->run) ? CVY_STREAM_FEED : CVY_STREAM_PIPE;
       s->limit = (size_t)256 << 10; /* unread bytes of a pipe: four times the kernel's own buffer */
     }
   }
@@ -374,6 +378,7 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
   r = start(p, o, extra, &plan, &stdio);
   cvy_stdio_started(&stdio);
   if (r < 0) goto unopen;
+  cvy_pty_begin(p, cvy_stdio_take_pty(&stdio));
   p->run_until = cvy_deadline_in(o->timeout ? o->timeout : COVEY_FOREVER);
   p->idle_at = cvy_deadline_in(p->idle);
   if ((r = cvy_process_attach(p, &stdio)) < 0) {

@@ -102,6 +102,9 @@ typedef struct cvy_stream {
   const char *input; /* FEED: what is to be fed; a view of owned or of the caller's */
   char *owned;
   size_t input_size, fed;
+  bool finishing; /* of a terminal: input is what says its end there */
+  bool begun;     /* of a terminal: the last line is not finished */
+  char end[CVOS_PTY_ENDS_MOST];
   bool waiting; /* want_room was asked for and has not been answered */
   bool writing; /* a thread is inside covey_process_write */
 } cvy_stream;
@@ -143,6 +146,9 @@ struct covey_process {
   /* under the loop's lock */
   uint32_t users, holds;
   uint32_t wishes;
+  bool terminal; /* it has, or had, one of its own: */
+  cvos_pty *pty; /* NULL: none, or closed */
+  bool pty_ends; /* its output ends by itself */
   bool torn;     /* teardown has begun */
   bool detached; /* neither close nor our end touches it */
   bool ended;    /* exit is filled */
@@ -250,6 +256,23 @@ void cvy_stream_begin_drain(covey_process *p);
 /* The next deadline of the streams; and, [token], what to do when it has come. Lock held for the first, not for the second. */
 cvy_deadline cvy_stream_deadline(const covey_process *p);
 void cvy_stream_expire(covey_process *p);
+
+/* -- pty.c -- */
+
+/* The child has its terminal (moved, may be NULL). No lock needed: nobody has p yet. */
+void cvy_pty_begin(covey_process *p, cvos_pty *pty);
+
+/* Of what was written to the input, this byte was the last. Loop's lock held. */
+void cvy_pty_typed(cvy_stream *s, char last);
+
+/* The input of a terminal is to end: true, and what says so there is what is fed next. False: no terminal, or it was said. Loop's lock held. */
+bool cvy_pty_end_input(cvy_stream *s);
+
+/* Closes the terminal: true. False: there is none, or it was closed. No lock held. */
+bool cvy_pty_hang_up(covey_process *p);
+
+/* The process has ended, and its output is silent: hangs up where the output would not end else. True: then its end comes within drain_max. */
+bool cvy_pty_expire(covey_process *p, cvy_stream *s);
 
 /* -- forward.c -- */
 

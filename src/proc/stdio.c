@@ -49,10 +49,33 @@ static int open_one(cvy_stdio *s, int i, int kind, const covey_stdio *o)
   return r;
 }
 
+/* One terminal for all three. */
+static int open_pty(const covey_process_options *o, cvy_stdio *s)
+{
+  const covey_pty *pty = &o->pty;
+  covey_failure failure;
+  int r = cvos_pty_open(pty->rows ? pty->rows : CVY_PTY_ROWS, pty->columns ? pty->columns : CVY_PTY_COLUMNS,
+                        pty->flags & COVEY_PTY_ECHO, &s->pty, &s->ours[0], &s->ours[1], &s->theirs[0]);
+
+  if (r < 0) {
+    cvy_failure_set(&failure, r, COVEY_STAGE_PTY, cvos_last_error(), "pseudo-terminal");
+    return cvy_fail_copy(&failure);
+  }
+  s->owned[0] = s->theirs[0] != CVOS_NONE;
+  s->theirs[1] = s->theirs[2] = s->theirs[0];
+  return 0;
+}
+
 int cvy_stdio_open(const covey_process_options *options, cvy_stdio *ret)
 {
   cvy_stdio s = {.theirs = {CVOS_NONE, CVOS_NONE, CVOS_NONE}, .ours = {CVOS_NONE, CVOS_NONE, CVOS_NONE}};
 
+  if (options->flags & COVEY_PROCESS_PTY) {
+    int r = open_pty(options, &s);
+
+    if (r == 0) *ret = s;
+    return r;
+  }
   for (int i = 0; i < 3; i++) {
     const covey_stdio *o = cvy_options_stdio(options, i);
     int r = open_one(&s, i, cvy_options_stdio_kind(options, i), o);
@@ -84,8 +107,17 @@ cvos_handle cvy_stdio_take(cvy_stdio *stdio, int i)
   return handle;
 }
 
+cvos_pty *cvy_stdio_take_pty(cvy_stdio *stdio)
+{
+  cvos_pty *pty = stdio->pty;
+
+  stdio->pty = NULL;
+  return pty;
+}
+
 void cvy_stdio_fini(cvy_stdio *stdio)
 {
   cvy_stdio_started(stdio);
   for (int i = 0; i < 3; i++) cvos_handle_close(cvy_stdio_take(stdio, i));
+  cvos_pty_close(cvy_stdio_take_pty(stdio));
 }

@@ -25,6 +25,7 @@ static int ask_system(covey_process *p)
   }
   cvy_mutex_unlock(p->os_lock);
   if (CVOS_WINDOWS) { /* a console program there often takes the end of its input for the request */
+    if (cvy_pty_hang_up(p)) return ways + 1;
     cvy_loop_lock(p->loop);
     if (p->streams[0].io && p->streams[0].kind == CVY_STREAM_PIPE) {
       cvy_process_wish(p, CVY_WISH_CLOSE_IN);

@@ -114,10 +114,11 @@ static int write_all(covey_process *p, cvy_stream *s, const char *data, size_t s
     cvos_piece piece = {data + *ret_done, size - *ret_done};
     int64_t n;
 
-    if (!s->io) return COVEY_ECLOSED;
+    if (!s->io || s->finishing) return COVEY_ECLOSED;
     n = cvos_io_write(s->io, &piece, 1, NULL, 0, &system);
     if (n < 0) return (int)n;
     *ret_done += (size_t)n;
+    if (n > 0) cvy_pty_typed(s, data[*ret_done - 1]);
     if (*ret_done == size) return 0;
     if (n > 0) continue;
     s->waiting = true;
@@ -170,7 +171,7 @@ int covey_process_close_input(covey_process *process)
   if (p->streams[0].kind != CVY_STREAM_PIPE)
     return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_STDIO, 0, -1, "in is no pipe");
   cvy_loop_lock(p->loop);
-  if (p->streams[0].io) cvy_process_wish(p, CVY_WISH_CLOSE_IN);
+  if (p->streams[0].io && !p->streams[0].finishing) cvy_process_wish(p, CVY_WISH_CLOSE_IN);
   cvy_loop_unlock(p->loop);
   return 0;
 }

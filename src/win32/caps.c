@@ -1,6 +1,7 @@
 #include "win32/detail/windows.h"
 
 #include "os/caps.h"
+#include "os/pty.h"
 #include "win32/detail/attributes.h"
 
 uint32_t cvos_caps(void)
@@ -9,7 +10,7 @@ uint32_t cvos_caps(void)
   LONG caps = InterlockedCompareExchange(&known, 0, 0);
   if (!caps) {
     caps = INT32_MIN | COVEY_CAP_PIDFD | COVEY_CAP_TREE_KERNEL | COVEY_CAP_TIED_LIFE | COVEY_CAP_SPAWN_FLAT |
-           (LONG)cvos_attributes_caps();
+           (LONG)cvos_attributes_caps() | (cvos_pty_possible() ? COVEY_CAP_PTY : 0);
     (void)InterlockedExchange(&known, caps);
   }
   return (uint32_t)caps & INT32_MAX;

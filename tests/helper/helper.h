@@ -144,6 +144,16 @@ bool helper_become(int64_t user);
 extern const helper_behaviour helper_node[];      /* node.c: behaviours that talk */
 extern const helper_behaviour helper_signalled[]; /* signal.c: behaviours that hear signals */
 
+extern const helper_behaviour helper_tty[]; /* tty.c: behaviours on a terminal */
+
+/* The terminal of this program: its three streams are it from now on (they are already, but under wine). False: none. Its size; whether it echoes;
+ * whether this process leads its session (POSIX) and is in its foreground; waits until its size is another. */
+bool helper_terminal(void);
+void helper_terminal_size(int *ret_rows, int *ret_columns);
+int helper_terminal_echo(void);
+int helper_terminal_own(void);
+bool helper_terminal_resized(int64_t ms);
+
 /* Sends this process a SIGINT, or a CTRL_C by its console; false when there is none. */
 bool helper_interrupt(void);
 

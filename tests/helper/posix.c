@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -594,4 +596,54 @@ bool helper_limit_handles(int64_t most)
 bool helper_become(int64_t user)
 {
   return setgroups(0, NULL) == 0 && setgid((gid_t)user) == 0 && setuid((uid_t)user) == 0;
+}
+
+/* ---- a terminal ---- */
+
+static void heard(int number)
+{
+  (void)number;
+}
+
+bool helper_terminal(void)
+{
+  sigset_t resized;
+  sigemptyset(&resized);
+  sigaddset(&resized, SIGWINCH);
+  sigprocmask(SIG_BLOCK, &resized, NULL);
+  struct sigaction action = {.sa_handler = heard};
+  sigaction(SIGWINCH, &action, NULL); /* by default it is dropped, blocked or not */
+  return isatty(0) && isatty(1) && isatty(2);
+}
+
+void helper_terminal_size(int *ret_rows, int *ret_columns)
+{
+  struct winsize size;
+  if (ioctl(0, TIOCGWINSZ, &size) < 0) return;
+  *ret_rows = size.ws_row;
+  *ret_columns = size.ws_col;
+}
+
+int helper_terminal_echo(void)
+{
+  struct termios settings;
+  return tcgetattr(0, &settings) == 0 ? (settings.c_lflag & ECHO) != 0 : -1;
+}
+
+int helper_terminal_own(void)
+{
+  int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+  bool own = fd >= 0 && tcgetsid(fd) == getpid() && tcgetpgrp(fd) == getpgrp() && getsid(0) == getpid();
+  if (fd >= 0) close(fd);
+  return own;
+}
+
+bool helper_terminal_resized(int64_t ms)
+{
+  sigset_t resized;
+  int number;
+  (void)ms;
+  sigemptyset(&resized);
+  sigaddset(&resized, SIGWINCH);
+  return sigwait(&resized, &number) == 0;
 }

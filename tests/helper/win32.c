@@ -430,3 +430,51 @@ int helper_read_out(int argc, char **argv)
 {
   return helper_give_handles(argc, argv);
 }
+
+/* ---- a terminal ---- */
+
+bool helper_terminal(void)
+{
+  static const DWORD names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+  for (int i = 0; i < 3; i++) {
+    HANDLE console = CreateFileW(i ? L"CONOUT$" : L"CONIN$", GENERIC_READ | GENERIC_WRITE,
+                                 FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+    if (console == INVALID_HANDLE_VALUE) return false;
+    SetStdHandle(names[i], console);
+  }
+  return true;
+}
+
+void helper_terminal_size(int *ret_rows, int *ret_columns)
+{
+  CONSOLE_SCREEN_BUFFER_INFO info;
+  if (!GetConsoleScreenBufferInfo(stream_handle(1), &info)) return;
+  *ret_rows = info.srWindow.Bottom - info.srWindow.Top + 1;
+  *ret_columns = info.srWindow.Right - info.srWindow.Left + 1;
+}
+
+int helper_terminal_echo(void)
+{
+  DWORD mode;
+  return GetConsoleMode(stream_handle(0), &mode) ? (mode & ENABLE_ECHO_INPUT) != 0 : -1;
+}
+
+int helper_terminal_own(void)
+{
+  DWORD pids[4];
+  return GetConsoleProcessList(pids, 4) == 1;
+}
+
+bool helper_terminal_resized(int64_t ms)
+{
+  static int rows, columns;
+  int now_rows = rows, now_columns = columns;
+  for (int64_t end = helper_now() + ms; helper_now() < end; helper_pause(10)) {
+    helper_terminal_size(&now_rows, &now_columns);
+    bool first = rows == 0, other = now_rows != rows || now_columns != columns;
+    rows = now_rows;
+    columns = now_columns;
+    if (other && !first) return true;
+  }
+  return false;
+}

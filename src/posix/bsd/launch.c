@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -93,8 +94,11 @@ static int make_attributes(const cvos_launch *plan, posix_spawnattr_t *attribute
     flags |= POSIX_SPAWN_SETPGROUP;
     if (!error) error = posix_spawnattr_setpgroup(attributes, 0);
   }
-  if (plan->own == CVOS_OWN_SESSION) flags |= POSIX_SPAWN_SETSID;
-  if (plan->place || nice_wanted(plan)) flags |= POSIX_SPAWN_START_SUSPENDED;
+  if (plan->terminal >= 0)
+    flags |= POSIX_SPAWN_SETEXEC; /* fork_on_terminal */
+  else if (plan->own == CVOS_OWN_SESSION)
+    flags |= POSIX_SPAWN_SETSID;
+  if ((plan->place || nice_wanted(plan)) && plan->terminal < 0) flags |= POSIX_SPAWN_START_SUSPENDED;
   if (!error) error = posix_spawnattr_setflags(attributes, (short)flags);
   return error;
 }
@@ -107,6 +111,84 @@ static int stage_of(const cvos_launch *plan, int error)
     return COVEY_STAGE_CWD;
   if (error == EBADF || error == EMFILE) return COVEY_STAGE_STDIO;
   return error == EAGAIN || error == ENOMEM ? COVEY_STAGE_LIMITS : COVEY_STAGE_EXEC;
+}
+
+/* What a child does that is to have a terminal: only system calls, and posix_spawn in its own place, which is one. */
+_Noreturn static void terminal_child(cvos_launch *plan, const posix_spawn_file_actions_t *actions,
+                                     const posix_spawnattr_t *attributes, int report_to, int go)
+{
+  char word;
+  cvos_report report = {.index = -1};
+  if (raw_setsid() < 0) {
+    report.stage = COVEY_STAGE_SCOPE;
+  } else if (raw_take_terminal(plan->terminal) < 0) {
+    report.stage = COVEY_STAGE_PTY;
+  } else if (plan->place && cvos_fd_read_all(go, &word, 1) != 1) {
+    raw_exit(127); /* we are gone */
+  } else if (nice_wanted(plan) && setpriority(PRIO_PROCESS, 0, plan->attributes->nice) < 0) {
+    report.stage = COVEY_STAGE_LIMITS;
+    report.index = CVOS_AT_PRIORITY;
+  } else {
+    pid_t self;
+    errno = posix_spawn(&self, plan->file, actions, attributes, plan->argv, plan->env);
+    report.stage = COVEY_STAGE_EXEC;
+  }
+  report.error = errno;
+  (void)raw_write(report_to, &report, sizeof report);
+  raw_exit(127);
+}
+
+/* posix_spawn makes the session after it has opened what the child shall have, and cannot give it a terminal: such a child is forked, and becomes its
+ * program by POSIX_SPAWN_SETEXEC. Returns errno; *ret_stage says where. */
+static int fork_on_terminal(cvos_launch *plan, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, pid_t *ret_pid, int *ret_stage)
+{
+  int report_ends[2], go_ends[2];
+  *ret_stage = COVEY_STAGE_STDIO;
+  if (cvos_fd_pipe(report_ends) < 0) return errno;
+  if (cvos_fd_pipe(go_ends) < 0) {
+    int error = errno;
+    cvos_fd_close(report_ends[0]);
+    cvos_fd_close(report_ends[1]);
+    return error;
+  }
+  int high = CVOS_CALL(DUPLICATE, fcntl(report_ends[1], F_DUPFD_CLOEXEC, plan->highest + 1), -1);
+  int error = high < 0 ? errno : 0;
+  cvos_fd_close(report_ends[1]);
+  pid_t pid = -1;
+  if (!error) {
+    sigset_t all, before;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = CVOS_CALL(FORK, fork(), -1);
+    error = pid < 0 ? errno : 0;
+    if (pid == 0) {
+      (void)close(go_ends[1]);
+      terminal_child(plan, actions, attributes, high, go_ends[0]);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cvos_fd_close(high);
+    if (error) *ret_stage = COVEY_STAGE_LIMITS;
+  }
+  cvos_fd_close(go_ends[0]);
+  if (pid > 0) {
+    cvos_report report;
+    *ret_pid = pid;
+    error = plan->place ? cvos_guard_tell(plan->place, -pid) : 0;
+    *ret_stage = COVEY_STAGE_SCOPE;
+    if (error)
+      (void)kill(pid, SIGKILL);
+    else if (plan->place)
+      (void)cvos_fd_write_quiet(go_ends[1], "g", 1);
+    if (!error && cvos_fd_read_all(report_ends[0], &report, sizeof report) == (int64_t)sizeof report) {
+      error = report.error;
+      *ret_stage = report.stage;
+      plan->index = report.index;
+    }
+  }
+  cvos_fd_close(report_ends[0]);
+  cvos_fd_close(go_ends[1]);
+  return error;
 }
 
 int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
@@ -130,7 +212,11 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   error = park(plan);
   if (!error) error = make_actions(plan, &actions);
   if (!error) error = make_attributes(plan, &attributes);
-  if (!error) {
+  if (!error && plan->terminal >= 0) {
+    error = fork_on_terminal(plan, &actions, &attributes, &pid, &stage);
+    if (error && stage == COVEY_STAGE_EXEC) stage = stage_of(plan, error);
+    *ret_pid = pid;
+  } else if (!error) {
     error =
         CVOS_CALL(FORK, posix_spawn(&pid, plan->file, &actions, &attributes, plan->argv, plan->env), errno);
     if (error) stage = stage_of(plan, error);
@@ -140,7 +226,7 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   (void)posix_spawn_file_actions_destroy(&actions);
   if (!error) {
     *ret_pid = pid;
-    if (!plan->place && !nice_wanted(plan)) return 0;
+    if ((!plan->place && !nice_wanted(plan)) || plan->terminal >= 0) return 0;
     stage = COVEY_STAGE_SCOPE;
     if (plan->place) error = cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid);
     if (!error && nice_wanted(plan) &&

@@ -172,6 +172,9 @@ void cvos_diagnose(const cvos_spawn_request *request, int stage, int error, int6
     (void)cvos_failed(ret, code, stage, error, -1, "new process");
     break;
   }
+  case COVEY_STAGE_PTY:
+    (void)cvos_failed(ret, cvos_translate(error), stage, error, -1, "controlling terminal");
+    break;
   case COVEY_STAGE_SCOPE:
   default: {
     int code = error == EAGAIN || error == EPIPE ? COVEY_EOS : cvos_translate(error);

@@ -189,6 +189,7 @@ static int start_shell(int life_end, pid_t *ret_pid)
                       .move_count = 4,
                       .highest = 3,
                       .own = CVOS_OWN_SESSION,
+                      .terminal = -1,
                       .ignore_signals = true,
                       .cgroup = -1,
                       .guard = -1};

@@ -33,6 +33,7 @@ typedef struct cvos_launch {
   bool shut[3];                      /* the child has no such stream */
   int highest;                       /* the greatest target */
   int own;                           /* CVOS_OWN_... */
+  int terminal;                      /* becomes the controlling terminal of its session; -1 none */
   bool ignore_signals;               /* all ignored instead of default */
   int cgroup;                        /* folder of the control group that it is born into, -1 none */
   bool must_enclose;                 /* it is not started outside of it */

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <grp.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +55,11 @@ static inline ssize_t raw_pwrite(int fd, const void *data, size_t size, int64_t 
 #else
   return pwrite(fd, data, size, (off_t)at); /* 32 bits: each system splits the offset in its own way */
 #endif
+}
+/* Makes fd the controlling terminal of our session, which we lead and which has none. */
+static inline int raw_take_terminal(int fd)
+{
+  return (int)syscall(SYS_ioctl, fd, TIOCSCTTY, 0);
 }
 static inline int raw_chdir(const char *path)
 {
@@ -165,6 +171,10 @@ static inline ssize_t raw_write(int fd, const void *data, size_t size)
 static inline ssize_t raw_pwrite(int fd, const void *data, size_t size, int64_t at)
 {
   return pwrite(fd, data, size, (off_t)at);
+}
+static inline int raw_take_terminal(int fd)
+{
+  return ioctl(fd, TIOCSCTTY, 0);
 }
 static inline int raw_chdir(const char *path)
 {

@@ -4,6 +4,7 @@
 #include "os/error.h"
 #include "os/fault.h"
 #include "win32/detail/attributes.h"
+#include "win32/detail/pty.h"
 #include "win32/detail/text.h"
 #include "win32/detail/tree.h"
 
@@ -13,7 +14,12 @@
 #define PROC_THREAD_ATTRIBUTE_JOB_LIST ((DWORD_PTR)0x0002000D)
 #endif
 
+#ifndef PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE
+#define PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE ((DWORD_PTR)0x00020016)
+#endif
+
 enum {
+  MOST_ATTRIBUTES = 3,
   MOST_LINE = 32766, /* units of a command line, without the NUL */
   MOST_FILE = 259,
   MOST_CWD = 258 /* Windows adds a backslash */
@@ -84,7 +90,7 @@ static int make_job(attempt *s, covey_failure *ret)
     s->tree = NULL;
     return failed(ret, cvos_translate((int)error), COVEY_STAGE_SCOPE, error, -1, "job");
   }
-  s->tree->group = s->request->scope != CVOS_SCOPE_SHARED;
+  s->tree->group = s->request->scope != CVOS_SCOPE_SHARED && !s->request->pty;
   JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
   memset(&limits, 0, sizeof limits);
   s->tree->tied = (s->request->flags & CVOS_SPAWN_TIED) != 0;
@@ -113,7 +119,7 @@ static int make_inheritable(attempt *s, covey_failure *ret)
   const cvos_spawn_request *q = s->request;
   HANDLE self = GetCurrentProcess();
   for (int i = 0; i < 3; i++) {
-    if (q->stdio[i] == CVOS_NONE || !q->stdio[i]) continue;
+    if (q->stdio[i] == CVOS_NONE || !q->stdio[i] || q->pty) continue;
     if (!CVOS_CALL(DUPLICATE,
                    DuplicateHandle(self, q->stdio[i], self, &s->copies[i], 0, TRUE, DUPLICATE_SAME_ACCESS),
                    FALSE)) {
@@ -155,20 +161,31 @@ static int make_attributes(attempt *s, covey_failure *ret)
 {
   SIZE_T size = 0;
   s->info.StartupInfo.cb = sizeof s->info;
-  (void)InitializeProcThreadAttributeList(NULL, 2, 0, &size);
+  (void)InitializeProcThreadAttributeList(NULL, MOST_ATTRIBUTES, 0, &size);
   LPPROC_THREAD_ATTRIBUTE_LIST list = cvy_alloc(size);
   if (!list) return failed(ret, COVEY_ENOMEM, COVEY_STAGE_LIMITS, ERROR_NOT_ENOUGH_MEMORY, -1, NULL);
   s->info.lpAttributeList = list;
-  BOOL done = CVOS_CALL(ATTRIBUTES, InitializeProcThreadAttributeList(list, 2, 0, &size), FALSE);
+  BOOL done =
+      CVOS_CALL(ATTRIBUTES, InitializeProcThreadAttributeList(list, MOST_ATTRIBUTES, 0, &size), FALSE);
   s->attributes = done != 0;
   if (done && s->list_count)
     done = CVOS_CALL(ATTRIBUTES,
                      UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, s->list,
                                                s->list_count * sizeof *s->list, NULL, NULL),
                      FALSE);
+  if (!done) {
+    DWORD error = GetLastError();
+    return failed(ret, cvos_translate((int)error), COVEY_STAGE_STDIO, error, -1, "handle list");
+  }
+  if (!s->request->pty) return 0;
+  /* the attribute's value is the handle itself, not a place that holds it */
+  done = CVOS_CALL(ATTRIBUTES,
+                   UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE,
+                                             cvos_pty_console(s->request->pty), sizeof(void *), NULL, NULL),
+                   FALSE);
   if (done) return 0;
   DWORD error = GetLastError();
-  return failed(ret, cvos_translate((int)error), COVEY_STAGE_STDIO, error, -1, "handle list");
+  return failed(ret, cvos_translate((int)error), COVEY_STAGE_PTY, error, -1, "pseudo-console");
 }
 
 static void attempt_free(attempt *s)
@@ -190,6 +207,8 @@ static DWORD creation_flags(const cvos_spawn_request *q)
 {
   DWORD flags = EXTENDED_STARTUPINFO_PRESENT | cvos_attributes_flags(q->launch);
   if (q->env_block) flags |= CREATE_UNICODE_ENVIRONMENT;
+  if (q->pty)
+    return flags; /* in a group of its own it would not hear ctrl-C, which is typed into its console */
   if (q->scope != CVOS_SCOPE_SHARED) flags |= CREATE_NEW_PROCESS_GROUP;
   if (q->flags & CVOS_SPAWN_NEW_CONSOLE)
     flags |= CREATE_NEW_CONSOLE;
@@ -294,7 +313,8 @@ static int start_locked(attempt *s, PROCESS_INFORMATION *ret, covey_failure *ret
   int stage, r = make_inheritable(s, ret_failure);
   if (r == 0) r = make_attributes(s, ret_failure);
   if (r < 0) return r;
-  if (s->copies[0] || s->copies[1] || s->copies[2]) {
+  /* On a console of its own: three times nothing, or the child would get our streams' numbers where ours are redirected. */
+  if (s->copies[0] || s->copies[1] || s->copies[2] || s->request->pty) {
     s->info.StartupInfo.dwFlags |= STARTF_USESTDHANDLES;
     s->info.StartupInfo.hStdInput = s->copies[0];
     s->info.StartupInfo.hStdOutput = s->copies[1];
