@@ -102,13 +102,6 @@ static int check_stdio(const covey_process_options *o, bool run)
   return 0;
 }
 
-static bool is_read(const covey_process_options *o, int index)
-{
-  int kind = cvy_options_stdio_kind(o, index);
-
-  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE;
-}
-
 static int check_pty(const covey_process_options *o)
 {
   const covey_pty *pty = &o->pty;
@@ -119,9 +112,10 @@ static int check_pty(const covey_process_options *o)
   if (pty->flags & ~(uint32_t)COVEY_PTY_ECHO) return refuse("pty");
   if (o->scope != COVEY_SCOPE_TREE && o->scope != COVEY_SCOPE_SESSION) return refuse("scope with PTY");
   if (o->in.kind != COVEY_STDIO_DEFAULT && o->in.kind != COVEY_STDIO_PIPE) return refuse_at(0, "in with PTY");
-  if (o->out.kind != COVEY_STDIO_DEFAULT && !is_read(o, 1)) return refuse_at(1, "out with PTY");
+  if (o->out.kind != COVEY_STDIO_DEFAULT && !is_read(o->out.kind)) return refuse_at(1, "out with PTY");
   if (o->err.kind != COVEY_STDIO_DEFAULT && o->err.kind != COVEY_STDIO_MERGE)
     return refuse_at(2, "err with PTY");
+  if (o->in.flags || o->out.flags) return refuse_at(o->in.flags ? 0 : 1, "SOCKET with PTY");
   return 0;
 }
 

@@ -5,8 +5,7 @@
 
 #include "core/fault.h"
 #include "core/mem.h"
-
-#include <ctype.h>
+#include "os/process.h"
 
 static void need_terminals(void)
 {
@@ -93,6 +92,59 @@ TEST(pty, child_sees_a_terminal)
   if (!test_is_windows()) CHECK(strstr(s.text, "echo 0") != NULL);
   CHECK(strstr(s.text, "own 1") != NULL);
   ends_cleanly(p);
+}
+
+/* Whichever way the system starts it. */
+TEST(pty, every_way_to_start)
+{
+  need_terminals();
+  test_no_child_handles_lost();
+  for (int way = CVOS_PATH_CLONE3; way <= CVOS_PATH_SPAWN; way++) {
+    static screen s;
+    covey_process *p;
+
+    if (cvos_process_force_path(way) < 0) continue;
+    memset(&s, 0, sizeof s);
+    p = spawn(TEST_HELPER("tty"), (covey_pty){0});
+    read_to_end(p, &s);
+    CHECK(strstr(s.text, "terminal 1 1 1") != NULL);
+    CHECK(strstr(s.text, "own 1") != NULL);
+    ends_cleanly(p);
+  }
+  CHECK_OK(cvos_process_force_path(CVOS_PATH_BEST));
+}
+
+/* Nothing of one terminal is open in the child on it, nor in another child. */
+TEST(pty, nothing_of_it_is_inherited)
+{
+  covey_process_options o = {
+      .argv = TEST_HELPER("handles"), .flags = COVEY_PROCESS_PTY, .timeout = TEST_SOON};
+  covey_result r;
+  static screen s;
+
+  need_terminals();
+  if (test_is_windows()) TEST_SKIP("handles have no small numbers that could be listed");
+  covey_process *p = spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
+  CHECK(wait_for(p, &s, "ready"));
+  REQUIRE_OK(covey_run(&o, &r));
+  CHECK_STR(r.out, "");
+  covey_result_free(&r);
+  o = (covey_process_options){
+      .argv = TEST_HELPER("handles"), .out.kind = COVEY_STDIO_CAPTURE, .timeout = TEST_SOON};
+  REQUIRE_OK(covey_run(&o, &r));
+  CHECK_STR(r.out, "");
+  covey_result_free(&r);
+  covey_process_close(p);
+}
+
+TEST(pty, none_to_resize)
+{
+  covey_process *p = NULL;
+
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("nothing")}, &p));
+  CHECK_ERR(covey_process_resize(p, 24, 80), COVEY_EINVAL);
+  CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_PTY);
+  covey_process_close(p);
 }
 
 TEST(pty, size_and_echo_as_asked)

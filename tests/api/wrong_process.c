@@ -60,6 +60,19 @@ TEST(wrong_process, options)
   REFUSED("idle without an output that is read", .argv = argv, .idle = 1000);
   REFUSED("input", .argv = argv, .input_size = 1);
   REFUSED("input with in", .argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_NULL);
+  REFUSED("pty without PTY", .argv = argv, .pty.rows = 24);
+  REFUSED("pty without PTY", .argv = argv, .pty.columns = 80);
+  REFUSED("pty without PTY", .argv = argv, .pty.flags = COVEY_PTY_ECHO);
+  REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.rows = 32768);
+  REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.columns = UINT16_MAX);
+  REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.flags = 2);
+  REFUSED("scope with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .scope = COVEY_SCOPE_SHARED);
+  REFUSED("in with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .in.kind = COVEY_STDIO_NULL);
+  REFUSED("out with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .out.kind = COVEY_STDIO_INHERIT);
+  if (!test_is_windows())
+    REFUSED("SOCKET with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .out.kind = COVEY_STDIO_CAPTURE,
+            .out.flags = COVEY_STDIO_SOCKET);
+  REFUSED("err with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .err.kind = COVEY_STDIO_CAPTURE);
   for (int i = 0; i < 32; i++)
     if (!((unsigned)COVEY_PROCESS_FLAGS & 1u << i)) REFUSED("flags", .argv = argv, .flags = 1u << i);
   REFUSED("KEEP_HEAD with KEEP_ENDS", .argv = argv,
@@ -204,6 +217,7 @@ TEST(wrong_process, without_a_process)
   CHECK_WRONG(covey_process_read(NULL, COVEY_STDOUT, 0, data, sizeof data));
   CHECK_WRONG(covey_process_write(NULL, "x", 1, 0));
   CHECK_WRONG(covey_process_close_input(NULL));
+  CHECK_WRONG(covey_process_resize(NULL, 24, 80));
   CHECK_WRONG(covey_process_signal(NULL, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
   CHECK_WRONG(covey_process_stop(NULL, 0, &e));
   CHECK_WRONG(covey_process_kill(NULL));
@@ -243,6 +257,9 @@ TEST(wrong_process, every_call)
   test_fill(data, sizeof data);
   REQUIRE_OK(covey_spawn(&piped, &p));
   CHECK_WRONG(covey_process_identity(p, NULL));
+  CHECK_WRONG(covey_process_resize(p, 0, 80));
+  CHECK_WRONG(covey_process_resize(p, 24, 32768));
+  CHECK_WRONG(covey_process_resize(p, 24, -1));
   CHECK_WRONG(covey_process_wait(p, -2, &e));
   CHECK_WRONG(covey_process_read(p, COVEY_STDIN, 0, data, sizeof data));
   CHECK_WRONG(covey_process_read(p, 3, 0, data, sizeof data));
