@@ -92,7 +92,8 @@ typedef struct covey_pass {
   uint32_t reserved0; /* zero */
 } covey_pass;
 
-/* The size of a child's own terminal (COVEY_PROCESS_PTY), and how it begins. All zero is the default. */
+/* The size of a child's own terminal (COVEY_PROCESS_PTY), and how it begins. All zero is the default. Windows keeps the whole
+ * screen in memory: thousands by thousands are slow there. */
 typedef struct covey_pty {
   uint16_t rows;    /* 1 to 32,767; 0: 24 */
   uint16_t columns; /* 1 to 32,767; 0: 80 */
