@@ -226,7 +226,7 @@ typedef struct covey_process_options {
   /* user, limits, priority, processors, window: launch.h. Borrowed; NULL: as we are */
   const covey_launch *launch;
   covey_pty pty;         /* with COVEY_PROCESS_PTY, else zero */
-  uint64_t reserved[22]; /* zero */
+  uint64_t reserved[21]; /* zero */
 } covey_process_options;
 
 /* A child on a terminal (COVEY_PROCESS_PTY; COVEY_CAP_PTY says whether this system has them)

@@ -78,7 +78,7 @@ TEST(wrong_process, options)
   REFUSED("KEEP_HEAD with KEEP_ENDS", .argv = argv,
           .flags = COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
-  for (int i = 0; i < 22; i++) {
+  for (int i = 0; i < 21; i++) {
     covey_process_options options = {.argv = argv};
     options.reserved[i] = 1;
     CHECK_STR(refused(options)->what, "reserved");
