@@ -178,7 +178,8 @@ typedef struct covey_process_options {
    * will have, unless file is given. An argument of "" is an argument */
   const char *const *argv;
   /* the program, when it is not argv[0]; looked up the same way. argv[0] is then only told to the child
-   * (Windows: as the first word of its command line) */
+   * (Windows: as the first word of its command line). With command: the program that is the shell; it takes a command
+   * the way of the one that shell names (AUTO: -c on POSIX, as cmd.exe does on Windows), and is no batch file */
   const char *file;
   /* instead of argv: a command string for a shell. Nothing in it is quoted or split: it is program text */
   const char *command;

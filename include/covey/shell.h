@@ -85,8 +85,8 @@ COVEY_API int covey_split(int dialect, const char *line, size_t size, char ***re
  * quoted, split or expanded by covey: whoever puts foreign text into it quotes it first (covey_quote), or better hands it over in
  * options.env or options.input.
  *
- * options: as for covey_spawn and covey_run, borrowed, may be NULL; argv, file and command in it must be NULL. Every other field applies:
- * env, cwd, streams, time-outs, scope, flags. */
+ * options: as for covey_spawn and covey_run, borrowed, may be NULL; argv and command in it must be NULL. Every other field applies:
+ * file (a shell of your own choice), env, cwd, streams, time-outs, scope, flags. */
 
 /* covey_shell starts command with the streams that options name, and returns at once: covey_spawn with a shell.
  * command: borrowed. ret_process: owned, release with covey_process_close.

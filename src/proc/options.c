@@ -40,9 +40,9 @@ int cvy_options_stdio_kind(const covey_process_options *options, int index)
 static int check_program(const covey_process_options *o)
 {
   if (!o->argv == !o->command) return refuse(o->argv ? "argv and command" : "argv");
+  if (o->file && !o->file[0]) return refuse("file");
   if (o->shell < COVEY_SHELL_AUTO || o->shell > COVEY_SHELL_PWSH) return refuse("shell");
   if (o->command) {
-    if (o->file) return refuse("file with command");
     if (o->flags & COVEY_PROCESS_RAW_COMMAND_LINE) return refuse("RAW_COMMAND_LINE with command");
     if (o->shell == COVEY_SHELL_CMD && !CVOS_WINDOWS) return unsupported("shell");
     return 0;
@@ -50,7 +50,6 @@ static int check_program(const covey_process_options *o)
   if (o->shell != COVEY_SHELL_AUTO) return refuse("shell without command");
   if (!o->argv[0]) return refuse_at(0, "argv[0]");
   if (!o->file && !o->argv[0][0]) return refuse_at(0, "argv[0]");
-  if (o->file && !o->file[0]) return refuse("file");
   if (o->flags & COVEY_PROCESS_RAW_COMMAND_LINE) {
     if (!CVOS_WINDOWS) return unsupported("RAW_COMMAND_LINE");
     if (o->argv[1] && o->argv[2]) return refuse_at(2, "argv with RAW_COMMAND_LINE");

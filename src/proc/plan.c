@@ -122,7 +122,16 @@ static int plan_argv(cvy_plan *plan, const covey_process_options *o)
 
 /* ---- shells ---- */
 
-static int plan_cmd(cvy_plan *plan, const char *command)
+/* A shell of the caller's choice must be a program: a batch file would hand its command to cmd.exe. */
+static int plan_shell_file(cvy_plan *plan, const char *name)
+{
+  int r = plan_file(plan, name);
+
+  if (r >= 0 && CVOS_WINDOWS) r = cvy_is_batch_name(plan->file, strlen(plan->file));
+  return r > 0 ? cvy_fail(COVEY_EUNQUOTABLE, COVEY_STAGE_ARGUMENTS, "batch file %s", plan->file) : r;
+}
+
+static int plan_cmd(cvy_plan *plan, const char *file, const char *command)
 {
   cvy_str line = {0};
   size_t size = strlen(command), bad = strcspn(command, "\r\n");
@@ -141,7 +150,7 @@ static int plan_cmd(cvy_plan *plan, const char *command)
     return cvy_fail(COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, "command");
   }
   if (cvy_str_take(&line, &plan->line, NULL) < 0) return COVEY_ENOMEM;
-  return system_cmd(&plan->file);
+  return file ? plan_shell_file(plan, file) : system_cmd(&plan->file);
 }
 
 static int plan_shell(cvy_plan *plan, const covey_process_options *o)
@@ -155,9 +164,9 @@ static int plan_shell(cvy_plan *plan, const covey_process_options *o)
   int r;
 
   if (CVOS_WINDOWS && (o->shell == COVEY_SHELL_AUTO || o->shell == COVEY_SHELL_CMD))
-    return plan_cmd(plan, o->command);
-  if ((r = plan_file(plan, programs[o->shell])) < 0) return r;
-  *w++ = o->shell == COVEY_SHELL_AUTO || o->shell == COVEY_SHELL_SH ? "sh" : programs[o->shell];
+    return plan_cmd(plan, o->file, o->command);
+  if ((r = plan_shell_file(plan, o->file ? o->file : programs[o->shell])) < 0) return r;
+  *w++ = o->file ? o->file : o->shell <= COVEY_SHELL_SH ? "sh" : programs[o->shell];
   if (o->shell >= COVEY_SHELL_POWERSHELL) {
     *w++ = "-NoProfile";
     *w++ = "-NonInteractive";

@@ -13,7 +13,7 @@ static int with_command(const char *command, const covey_process_options *option
 
   if (!command) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "command");
   *ret = options ? *options : none;
-  if (ret->argv || ret->file || ret->command)
+  if (ret->argv || ret->command)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options with a program of their own");
   ret->command = command;
   return 0;

@@ -12,9 +12,9 @@
 TEST(process_socket, not_on_windows)
 {
   covey_process *p;
-  covey_process_options o = {.argv = TEST_HELPER("nothing"), .err = {COVEY_STDIO_CAPTURE}};
+  covey_process_options o = {.argv = TEST_HELPER("nothing"),
+                             .err = {.kind = COVEY_STDIO_CAPTURE, .flags = COVEY_STDIO_SOCKET}};
 
-  o.err.flags = COVEY_STDIO_SOCKET;
   if (!test_is_windows()) TEST_SKIP("it is here");
   CHECK_ERR(covey_spawn(&o, &p), COVEY_ENOTSUP);
   CHECK_STR(covey_last_failure()->what, "err SOCKET");

@@ -72,6 +72,36 @@ TEST(shell, windows_text)
   CHECK_INT(covey_last_failure()->offset, 6);
 }
 
+TEST(shell, of_the_callers_choice)
+{
+  const char *script = test_format("%s/shell.bat", test_temp_dir());
+  const covey_failure *f = covey_last_failure();
+  covey_result r;
+
+  test_write_file(script, "@exit /b 0", 10);
+  CHECK_ERR(covey_shell_exec("x", &(covey_process_options){.file = "no-such-shell"}, &r), COVEY_ENOTFOUND);
+  CHECK_INT(f->stage, COVEY_STAGE_LOOKUP);
+  CHECK_STR(f->what, "no-such-shell");
+  if (test_is_windows()) {
+    r = exec("echo %COVEY_X%",
+             &(covey_process_options){.file = "cmd.exe", .env = (const char *const[]){"COVEY_X=a b", NULL}});
+    CHECK_STR(line_of(&r), "a b");
+    covey_result_free(&r);
+    CHECK_ERR(
+        covey_shell_exec("x", &(covey_process_options){.file = script, .flags = COVEY_PROCESS_BATCH}, &r),
+        COVEY_EUNQUOTABLE);
+    return;
+  }
+  if (!test_file_exists("/bin/bash")) TEST_SKIP("no bash");
+  r = exec("echo $0 ${BASH_VERSION:+bash}", &(covey_process_options){.file = "/bin/bash"});
+  CHECK_STR(r.out, "/bin/bash bash\n");
+  covey_result_free(&r);
+  r = exec("shopt -q login_shell || echo $0 $-",
+           &(covey_process_options){.file = "bash", .shell = COVEY_SHELL_BASH});
+  CHECK(strncmp(r.out, "bash ", 5) == 0);
+  covey_result_free(&r);
+}
+
 TEST(shell, options_apply)
 {
   covey_result r = exec(test_is_windows() ? "echo x 1>&2" : "echo x >&2",

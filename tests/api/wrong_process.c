@@ -44,7 +44,7 @@ TEST(wrong_process, options)
   REFUSED("argv[0]", .argv = TEST_WORDS(NULL));
   REFUSED("argv[0]", .argv = TEST_WORDS(""));
   REFUSED("file", .argv = argv, .file = "");
-  REFUSED("file with command", .file = "x", .command = "x");
+  REFUSED("file", .command = "x", .file = "");
   REFUSED("cwd", .argv = argv, .cwd = "");
   REFUSED("scope", .argv = argv, .scope = -1);
   REFUSED("scope", .argv = argv, .scope = COVEY_SCOPE_DETACHED + 1);

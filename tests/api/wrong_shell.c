@@ -119,7 +119,7 @@ TEST(wrong_shell, encoding)
 
 TEST(wrong_shell, commands)
 {
-  const covey_process_options own[] = {{.argv = TEST_WORDS("x")}, {.file = "x"}, {.command = "y"}};
+  const covey_process_options own[] = {{.argv = TEST_WORDS("x")}, {.file = ""}, {.command = "y"}};
   covey_process *p;
   covey_exit e;
   covey_result r;
