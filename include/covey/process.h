@@ -63,12 +63,14 @@ enum {
   COVEY_STDIO_FILE_NEW, /* out, err: path must not exist yet, else COVEY_EEXIST */
   /* native: an open descriptor or HANDLE of ours, duplicated for the child */
   COVEY_STDIO_NATIVE,
-  COVEY_STDIO_MERGE /* err only: the same as out */
+  COVEY_STDIO_MERGE, /* err only: the same as out */
+  /* out, err: a pipe to us whose bytes come as lines: covey_process_read_line, or options.on_line. Bounded as PIPE */
+  COVEY_STDIO_LINES
 };
 
 /* How it is made. */
 enum {
-  /* POSIX, PIPE and CAPTURE: a pair of sockets in place of a pipe, which carries about twice as much. A child may not
+  /* POSIX, PIPE, CAPTURE and LINES: a pair of sockets in place of a pipe, which carries about twice as much. A child may not
    * open its /dev/stdout (/proc/self/fd/1) anew then, as some scripts do: the system has no such open for sockets.
    * Windows: COVEY_ENOTSUP, what is "in SOCKET", "out SOCKET" or "err SOCKET" */
   COVEY_STDIO_SOCKET = 1 << 0
@@ -105,6 +107,38 @@ enum {
    * Windows each program sets that itself, and has it as a rule). The child may change it */
   COVEY_PTY_ECHO = 1 << 0
 };
+
+/* A line of output, or a piece of one. It ends with LF or CR LF, and neither is part of it; CR and NUL elsewhere are bytes
+ * like others. */
+typedef struct covey_line {
+  const char *data; /* a view, as the call says that gives it; without a NUL behind it */
+  size_t size;      /* bytes */
+  uint64_t number;  /* from 1 on, over both streams, in the order in which lines ended; pieces of a line share it */
+  int stream;       /* COVEY_STDOUT or COVEY_STDERR; with COVEY_STDIO_MERGE always the first */
+  uint32_t flags;   /* COVEY_LINE_... */
+  uint64_t reserved[2];
+} covey_line;
+
+enum {
+  COVEY_LINE_MORE = 1 << 0, /* longer than options.line_max: the next piece of this stream goes on with it */
+  COVEY_LINE_OPEN = 1 << 1, /* the stream ended without a line end */
+  COVEY_LINE_CRLF = 1 << 2  /* it ended with CR LF */
+};
+
+/* ---- callbacks ----
+ * They run by the rules of loop.h: inside covey_run (covey_pipeline, the calls of shell.h) on the calling thread; of a
+ * process of its own inside covey_process_wait, _stop, _read and _write on that process, or inside covey_loop_dispatch of
+ * its loop; one at a time, in the order of the output, never under a lock. While nobody comes to run them, or one takes
+ * long, the child's output waits: 256 KiB of it here, the rest with the child. A callback may call covey; on its own
+ * process covey_process_wait and _stop answer COVEY_EDEADLK where they would have to wait, and a write needs a time.
+ * Once the handle is closed none comes any more. */
+
+/* A piece of output as it came: stream is COVEY_STDOUT or COVEY_STDERR, data a view of size bytes for this call. Returns 0;
+ * anything else stops the child (COVEY_WHY_CANCEL, and the failure COVEY_ECANCELED), and no further output is shown. */
+typedef int (*covey_output_callback)(int stream, const void *data, size_t size, void *user);
+
+/* A line; it and its bytes are a view for this call. Returns as above. */
+typedef int (*covey_line_callback)(const covey_line *line, void *user);
 
 /* ---- options ---- */
 
@@ -227,7 +261,14 @@ typedef struct covey_process_options {
   /* user, limits, priority, processors, window: launch.h. Borrowed; NULL: as we are */
   const covey_launch *launch;
   covey_pty pty;         /* with COVEY_PROCESS_PTY, else zero */
-  uint64_t reserved[21]; /* zero */
+  /* shown each piece of out and err while the child runs: of kind CAPTURE besides being kept, also what capture_max drops; of
+   * kind PIPE in place of covey_process_read (covey_run takes PIPE then). NULL: none */
+  covey_output_callback on_output;
+  covey_line_callback on_line; /* shown each line of streams of kind LINES; covey_run needs it for them. NULL: none */
+  void *user;                  /* for on_output and on_line */
+  /* LINES: bytes of the longest line; longer ones come in pieces of that many. 0: 64 KiB */
+  size_t line_max;
+  uint64_t reserved[17]; /* zero */
 } covey_process_options;
 
 /* A child on a terminal (COVEY_PROCESS_PTY; COVEY_CAP_PTY says whether this system has them)
@@ -275,7 +316,7 @@ enum {
   COVEY_WHY_TIMEOUT, /* options.timeout */
   COVEY_WHY_IDLE,    /* options.idle */
   COVEY_WHY_OUTPUT,  /* it wrote more than capture_max */
-  COVEY_WHY_CANCEL   /* options.cancel of covey_run */
+  COVEY_WHY_CANCEL   /* options.cancel of covey_run, or a callback of the program's that said so */
 };
 
 /* Signals, with the same numbers everywhere; COVEY_SIGNAL_RAW + n is the system's own signal n (POSIX). */
@@ -510,6 +551,25 @@ COVEY_API int covey_process_wait(covey_process *process, int64_t timeout, covey_
  * (CAPTURE: over capture_max; after the kept bytes; with KEEP_ENDS no read reaches over the gap), COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread. */
 COVEY_API int covey_process_read(covey_process *process, int stream, int64_t timeout, void *ret_data,
                                  size_t capacity);
+
+/* covey_process_read_line gives the next line of the streams of kind LINES: of both, in the order in which they ended.
+ * (Two streams have no common order in the system: it is that in which we read them.)
+ * timeout: for a whole line, or line_max bytes of one. ret_line: filled; its data is a view until the next call for this
+ * process, or its close: one thread at a time.
+ * Returns 1 for a line, or 0 when both streams have ended, as covey_process_read says it.
+ * Errors: COVEY_EINVAL (no stream of kind LINES, or on_line takes them), COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ENOMEM,
+ * COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_read_line(covey_process *process, int64_t timeout, covey_line *ret_line);
+
+/* Called once when process has ended, its captures are drained and its output was shown. exit: a view for this call. */
+typedef void (*covey_end_callback)(covey_process *process, const covey_exit *exit, void *user);
+
+/* covey_process_on_end has callback called at the end of the process, by the rules of callbacks above; at the next chance when
+ * that was before. Inside
+ * covey_loop_dispatch its handle may be closed in it.
+ * callback: NULL takes back one that has not run. A second one takes the place of the first. user: for it.
+ * Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_on_end(covey_process *process, covey_end_callback callback, void *user);
 
 /* covey_process_write hands bytes to a standard input of kind PIPE, or types them on the child's terminal. It never raises SIGPIPE and never
  * blocks beyond its deadline.

@@ -20,13 +20,25 @@ const void *cvy_stream_thread(void)
 
 /* ---- output ---- */
 
+/* When draining is over, whatever still comes. Lock held. */
+static cvy_deadline drain_end(const covey_process *p, const cvy_stream *s)
+{
+  if (s->kind != CVY_STREAM_CAPTURE || p->drain_max == COVEY_FOREVER) return CVY_NEVER;
+  return p->ended_at + p->drain_max + s->patience;
+}
+
 /* How long an open stream may be silent from now on, once the process has ended. Lock held. */
 static cvy_deadline quiet_from_now(const covey_process *p, const cvy_stream *s)
 {
-  cvy_deadline quiet = cvy_deadline_in(p->drain), all = CVY_NEVER;
+  cvy_deadline quiet = cvy_deadline_in(p->drain), all = drain_end(p, s);
 
-  if (s->kind == CVY_STREAM_CAPTURE && p->drain_max != COVEY_FOREVER) all = p->ended_at + p->drain_max;
   return quiet < all ? quiet : all;
+}
+
+/* Is there room for what reading would bring? Lock held. */
+static bool has_room(const cvy_stream *s)
+{
+  return s->shown ? !cvy_show_full(s->process) : s->size - s->taken < s->limit / 2;
 }
 
 /* Where the next bytes go without a copy: to a reader of this thread, or behind what is kept, where there is room for a whole read. A reader
@@ -42,7 +54,8 @@ static void *place(void *arg, size_t *ret_size)
   if (s->sink && s->sink_owner == cvy_stream_thread() && s->size == s->taken) {
     at = s->sunk ? NULL : s->sink;
     *ret_size = s->sunk ? 0 : s->sink_size;
-  } else if (!s->ended && !s->cut && (s->kind == CVY_STREAM_PIPE || s->limit - s->size >= READ_AT_ONCE) &&
+  } else if (!s->ended && !s->cut && (!s->shown || s->kind == CVY_STREAM_CAPTURE) &&
+             (s->kind == CVY_STREAM_PIPE || s->limit - s->size >= READ_AT_ONCE) &&
              cvy_stream_grow(s, READ_AT_ONCE)) {
     at = s->data + s->size;
     *ret_size = READ_AT_ONCE;
@@ -58,6 +71,21 @@ static void *place(void *arg, size_t *ret_size)
   return at;
 }
 
+/* Bytes of a pipe that is read by covey_process_read. False: out of memory. Lock held. */
+static bool keep_unread(cvy_stream *s, const void *data, size_t size)
+{
+  if (s->sink && data == s->sink) {
+    s->sunk = size;
+    return true;
+  }
+  if (data != s->data + s->size) {
+    if (!cvy_stream_grow(s, size)) return false;
+    memcpy(s->data + s->size, data, size);
+  }
+  s->size += size;
+  return true;
+}
+
 static void bytes_came(void *arg, const void *data, size_t size, const cvos_handle *handles, size_t count)
 {
   cvy_stream *s = arg;
@@ -67,21 +95,18 @@ static void bytes_came(void *arg, const void *data, size_t size, const cvos_hand
   for (size_t i = 0; i < count; i++) cvos_handle_close(handles[i]); /* a child on a socket may send some */
   cvy_loop_lock(p->loop);
   if (!s->ended) {
+    if (s->shown) lost = !cvy_show_put(s, data, size);
     if (s->kind == CVY_STREAM_CAPTURE) {
       over =
           cvy_stream_keep(s, data, size) && !(p->flags & (COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS));
       if (over && !p->over) p->over = s->index;
-    } else if (s->sink && data == s->sink) {
-      s->sunk = size;
-    } else if (data == s->data + s->size || cvy_stream_grow(s, size)) {
-      if (data != s->data + s->size) memcpy(s->data + s->size, data, size);
-      s->size += size;
-      pause = s->size - s->taken >= s->limit;
-      if (pause) s->reading = false;
-    } else {
-      s->failed = COVEY_ENOMEM;
-      lost = true;
+    } else if (!s->shown) {
+      lost = !keep_unread(s, data, size);
     }
+    if (lost) s->failed = COVEY_ENOMEM;
+    pause = s->shown ? cvy_show_full(p) : s->kind == CVY_STREAM_PIPE && s->size - s->taken >= s->limit;
+    if (pause) s->reading = false;
+    if (pause) s->paused_at = cvy_now();
     s->last_call = false;
     if (p->ended) s->quiet = pause ? CVY_NEVER : quiet_from_now(p, s);
     if (p->idle_at != CVY_NEVER) p->idle_at = pause ? CVY_NEVER : cvy_deadline_in(p->idle);
@@ -190,10 +215,12 @@ void cvy_stream_close(cvy_stream *s, bool now)
   cvy_loop_lock(p->loop);
   io = s->io;
   s->io = NULL;
+  if (!s->ended) s->end_at = p->pieces.put;
   s->ended = true;
   if (s->cut && s->dropped && !s->failed) s->failed = COVEY_ETOOBIG;
   s->quiet = CVY_NEVER;
   cvy_process_check_done(p);
+  cvy_show_note(p);
   cvy_loop_changed(p->loop);
   cvy_loop_unlock(p->loop);
   if (io) cvos_io_close(io, now);
@@ -223,8 +250,10 @@ void cvy_stream_work(covey_process *p, uint32_t wishes)
     for (int i = 1; i < 3; i++) {
       cvy_stream *s = &p->streams[i];
 
-      on[i] = s->io && !s->reading && s->size - s->taken < s->limit / 2;
+      on[i] = s->io && !s->reading && has_room(s);
       if (on[i]) s->reading = true;
+      if (on[i] && p->ended)
+        s->patience += cvy_now() - (s->paused_at > p->ended_at ? s->paused_at : p->ended_at);
       if (on[i] && p->ended) s->quiet = quiet_from_now(p, s);
       if (on[i] && !p->ended && !p->detached) p->idle_at = cvy_deadline_in(p->idle);
     }
@@ -283,7 +312,7 @@ void cvy_stream_expire(covey_process *p)
 
     if (!s->io || !cvy_deadline_passed(s->quiet)) continue;
     while (cvos_io_look(s->io) > 0 && s->io && cvy_deadline_passed(s->quiet) &&
-           cvy_now() < p->ended_at + p->drain_max)
+           cvy_now() < p->ended_at + p->drain_max + s->patience)
       ;
     if (!s->io || !cvy_deadline_passed(s->quiet) || cvy_pty_expire(p, s)) continue;
     cvy_loop_lock(p->loop);

@@ -86,8 +86,11 @@ void cvy_process_check_done(covey_process *p)
 {
   if (!p->ended || p->done) return;
   for (int i = 1; i < 3; i++)
-    if (p->streams[i].kind == CVY_STREAM_CAPTURE && !p->streams[i].ended) return;
+    if ((p->streams[i].kind == CVY_STREAM_CAPTURE || (p->streams[i].shown && (p->on_output || p->on_line))) &&
+        !p->streams[i].ended)
+      return;
   p->done = true;
+  cvy_show_note(p);
   cvy_loop_changed(p->loop);
 }
 
@@ -140,6 +143,13 @@ bool cvy_process_over(void *arg)
   return p->done || (p->stuck && !p->ended) || cvy_load_seq_u32(&p->cancelled);
 }
 
+bool cvy_process_shown(void *arg)
+{
+  const covey_process *p = arg;
+
+  return cvy_process_over(arg) && !(p->done && cvy_show_pending(p) && !cvy_show_inside(p));
+}
+
 bool cvy_process_done(covey_process *process)
 {
   bool done;
@@ -158,8 +168,12 @@ int covey_process_wait(covey_process *process, int64_t timeout, covey_exit *ret_
   if (!process) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
   if ((r = cvy_timeout_check(timeout)) < 0 || (r = cvy_loop_check(process->loop)) < 0) return r;
   cvy_loop_lock(process->loop);
-  r = cvy_loop_wait(process->loop, cvy_process_over, process, cvy_deadline_in(timeout), process->cancel);
-  if (process->done)
+  if (timeout && cvy_show_inside(process) && !process->done)
+    r = COVEY_EDEADLK; /* what it waits for may stand behind this very callback */
+  else
+    r = cvy_show_wait(process->loop, &process, 1, cvy_process_shown, process, cvy_deadline_in(timeout),
+                      process->cancel);
+  if (process->done && (r >= 0 || !cvy_show_pending(process) || cvy_show_inside(process)))
     r = 0;
   else if (r == 0)
     r = process->stuck ? COVEY_ESTUCK : COVEY_ECANCELED;

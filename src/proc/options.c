@@ -57,7 +57,7 @@ static int check_program(const covey_process_options *o)
   return 0;
 }
 
-static bool kind_fits(int kind, int index, bool run)
+static bool kind_fits(int kind, int index, bool run, bool shown)
 {
   switch (kind) {
   case COVEY_STDIO_DEFAULT:
@@ -65,8 +65,9 @@ static bool kind_fits(int kind, int index, bool run)
   case COVEY_STDIO_NULL:
   case COVEY_STDIO_FILE:
   case COVEY_STDIO_NATIVE: return true;
-  case COVEY_STDIO_PIPE: return !run;
+  case COVEY_STDIO_PIPE: return !run || (shown && index > 0);
   case COVEY_STDIO_CAPTURE:
+  case COVEY_STDIO_LINES:
   case COVEY_STDIO_APPEND:
   case COVEY_STDIO_FILE_NEW: return index > 0;
   case COVEY_STDIO_MERGE: return index == 2;
@@ -77,7 +78,7 @@ static bool kind_fits(int kind, int index, bool run)
 /* Whether we hold the other end. */
 static bool is_read(int kind)
 {
-  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE;
+  return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE || kind == COVEY_STDIO_LINES;
 }
 
 static int check_stdio(const covey_process_options *o, bool run)
@@ -89,7 +90,8 @@ static int check_stdio(const covey_process_options *o, bool run)
     bool file =
         s->kind == COVEY_STDIO_FILE || s->kind == COVEY_STDIO_APPEND || s->kind == COVEY_STDIO_FILE_NEW;
 
-    if (!kind_fits(s->kind, i, run) || !cvy_is_zero(s->reserved, 2)) return refuse_at(i, names[i]);
+    if (!kind_fits(s->kind, i, run, o->on_output != NULL) || !cvy_is_zero(s->reserved, 2))
+      return refuse_at(i, names[i]);
     if (s->flags && (s->flags != COVEY_STDIO_SOCKET || !is_read(s->kind))) return refuse_at(i, names[i]);
     if (s->flags && CVOS_WINDOWS)
       return cvy_fail_at(COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS, i, -1, "%s SOCKET", names[i]);
@@ -116,6 +118,21 @@ static int check_pty(const covey_process_options *o)
     return refuse_at(2, "err with PTY");
   if (o->in.flags || o->out.flags) return refuse_at(o->in.flags ? 0 : 1, "SOCKET with PTY");
   return 0;
+}
+
+/* Callbacks, and who calls them. */
+static int check_shown(const covey_process_options *o, bool run)
+{
+  int out = cvy_options_stdio_kind(o, 1), err = cvy_options_stdio_kind(o, 2);
+  bool lines = out == COVEY_STDIO_LINES || err == COVEY_STDIO_LINES;
+  bool others = (is_read(out) && out != COVEY_STDIO_LINES) || (is_read(err) && err != COVEY_STDIO_LINES);
+
+  if (o->on_output && !others) return refuse("on_output without CAPTURE or PIPE");
+  if (o->on_line && !lines) return refuse("on_line without LINES");
+  if (o->line_max && !lines) return refuse("line_max without LINES");
+  if (o->line_max > SIZE_MAX / 4) return refuse("line_max");
+  if (lines && !o->on_line && o->on_output) return refuse("on_output beside LINES without on_line");
+  return run && lines && !o->on_line ? refuse("LINES without on_line") : 0;
 }
 
 static int check_pass(const covey_process_options *o)
@@ -215,6 +232,7 @@ int cvy_options_check(const covey_process_options *o, bool run)
   if (run && o->loop) return refuse("loop");
   if (o->cwd && !o->cwd[0]) return refuse("cwd");
   if ((r = check_program(o)) < 0 || (r = check_stdio(o, run)) < 0) return r;
-  if ((r = check_pty(o)) < 0 || (r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
+  if ((r = check_pty(o)) < 0 || (r = check_shown(o, run)) < 0) return r;
+  if ((r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
   return check_times(o);
 }

@@ -5,6 +5,7 @@
 #include <covey/process.h>
 #include "os/types.h"
 
+#define CVY_LINE_DEFAULT      ((size_t)64 << 10) /* bytes of the longest line */
 #define CVY_CAPTURE_DEFAULT   ((size_t)16 << 20) /* bytes of each stream */
 #define CVY_GRACE_DEFAULT     5000               /* ms between asking and killing */
 #define CVY_DRAIN_DEFAULT     100                /* ms of silence after the end */

@@ -32,7 +32,8 @@ int cvy_process_new(covey_loop *loop, covey_process **ret)
   p->grace = CVY_GRACE_DEFAULT;
   p->idle = COVEY_FOREVER;
   for (int i = 0; i < 3; i++)
-    p->streams[i] = (cvy_stream){.process = p, .index = i, .ended = true, .quiet = CVY_NEVER};
+    p->streams[i] =
+        (cvy_stream){.process = p, .index = i, .ended = true, .flushed = true, .quiet = CVY_NEVER};
   *ret = p;
   return 0;
 }
@@ -49,6 +50,7 @@ void cvy_process_scrap(covey_process *p)
     cvy_free(p->streams[i].data);
     cvy_free(p->streams[i].owned);
   }
+  cvy_show_fini(p);
   cvy_mutex_free(p->os_lock);
   cvy_free(p);
   cvy_loop_release(loop);
@@ -107,8 +109,12 @@ static void watch_closed(void *arg)
 
 void cvy_process_teardown(covey_process *p)
 {
-  bool live, ended;
+  bool live, ended, noted;
 
+  cvy_loop_lock(p->loop);
+  noted = cvy_show_close(p);
+  cvy_loop_unlock(p->loop);
+  if (noted) cvy_process_unhold(p); /* the watch still holds it */
   cvy_forward_end(p);
   for (int i = 0; i < 3; i++) cvy_stream_close(&p->streams[i], !p->detached || i > 0);
   cvy_pty_hang_up(p);
@@ -342,11 +348,15 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
       s->limit = o->capture_max ? o->capture_max : CVY_CAPTURE_DEFAULT;
       s->both = (o->flags & COVEY_PROCESS_KEEP_ENDS) != 0;
       cvy_ends_init(&s->ends, s->limit);
+    } else if (kind == COVEY_STDIO_LINES) {
+      s->kind = CVY_STREAM_LINES;
     } else if (kind == COVEY_STDIO_PIPE) {
       s->kind = i == 0 && (o->input || extra->run) ? CVY_STREAM_FEED : CVY_STREAM_PIPE;
       s->limit = (size_t)256 << 10; /* unread bytes of a pipe: four times the kernel's own buffer */
     }
   }
+  p->run = extra->run;
+  cvy_show_begin(p, o);
   p->streams[0].input = o->input;
   p->streams[0].input_size = o->input_size;
   if (!o->input || extra->run) return 0;

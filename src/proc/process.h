@@ -16,6 +16,8 @@
 
 #include <covey/process.h>
 #include "core/ends.h"
+#include "core/lines.h"
+#include "core/pieces.h"
 #include "loop/loop.h"
 #include "loop/sync.h"
 #include "os/process.h"
@@ -67,7 +69,9 @@ bool cvy_process_done(covey_process *process);
 
 /* ---- inside ---- */
 
-enum { CVY_STREAM_NONE = 0, CVY_STREAM_PIPE, CVY_STREAM_CAPTURE, CVY_STREAM_FEED };
+enum { CVY_STREAM_NONE = 0, CVY_STREAM_PIPE, CVY_STREAM_CAPTURE, CVY_STREAM_LINES, CVY_STREAM_FEED };
+
+#define CVY_SHOWN_MOST ((size_t)256 << 10) /* memory of what waits to be shown; then reading stops */
 
 /* Our end of one of the child's streams. All but handle under the loop's lock; io is closed by the token's thread only, which takes
  * it out under the lock first: who holds the lock and sees io may use it. */
@@ -97,6 +101,14 @@ typedef struct cvy_stream {
   size_t sink_size, sunk; /* sunk: bytes that came there */
   const void *sink_owner; /* the address of a variable of that thread */
   cvy_deadline quiet;     /* until when it may be silent; CVY_NEVER before the end of the process */
+  int64_t paused_at;      /* when reading was stopped for want of room */
+  int64_t patience;       /* ms after the end of the process in which that was so: they do not count */
+  /* Its bytes go to process->pieces: to callbacks, or to covey_process_read_line. */
+  bool shown;
+  cvy_lines lines; /* LINES: used by whoever shows, without the lock */
+  bool flushed;    /* not LINES, or the last line was shown */
+  uint64_t end_at; /* ended: how many bytes had been put to pieces then */
+  uint64_t number; /* LINES: of the line that goes on in the next piece; 0: none does */
 
   /* in */
   const char *input; /* FEED: what is to be fed; a view of owned or of the caller's */
@@ -168,6 +180,20 @@ struct covey_process {
   cvy_stream streams[3];
   cvy_task work;
 
+  /* what is shown (show.c); also under the loop's lock */
+  bool run; /* of covey_run: the thread that waits shows everything, no dispatch does */
+  covey_output_callback on_output;
+  covey_line_callback on_line;
+  void *user;
+  covey_end_callback on_end;
+  void *end_user;
+  cvy_pieces pieces; /* output that waits to be shown, of both streams */
+  size_t given;      /* bytes of its front that the last line lies in */
+  uint64_t line_count;
+  const void *shower; /* the thread that is in a callback, or about to call one; NULL: none */
+  bool deaf;          /* a callback wants no more */
+  cvy_note note;
+
   /* the token's thread only */
   cvos_exit_watch *watch;
   cvy_timer *timer;
@@ -218,6 +244,9 @@ void cvy_process_fill_exit(covey_process *p, covey_exit *ret);
 
 /* Predicate over a covey_process: a waiter has its answer. */
 bool cvy_process_over(void *arg);
+
+/* The same for one that shows: callbacks have run too. */
+bool cvy_process_shown(void *arg);
 
 /* -- capture.c: what is kept of an output; loop's lock held -- */
 
@@ -273,6 +302,34 @@ bool cvy_pty_hang_up(covey_process *p);
 
 /* The process has ended, and its output is silent: hangs up where the output would not end else. True: then its end comes within drain_max. */
 bool cvy_pty_expire(covey_process *p, cvy_stream *s);
+
+/* -- show.c: output as it comes, to callbacks and line by line -- */
+
+/* What the options say; before the process is attached. */
+void cvy_show_begin(covey_process *p, const covey_process_options *o);
+
+/* size bytes of a shown stream. False: out of memory. Loop's lock held. */
+bool cvy_show_put(cvy_stream *s, const void *data, size_t size);
+
+/* True while reading of a shown stream has to stop. Lock held. */
+bool cvy_show_full(const covey_process *p);
+
+/* Something may have come to be shown: the next dispatch looks. Lock held. */
+void cvy_show_note(covey_process *p);
+
+/* Is something still to be shown by callbacks, or being shown? Lock held. */
+bool cvy_show_pending(const covey_process *p);
+
+/* True on a thread that is in a callback of p. Lock held. */
+bool cvy_show_inside(const covey_process *p);
+
+/* cvy_loop_wait, which shows what comes for the count processes of list meanwhile. Lock held on entry and on return, not between. */
+int cvy_show_wait(covey_loop *loop, covey_process *const *list, size_t count, cvy_predicate met, void *arg,
+                  cvy_deadline deadline, covey_cancel *cancel);
+
+/* The last reference is gone, or the object: nothing is shown any more. True when the note's hold is to be given back. Lock held for the first. */
+bool cvy_show_close(covey_process *p);
+void cvy_show_fini(covey_process *p);
 
 /* -- forward.c -- */
 

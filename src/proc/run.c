@@ -23,8 +23,7 @@ static void tell_failure(const covey_process *p, const char *name, covey_failure
   memset(ret, 0, sizeof *ret);
   ret->offset = ret->index = -1;
   for (int i = 1; i < 3; i++)
-    if (p->streams[i].failed && p->streams[i].kind == CVY_STREAM_CAPTURE &&
-        p->streams[i].failed != COVEY_ETOOBIG && !code) {
+    if (p->streams[i].failed && p->streams[i].failed != COVEY_ETOOBIG && !code) {
       code = p->streams[i].failed;
       stage = COVEY_STAGE_STDIO;
       index = i;
@@ -124,7 +123,7 @@ static bool all_over(void *arg)
   const group *g = arg;
   bool over = true;
 
-  for (size_t i = 0; i < g->count && over; i++) over = cvy_process_over(g->list[i]);
+  for (size_t i = 0; i < g->count && over; i++) over = cvy_process_shown(g->list[i]);
   return over;
 }
 
@@ -151,14 +150,14 @@ int cvy_run_wait(covey_loop *loop, covey_process *const *list, size_t count, cvy
   int r;
 
   cvy_loop_lock(loop);
-  r = cvy_loop_wait(loop, all_over, &g, deadline, cancel);
+  r = cvy_show_wait(loop, list, count, all_over, &g, deadline, cancel);
   if (r == COVEY_ECANCELED || r == COVEY_ETIMEDOUT) {
     int why = r == COVEY_ECANCELED ? COVEY_WHY_CANCEL : COVEY_WHY_TIMEOUT;
 
     cvy_loop_unlock(loop);
     for (size_t i = 0; i < count; i++) cvy_process_begin_stop(list[i], why, grace ? grace : list[i]->grace);
     cvy_loop_lock(loop);
-    r = cvy_loop_wait(loop, all_over, &g, CVY_NEVER, NULL);
+    r = cvy_show_wait(loop, list, count, all_over, &g, CVY_NEVER, NULL);
   }
   for (size_t i = 0; i < count && r == 0; i++)
     if (!list[i]->done) r = COVEY_ESTUCK;

@@ -40,6 +40,7 @@ static int open_one(cvy_stdio *s, int i, int kind, const covey_stdio *o)
   case COVEY_STDIO_MERGE: s->theirs[i] = s->theirs[1]; return 0;
   case COVEY_STDIO_PIPE:
   case COVEY_STDIO_CAPTURE:
+  case COVEY_STDIO_LINES:
     r = (o->flags & COVEY_STDIO_SOCKET ? cvos_socket_for_child : cvos_pipe_for_child)(
         i == 0 ? CVOS_TO_CHILD : CVOS_FROM_CHILD, &s->ours[i], &s->theirs[i]);
     break;

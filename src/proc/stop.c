@@ -228,7 +228,8 @@ static bool stopped(void *arg)
   const stop_wait *w = arg;
   const covey_process *p = w->process;
 
-  return p->done || (p->stuck && !p->ended) || cvy_load_seq_u32(&p->cancelled) != w->cancelled;
+  return (p->done && !cvy_show_pending(p)) || (p->stuck && !p->ended) ||
+         cvy_load_seq_u32(&p->cancelled) != w->cancelled;
 }
 
 int covey_process_stop(covey_process *process, int64_t grace, covey_exit *ret_exit)
@@ -245,7 +246,10 @@ int covey_process_stop(covey_process *process, int64_t grace, covey_exit *ret_ex
   if (r == 0 && grace == COVEY_FOREVER)
     return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "asking process %lld", (long long)p->pid);
   cvy_loop_lock(p->loop);
-  r = cvy_loop_wait(p->loop, stopped, &w, CVY_NEVER, NULL);
+  if (cvy_show_inside(p))
+    r = COVEY_EDEADLK;
+  else
+    r = cvy_show_wait(p->loop, &p, 1, stopped, &w, CVY_NEVER, NULL);
   if (p->done)
     r = 0;
   else if (r == 0)

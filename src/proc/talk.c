@@ -51,8 +51,8 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
   if (!ret_data || !capacity) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_data");
   if ((r = cvy_timeout_check(timeout)) < 0 || (r = cvy_loop_check(p->loop)) < 0) return r;
   w.stream = s = &p->streams[stream];
-  if (s->kind == CVY_STREAM_NONE)
-    return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_STDIO, stream, -1, "no pipe and no capture");
+  if (s->kind == CVY_STREAM_NONE || s->kind == CVY_STREAM_LINES || (s->shown && s->kind == CVY_STREAM_PIPE))
+    return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_STDIO, stream, -1, "no pipe and no capture to be read");
   if (capacity > INT_MAX) capacity = INT_MAX;
   cvy_loop_lock(p->loop);
   mine = !s->sink && s->size == s->taken && capacity >= SINK_LEAST;
@@ -63,7 +63,7 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
     s->sunk = 0;
     look(p, s);
   }
-  r = cvy_loop_wait(p->loop, readable, &w, cvy_deadline_in(timeout), p->cancel);
+  r = cvy_show_wait(p->loop, &p, 1, readable, &w, cvy_deadline_in(timeout), p->cancel);
   if (mine) {
     s->sink = NULL;
     sunk = s->sunk;
@@ -123,7 +123,7 @@ static int write_all(covey_process *p, cvy_stream *s, const char *data, size_t s
     if (n > 0) continue;
     s->waiting = true;
     cvy_process_wish(p, CVY_WISH_ROOM);
-    r = cvy_loop_wait(p->loop, writable, &w, deadline, p->cancel);
+    r = cvy_show_wait(p->loop, &p, 1, writable, &w, deadline, p->cancel);
     if (r < 0) return r;
     if (cvy_load_seq_u32(&p->cancelled)) return COVEY_ECANCELED;
   }
@@ -148,7 +148,10 @@ int covey_process_write(covey_process *process, const void *data, size_t size, i
   deadline = cvy_deadline_in(timeout);
   w = (stream_wait){p, s};
   cvy_loop_lock(p->loop);
-  r = cvy_loop_wait(p->loop, writer_free, &w, deadline, p->cancel);
+  if (s->writing && cvy_show_inside(p))
+    r = COVEY_EDEADLK; /* a callback inside a write */
+  else
+    r = cvy_loop_wait(p->loop, writer_free, &w, deadline, p->cancel);
   if (r == 0 && s->writing) r = COVEY_ECANCELED;
   if (r == 0) {
     s->writing = true;

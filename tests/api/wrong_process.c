@@ -78,7 +78,7 @@ TEST(wrong_process, options)
   REFUSED("KEEP_HEAD with KEEP_ENDS", .argv = argv,
           .flags = COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
-  for (int i = 0; i < 21; i++) {
+  for (int i = 0; i < (int)(sizeof((covey_process_options *)0)->reserved / sizeof(uint64_t)); i++) {
     covey_process_options options = {.argv = argv};
     options.reserved[i] = 1;
     CHECK_STR(refused(options)->what, "reserved");
@@ -161,7 +161,7 @@ TEST(wrong_process, streams)
 {
   for (int i = 0; i < 3; i++) {
     stream_refused(i, (covey_stdio){.kind = -1});
-    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_MERGE + 1});
+    stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_LINES + 1});
     stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_FILE});
     stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_FILE, .path = ""});
     stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_APPEND});
@@ -176,6 +176,7 @@ TEST(wrong_process, streams)
     if (i < 2) stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_MERGE});
   }
   stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_CAPTURE});
+  stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_LINES});
   stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_APPEND, .path = "x"});
   stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_FILE_NEW, .path = "x"});
 }
@@ -207,7 +208,9 @@ TEST(wrong_process, without_a_process)
   covey_identity who;
   covey_exit e;
   char data[4];
+  covey_line line;
 
+  test_fill(&line, sizeof line);
   test_fill(&who, sizeof who);
   test_fill(&e, sizeof e);
   test_fill(data, sizeof data);
@@ -215,6 +218,8 @@ TEST(wrong_process, without_a_process)
   CHECK_WRONG(covey_process_identity(NULL, &who));
   CHECK_WRONG(covey_process_wait(NULL, 0, &e));
   CHECK_WRONG(covey_process_read(NULL, COVEY_STDOUT, 0, data, sizeof data));
+  CHECK_WRONG(covey_process_read_line(NULL, 0, &line));
+  CHECK_WRONG(covey_process_on_end(NULL, NULL, NULL));
   CHECK_WRONG(covey_process_write(NULL, "x", 1, 0));
   CHECK_WRONG(covey_process_close_input(NULL));
   CHECK_WRONG(covey_process_resize(NULL, 24, 80));
@@ -225,7 +230,60 @@ TEST(wrong_process, without_a_process)
   covey_process_cancel(NULL);
   covey_process_close(NULL);
   CHECK(test_is_filled(&who, sizeof who) && test_is_filled(&e, sizeof e) &&
-        test_is_filled(data, sizeof data));
+        test_is_filled(data, sizeof data) && test_is_filled(&line, sizeof line));
+}
+
+static int take_line(const covey_line *line, void *user)
+{
+  (void)line;
+  (void)user;
+  return 0;
+}
+
+static int take_output(int stream, const void *data, size_t size, void *user)
+{
+  (void)stream;
+  (void)data;
+  (void)size;
+  (void)user;
+  return 0;
+}
+
+TEST(wrong_process, callbacks)
+{
+  const char *const *argv = nothing();
+  covey_process *p;
+  covey_line line;
+  covey_result r;
+
+  REFUSED("on_output without CAPTURE or PIPE", .argv = argv, .on_output = take_output);
+  REFUSED("on_output without CAPTURE or PIPE", .argv = argv, .on_output = take_output,
+          .out.kind = COVEY_STDIO_LINES, .on_line = take_line);
+  REFUSED("on_line without LINES", .argv = argv, .on_line = take_line, .out.kind = COVEY_STDIO_CAPTURE);
+  REFUSED("on_output beside LINES without on_line", .argv = argv, .on_output = take_output,
+          .out.kind = COVEY_STDIO_LINES, .err.kind = COVEY_STDIO_CAPTURE);
+  REFUSED("line_max without LINES", .argv = argv, .line_max = 1);
+  REFUSED("line_max", .argv = argv, .line_max = SIZE_MAX, .on_line = take_line,
+          .err.kind = COVEY_STDIO_LINES);
+  test_fill(&r, sizeof r);
+  CHECK_WRONG(covey_run(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_LINES}, &r));
+  CHECK_STR(covey_last_failure()->what, "LINES without on_line");
+  CHECK(test_is_filled(&r, sizeof r));
+
+  test_fill(&line, sizeof line);
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE}, &p));
+  CHECK_ERR(covey_process_read_line(p, 0, &line), COVEY_EINVAL); /* no lines */
+  covey_process_close(p);
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_LINES}, &p));
+  CHECK_WRONG(covey_process_read_line(p, -2, &line));
+  CHECK_WRONG(covey_process_read_line(p, 0, NULL));
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 0, &r, 1), COVEY_EINVAL); /* no bytes */
+  covey_process_close(p);
+  REQUIRE_OK(covey_spawn(
+      &(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_LINES, .on_line = take_line}, &p));
+  CHECK_ERR(covey_process_read_line(p, 0, &line), COVEY_EINVAL); /* on_line takes them */
+  covey_process_close(p);
+  CHECK(test_is_filled(&line, sizeof line));
 }
 
 TEST(wrong_process, adopt)
