@@ -342,7 +342,8 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
     cvy_stream *s = &p->streams[i];
     int kind = cvy_options_stdio_kind(o, i);
 
-    if (i == 1 && kind == COVEY_STDIO_PIPE && extra->run) kind = COVEY_STDIO_CAPTURE; /* of a terminal */
+    if (i == 1 && extra->run && kind != o->out.kind && kind == COVEY_STDIO_PIPE)
+      kind = COVEY_STDIO_CAPTURE; /* of a terminal */
     if (kind == COVEY_STDIO_CAPTURE) {
       s->kind = CVY_STREAM_CAPTURE;
       s->limit = o->capture_max ? o->capture_max : CVY_CAPTURE_DEFAULT;
