@@ -144,7 +144,7 @@ endforeach()
 # The programs of README.md, in their order there: compiled as they stand, run by tests/api/readme.c.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS README.md)
 file(READ README.md readme)
-foreach(name processes messages shutdown)
+foreach(name processes messages calls shutdown)
   string(FIND "${readme}" "```c\n" start)
   if(start EQUAL -1)
     message(FATAL_ERROR "README.md has no program about ${name}: one block of C for each is expected")

@@ -3,6 +3,7 @@
 #define COVEY_H
 
 #include <covey/base.h>
+#include <covey/call.h>
 #include <covey/error.h>
 #include <covey/find.h>
 #include <covey/launch.h>

@@ -337,7 +337,8 @@ int cvy_group_open_decode(const uint8_t *body, size_t size, cvy_group_open *ret)
   g.max_count = get32(body + 4);
   g.flags = get16(body + 8);
   g.name_size = body[10];
-  if (g.flags & ~(CVY_GROUP_DROP_NEW | CVY_GROUP_DROP_OLD | CVY_GROUP_PRIORITIES)) return COVEY_EPROTO;
+  if (g.flags & ~(CVY_GROUP_DROP_NEW | CVY_GROUP_DROP_OLD | CVY_GROUP_PRIORITIES | CVY_GROUP_FUNCTION))
+    return COVEY_EPROTO;
   if ((g.flags & CVY_GROUP_DROP_NEW) && (g.flags & CVY_GROUP_DROP_OLD)) return COVEY_EPROTO;
   if (!text_in(body + 12, g.name_size, g.name)) return COVEY_EPROTO;
   *ret = g;
@@ -375,6 +376,21 @@ int cvy_frag_decode(const uint8_t *body, size_t size, cvy_frag *ret)
   if (f.kind >= CVY_FRAME_OPTIONAL || f.kind == CVY_FRAME_FRAG || !rules[f.kind].carries) return COVEY_EPROTO;
   if (f.total == 0 || f.total < rules[f.kind].least) return COVEY_EPROTO;
   *ret = f;
+  return 0;
+}
+
+size_t cvy_ask_encode(const cvy_ask *a, uint8_t ret[CVY_PREFIX])
+{
+  put32(ret, a->left);
+  put32(ret + 4, 0);
+  put64(ret + 8, a->room);
+  return CVY_PREFIX;
+}
+
+int cvy_ask_decode(const uint8_t *body, size_t size, cvy_ask *ret)
+{
+  if (size < CVY_PREFIX || !all_zero(body + 4, 4)) return COVEY_EPROTO;
+  *ret = (cvy_ask){get32(body), get64(body + 8)};
   return 0;
 }
 

@@ -32,11 +32,11 @@
   X(GROUP_CLOSE, 0x11, 0, 0, 0, 1, 0, 0) \
   X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0)                /* window given back; with an id: a large message's grant */ \
   X(ACK, 0x13, 0, 0, 0, 1, 1, 0)                     /* handed out; UINT64_MAX: GROUP_CLOSE was seen */ \
-  X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0)                  /* nobody waits for this request any more */ \
+  X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0)                  /* nobody waits for the answer to this request any more */ \
   X(GAP, 0x15, 8, 8, 0, 1, 0, 0)                     /* so many for this group were dropped for want of room */ \
   X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1) \
   X(PUB, 0x21, 0, CVY_BODY_MAX, 0x17, 1, 1, 1) \
-  X(REQ, 0x22, 16, CVY_BODY_MAX, 0x17, 1, 1, 1)      /* first u32 remaining milliseconds, 12 zero bytes */ \
+  X(REQ, 0x22, 16, CVY_BODY_MAX, 0x37, 1, 1, 1)      /* first a cvy_ask: what is left of its time, room for the reply */ \
   X(REP, 0x23, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* first i32 status, 12 zero bytes; id: the request's */ \
   X(ERR, 0x24, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* the same; the body is a text */ \
   X(FRAG, 0x25, 1, CVY_BODY_MAX, 0x3f, 2, 1, 1)      /* a part; all but the last: MORE; first a cvy_frag */ \
@@ -188,7 +188,12 @@ typedef struct cvy_group_open {
   char name[256];     /* NUL-terminated here; no NUL inside */
 } cvy_group_open;
 
-enum { CVY_GROUP_DROP_NEW = 1 << 0, CVY_GROUP_DROP_OLD = 1 << 1, CVY_GROUP_PRIORITIES = 1 << 2 };
+enum {
+  CVY_GROUP_DROP_NEW = 1 << 0,
+  CVY_GROUP_DROP_OLD = 1 << 1,
+  CVY_GROUP_PRIORITIES = 1 << 2,
+  CVY_GROUP_FUNCTION = 1 << 3 /* it takes REQ in place of DATA; its name is one of functions */
+};
 
 size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[12 + 255]);
 int cvy_group_open_decode(const uint8_t *body, size_t size, cvy_group_open *ret);
@@ -212,7 +217,16 @@ typedef struct cvy_frag {
 size_t cvy_frag_encode(const cvy_frag *f, uint8_t ret[CVY_PREFIX]);
 int cvy_frag_decode(const uint8_t *body, size_t size, cvy_frag *ret);
 
-/* REQ: remaining milliseconds (UINT32_MAX: no deadline). REP, ERR: status, as the bits of an int32_t. */
+/* The first bytes of a REQ. */
+typedef struct cvy_ask {
+  uint32_t left; /* milliseconds that the caller still waits; UINT32_MAX: no deadline */
+  uint64_t room; /* most bytes of a reply, without its prefix */
+} cvy_ask;
+
+size_t cvy_ask_encode(const cvy_ask *a, uint8_t ret[CVY_PREFIX]);
+int cvy_ask_decode(const uint8_t *body, size_t size, cvy_ask *ret);
+
+/* The first bytes of REP and ERR: the status, as the bits of an int32_t. */
 size_t cvy_prefix_encode(uint32_t value, uint8_t ret[CVY_PREFIX]);
 int cvy_prefix_decode(const uint8_t *body, size_t size, uint32_t *ret_value);
 

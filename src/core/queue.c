@@ -186,6 +186,22 @@ void cvy_queue_skip(cvy_queue *q, uint64_t n)
   q->gap += n;
 }
 
+void cvy_queue_pick(cvy_queue *q, cvy_item *item)
+{
+  int n = q->ordered ? cvy_item_priority(item) : 0;
+  cvy_item *before = NULL;
+  if (q->level[n].first == item) {
+    unlink_first(q, n);
+    return;
+  }
+  for (cvy_item *i = q->level[n].first; i != item; i = i->next) before = i;
+  before->next = item->next;
+  if (!item->next) q->level[n].last = before;
+  item->next = NULL;
+  q->bytes -= cvy_item_charge(item);
+  q->count--;
+}
+
 cvy_item *cvy_queue_remove(cvy_queue *q, const void *owner)
 {
   cvy_item *list = NULL, **end = &list;

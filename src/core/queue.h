@@ -74,6 +74,9 @@ cvy_item *cvy_queue_evict(cvy_queue *q, uint64_t size);
 /* Counts n messages that never came in (dropped by their sender) in the gap. */
 void cvy_queue_skip(cvy_queue *q, uint64_t n);
 
+/* Takes item, which is in the queue, out of it, wherever it stands. It is not counted as lost. */
+void cvy_queue_pick(cvy_queue *q, cvy_item *item);
+
 /* Takes all items of one owner out, or every item (owner NULL), in order, as a list owned by the caller. They
  * are not counted as lost. */
 cvy_item *cvy_queue_remove(cvy_queue *q, const void *owner);

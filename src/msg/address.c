@@ -286,6 +286,7 @@ static covey_peer *make_local(covey_node *node)
   peer->identity = node->self;
   peer->max_message = node->max_message;
   memcpy(peer->name, node->name, sizeof peer->name);
+  peer->proven = true;
   cvy_peer_open(peer);
   cvy_peer_flush(peer);
   return peer;

@@ -1,4 +1,5 @@
 #include "core/mem.h"
+#include "msg/call.h"
 #include "msg/group.h"
 
 /* The budget. One half of max_memory is for windows: full windows while less than half of it is lent, the least window from there on. The
@@ -88,6 +89,7 @@ static void announce(cvy_inlet *in)
   if (g->full == COVEY_FULL_DROP_NEW) open.flags |= CVY_GROUP_DROP_NEW;
   if (g->full == COVEY_FULL_DROP_OLD) open.flags |= CVY_GROUP_DROP_OLD;
   if (g->priorities) open.flags |= CVY_GROUP_PRIORITIES;
+  if (g->kind == CVY_FRAME_REQ) open.flags |= CVY_GROUP_FUNCTION;
   for (size_t i = 0; i < g->name_size; i++) open.name[i] = g->name[i];
   size_t size = cvy_group_open_encode(&open, body);
   cvy_peer_control(in->peer, CVY_FRAME_GROUP_OPEN, 0, in->number, 0, body, size);
@@ -159,6 +161,9 @@ void cvy_inlet_closed(covey_peer *peer, cvy_group *group)
 {
   cvy_inlet *in = cvy_inlet_find(peer, group->number);
   if (!in) return;
+  if (in->arriving && group->kind == CVY_FRAME_REQ) {
+    cvy_answer_error(peer, in->arriving_id, COVEY_ENOTFOUND, "it is not served any more");
+  }
   forget_arriving(in);
   peer->node->lent -= in->unused + in->pending;
   in->unused = in->pending = 0;
@@ -213,8 +218,12 @@ int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin, uint64_t *ret_keep
   cvy_inlet *in = cvy_inlet_find(peer, begin->group);
   uint64_t charge = begin->total + CVY_CHARGE_FIXED, lent = begin->lent ? begin->lent : charge;
   if (!in || (!in->closed && in->window == 0)) return COVEY_EPROTO;
-  if (begin->kind != CVY_FRAME_DATA) return COVEY_EPROTO; /* this version sends nothing else */
-  if (in->closed) return 0;
+  if (begin->kind != in->group->kind) return COVEY_EPROTO;
+  if (in->closed) {
+    if (begin->kind == CVY_FRAME_REQ)
+      cvy_answer_error(peer, begin->id, COVEY_ENOTFOUND, "it is not served any more");
+    return 0;
+  }
   if (in->arriving || lent > charge || lent < CVY_CHARGE_FIXED || lent > in->unused) return COVEY_EPROTO;
   if (in->group->max_count && in->unused_count == 0) return COVEY_EPROTO;
   in->unused -= lent;
@@ -265,6 +274,12 @@ static bool is_due(const cvy_inlet *in)
   uint32_t most = in->group->max_count;
   uint64_t times = in->group->queue.count ? 2 : 4;
   return in->pending * times >= in->window || (most && in->pending_count * times >= most);
+}
+
+void cvy_credit_now(covey_peer *peer, uint16_t number)
+{
+  cvy_inlet *in = cvy_inlet_find(peer, number);
+  if (in && !in->closed) give_back(in);
 }
 
 void cvy_credit_settle(covey_peer *peer)

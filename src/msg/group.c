@@ -3,6 +3,7 @@
 #include "core/atomics.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "msg/call.h"
 
 #include <string.h>
 
@@ -23,13 +24,13 @@ int cvy_group_name(const char *name, bool any, const char **ret_name)
   return 0;
 }
 
-cvy_group *cvy_group_find(const covey_node *node, const char *name)
+cvy_group *cvy_group_find(const covey_node *node, const char *name, uint8_t kind)
 {
   size_t size = strlen(name);
   uint64_t key = cvy_map_hash(node->groups.seed, name, size);
   for (cvy_map_node *n = cvy_map_find(&node->groups, key); n; n = cvy_map_again(n)) {
     cvy_group *g = CVY_MAP_OF(n, cvy_group, by_name);
-    if (g->name_size == size && memcmp(g->name, name, size) == 0) return g;
+    if (g->kind == kind && g->name_size == size && memcmp(g->name, name, size) == 0) return g;
   }
   return NULL;
 }
@@ -101,13 +102,16 @@ static uint64_t reserved(const cvy_group *g)
   return g->full == COVEY_FULL_DROP_OLD ? g->queue.max_bytes : 0;
 }
 
-int cvy_group_make(covey_node *node, const char *name, const covey_group_options *options, cvy_group **ret)
+int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
+                   cvy_group **ret)
 {
   cvy_group *g = cvy_alloc_zero(1, sizeof *g);
   int r = g ? 0 : COVEY_ENOMEM;
   if (r < 0) return cvy_fail(r, COVEY_STAGE_GROUP, "%s", name);
   g->refs = 1;
   g->node = node;
+  g->loop = node->loop;
+  g->kind = kind;
   g->name_size = (uint8_t)strlen(name);
   memcpy(g->name, name, g->name_size);
   limits(node, options, g);
@@ -132,7 +136,7 @@ int cvy_group_make(covey_node *node, const char *name, const covey_group_options
   return 0;
 }
 
-static void close_group(covey_node *node, cvy_group *g)
+void cvy_group_close(covey_node *node, cvy_group *g)
 {
   g->closed = true;
   node->group_count--;
@@ -143,9 +147,14 @@ static void close_group(covey_node *node, cvy_group *g)
   while ((item = cvy_queue_take(&g->queue)) != NULL) {
     node->items--;
     if (g->full != COVEY_FULL_DROP_OLD) cvy_credit_return(g, item);
+    if (g->kind == CVY_FRAME_REQ) {
+      cvy_request_refuse(item->place, COVEY_ENOTFOUND, "it is not served any more");
+      continue;
+    }
     cvy_peer_unref(item->owner);
     cvy_item_free(item);
   }
+  if (cvy_loop_unnote(g->loop, &g->note)) cvy_group_unref(g);
   cvy_credit_serve(node);
   if (g->unanswered == 0) cvy_group_answered(node, g);
   cvy_loop_changed(node->loop);
@@ -158,14 +167,14 @@ int cvy_groups_init(covey_node *node)
   if (r == 0) r = cvy_map_init(&node->groups, seed);
   if (r < 0) return cvy_fail(r, COVEY_STAGE_OPEN, "groups");
   node->number_hint = 1;
-  return cvy_group_make(node, standard_name, NULL, &node->standard);
+  return cvy_group_make(node, standard_name, CVY_FRAME_DATA, NULL, &node->standard);
 }
 
 void cvy_groups_fini(covey_node *node)
 {
   cvy_map_node *n;
   while (node->groups.buckets && (n = cvy_map_next(&node->groups, NULL)) != NULL) {
-    close_group(node, CVY_MAP_OF(n, cvy_group, by_name));
+    cvy_group_close(node, CVY_MAP_OF(n, cvy_group, by_name));
   }
   cvy_map_fini(&node->groups);
   node->standard = NULL;
@@ -195,13 +204,14 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
       cvy_item_free(old);
     }
   }
+  if (g->kind == CVY_FRAME_REQ && !cvy_request_new(peer, g, item)) return;
   cvy_peer_ref(peer);
   cvy_queue_push(&g->queue, item);
   node->items++;
   cvy_loop_changed(node->loop);
 }
 
-cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group)
+cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group, uint8_t kind, bool handled)
 {
   cvy_group *found = NULL;
   uint64_t arrival = UINT64_MAX;
@@ -209,7 +219,7 @@ cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group)
   if (!node->items) return NULL;
   for (uint32_t i = 1; i < node->number_count; i++) {
     cvy_group *g = node->numbers[i];
-    if (!g || g->closed || !g->queue.count) continue;
+    if (!g || g->closed || !g->queue.count || g->kind != kind || (g->handler != NULL) != handled) continue;
     const cvy_item *first = cvy_queue_peek(&g->queue);
     if (first->arrival >= arrival) continue;
     arrival = first->arrival;
@@ -228,10 +238,10 @@ int covey_group_open(covey_node *node, const char *name, const covey_group_optio
   int r = cvy_group_name(name, false, &name);
   if (r == 0) r = cvy_node_enter(node, &node);
   if (r < 0) return r;
-  if (cvy_group_find(node, name))
+  if (cvy_group_find(node, name, CVY_FRAME_DATA))
     r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "%s", name);
   else
-    r = cvy_group_make(node, name, options, &group);
+    r = cvy_group_make(node, name, CVY_FRAME_DATA, options, &group);
   cvy_node_leave(node);
   return r;
 }
@@ -244,9 +254,9 @@ int covey_group_close(covey_node *node, const char *name)
   }
   if (r == 0) r = cvy_node_enter(node, &node);
   if (r < 0) return r;
-  cvy_group *group = cvy_group_find(node, name);
+  cvy_group *group = cvy_group_find(node, name, CVY_FRAME_DATA);
   if (group)
-    close_group(node, group);
+    cvy_group_close(node, group);
   else
     r = cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_GROUP, "%s", name);
   cvy_node_leave(node);

@@ -3,6 +3,8 @@
 #ifndef COVEY_MSG_GROUP_H
 #define COVEY_MSG_GROUP_H
 
+#include <covey/call.h>
+
 #include "core/queue.h"
 #include "msg/peer.h"
 
@@ -10,6 +12,8 @@ struct cvy_group {
   uint32_t refs; /* atomic: the node while it is open, messages that were handed out, calls */
   cvy_map_node by_name;
   covey_node *node;
+  covey_loop *loop; /* of node */
+  uint8_t kind;     /* CVY_FRAME_DATA: a group of messages; CVY_FRAME_REQ: a function */
   bool closed;
   uint16_t number;     /* on every connection */
   uint32_t unanswered; /* peers that may still send to this number after the close */
@@ -18,6 +22,10 @@ struct cvy_group {
   uint64_t window;    /* lent to each peer */
   uint32_t max_count; /* messages lent to each peer; 0: no limit */
   bool priorities;
+  void (*handler)(covey_request *request, void *arg); /* NULL: none */
+  void *arg;
+  cvy_note note;    /* calls handler; holds a reference while it is queued */
+  uint32_t running; /* threads in handler */
   uint8_t name_size;
   char name[COVEY_NAME_MAX + 1];
 };
@@ -28,10 +36,14 @@ int cvy_group_name(const char *name, bool any, const char **ret_name);
 int cvy_groups_init(covey_node *node);  /* makes "default" */
 void cvy_groups_fini(covey_node *node); /* closes all */
 
-cvy_group *cvy_group_find(const covey_node *node, const char *name);
+cvy_group *cvy_group_find(const covey_node *node, const char *name, uint8_t kind);
 
 /* Opens and announces. Failures are recorded. */
-int cvy_group_make(covey_node *node, const char *name, const covey_group_options *options, cvy_group **ret);
+int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
+                   cvy_group **ret);
+
+/* Closes it: what waits in it is discarded, requests are answered. */
+void cvy_group_close(covey_node *node, cvy_group *group);
 
 void cvy_group_ref(cvy_group *group);
 void cvy_group_unref(cvy_group *group);
@@ -42,7 +54,8 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item);
 /* All peers have answered a close, one of them just now: the number may be used again. */
 void cvy_group_answered(covey_node *node, cvy_group *group);
 
-/* The group that has the next message: group, or the one whose message came first (NULL: any); NULL: none. */
-cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group);
+/* The group that has the next message: group, or of all of this kind, with a handler or without, the one whose message came first
+ * (NULL: any); NULL: none. */
+cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group, uint8_t kind, bool handled);
 
 #endif

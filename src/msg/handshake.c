@@ -1,5 +1,6 @@
 #include "msg/peer.h"
 
+#include "msg/call.h"
 #include "msg/group.h"
 #include "msg/lane.h"
 #include "msg/self.h"
@@ -197,6 +198,7 @@ static void on_bye(covey_peer *peer, const cvy_chunk *chunk)
   if (peer->state == CVY_PEER_BYE_SENT) return; /* both leave: our own answer is still due */
   peer->state = CVY_PEER_BYE_GOT;
   cvy_lane_hush(peer, COVEY_EPEERDIED);
+  cvy_calls_over(peer); /* every answer that it will give is here */
   cvy_loop_changed(peer->node->loop);
 }
 
@@ -257,6 +259,7 @@ static void on_control(covey_peer *peer, const cvy_chunk *chunk)
   case CVY_FRAME_ACK:
     r = h->id == UINT64_MAX ? cvy_inlet_gone(peer, h->group) : cvy_outlet_ack(peer, h->group, h->id);
     break;
+  case CVY_FRAME_CANCEL: cvy_request_cancelled(peer, h->id); break;
   case CVY_FRAME_GAP: r = on_gap(peer, chunk); break;
   default: r = COVEY_EPROTO; break; /* of a later version, or of what was not agreed upon */
   }

@@ -1,4 +1,5 @@
 #include "core/mem.h"
+#include "msg/call.h"
 #include "msg/lane.h"
 
 #include <string.h>
@@ -11,12 +12,12 @@ enum {
 
 /* ---- outlets ---- */
 
-cvy_outlet *cvy_outlet_find(const covey_peer *peer, const char *name, size_t size)
+cvy_outlet *cvy_outlet_find(const covey_peer *peer, const char *name, size_t size, uint8_t kind)
 {
   uint64_t key = cvy_map_hash(peer->outlet_names.seed, name, size);
   for (cvy_map_node *n = cvy_map_find(&peer->outlet_names, key); n; n = cvy_map_again(n)) {
     cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_name);
-    if (o->name_size == size && memcmp(o->name, name, size) == 0) return o;
+    if (o->kind == kind && o->name_size == size && memcmp(o->name, name, size) == 0) return o;
   }
   return NULL;
 }
@@ -76,24 +77,50 @@ static void free_outlet(cvy_outlet *o)
   cvy_free(o);
 }
 
+static void add_outlet(covey_peer *peer, cvy_outlet *o)
+{
+  cvy_map_add(&peer->outlets, &o->by_number, o->number);
+  cvy_map_add(&peer->outlet_names, &o->by_name, cvy_map_hash(peer->outlet_names.seed, o->name, o->name_size));
+}
+
+cvy_outlet *cvy_outlet_answers(covey_peer *peer)
+{
+  cvy_outlet *o = outlet_by_number(peer, 0);
+  if (o) return o;
+  o = cvy_alloc_zero(1, sizeof *o);
+  if (!o) return NULL;
+  o->peer = peer;
+  o->kind = CVY_FRAME_REP;
+  add_outlet(peer, o);
+  return o;
+}
+
+bool cvy_is_answer(const cvy_parcel *parcel)
+{
+  return parcel->kind == CVY_FRAME_REP || parcel->kind == CVY_FRAME_ERR;
+}
+
 int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *open)
 {
   cvy_outlet *o = outlet_by_number(peer, number);
+  uint8_t kind = open->flags & CVY_GROUP_FUNCTION ? CVY_FRAME_REQ : CVY_FRAME_DATA;
   if (open->name_size > COVEY_NAME_MAX || open->window < CVY_WINDOW_LEAST) return COVEY_EPROTO;
   if (o) { /* the same again: its window has grown, the bytes come as credit */
-    if (o->closed || o->name_size != open->name_size || memcmp(o->name, open->name, open->name_size)) {
+    if (o->closed || o->kind != kind || o->name_size != open->name_size ||
+        memcmp(o->name, open->name, open->name_size)) {
       return COVEY_EPROTO;
     }
     if (open->window > o->window) o->window = open->window;
     return 0;
   }
-  if (peer->outlets.count >= CVY_GROUPS_MAX || cvy_outlet_find(peer, open->name, open->name_size)) {
+  if (peer->outlets.count >= CVY_GROUPS_MAX || cvy_outlet_find(peer, open->name, open->name_size, kind)) {
     return COVEY_EPROTO;
   }
   o = cvy_alloc_zero(1, sizeof *o);
   if (!o) return COVEY_ENOMEM;
   o->peer = peer;
   o->number = number;
+  o->kind = kind;
   o->window = o->credit = open->window;
   o->max_count = o->messages = open->max_count;
   if (open->flags & CVY_GROUP_DROP_NEW)
@@ -102,8 +129,7 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *o
     o->full = COVEY_FULL_DROP_OLD;
   o->name_size = open->name_size;
   memcpy(o->name, open->name, open->name_size);
-  cvy_map_add(&peer->outlets, &o->by_number, number);
-  cvy_map_add(&peer->outlet_names, &o->by_name, cvy_map_hash(peer->outlet_names.seed, o->name, o->name_size));
+  add_outlet(peer, o);
   return 0;
 }
 
@@ -274,6 +300,12 @@ static void wake_fragments(covey_peer *peer)
   }
 }
 
+static void answer_gone(covey_peer *peer, const cvy_parcel *p)
+{
+  peer->answers -= p->size;
+  peer->node->answers -= p->size;
+}
+
 void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
 {
   cvy_outlet *o = p->outlet;
@@ -287,6 +319,12 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
     if (o->closed) answer_closed(o);
   }
   if (p->abandoned) {
+    if (cvy_is_answer(p)) {
+      peer->consumed++; /* nobody will tell */
+      answer_gone(peer, p);
+    }
+    if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
+      cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
     cvy_free(p);
   } else if (p->want_ack && !p->result) {
     p->next = peer->acks;
@@ -326,6 +364,7 @@ static cvy_parcel *copy_rest(const cvy_parcel *p)
   copy->parcel.buffer = copy->parcel.offset = 0;
   copy->parcel.abandoned = true;
   copy->parcel.want_ack = false;
+  copy->parcel.call = NULL;
   return &copy->parcel;
 }
 
@@ -371,6 +410,7 @@ void cvy_lane_hush(covey_peer *peer, int code)
     cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_number);
     for (cvy_parcel *p = o->first, *next; p; p = next) {
       next = p->next;
+      if (cvy_is_answer(p)) break; /* whoever leaves, what was answered is still told */
       p->granted = true;
       if (p->started || p->planned) continue;
       unlink_parcel(o, p);
@@ -389,7 +429,10 @@ void cvy_lane_fini(covey_peer *peer, int code)
       cvy_parcel *p = o->first;
       unlink_parcel(o, p);
       p->result = code;
-      if (p->abandoned) peer->node->unknown++;
+      if (cvy_is_answer(p))
+        answer_gone(peer, p);
+      else if (p->abandoned)
+        peer->node->unknown++;
       if (p->abandoned && !p->planned) cvy_free(p);
     }
     free_outlet(o);

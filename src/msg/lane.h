@@ -31,6 +31,8 @@ struct cvy_parcel {
   uint64_t lent, extra;  /* its charge: from the window, and by a grant */
   cvy_large *grant;      /* in the outlet's list; NULL: extra is 0 */
   uint64_t end;          /* place in the stream behind its last byte, once emitted */
+  cvy_call *
+      call; /* of a request: told its number when its first frame is made; NULL: nobody waits for an answer */
   uint8_t kind, priority;
   bool want_ack;
   bool large;     /* goes in fragments */
@@ -51,6 +53,7 @@ struct cvy_outlet {
   cvy_outlet *next_ready; /* of those that have something to send, in turn */
   bool ready;
   uint16_t number;
+  uint8_t kind;                 /* CVY_FRAME_DATA: a group of messages; CVY_FRAME_REQ: a function */
   bool closed;                  /* by the peer; freed when its last parcel has gone */
   int full;                     /* COVEY_FULL_... */
   uint64_t window;              /* least that the peer lends */
@@ -92,8 +95,14 @@ typedef struct cvy_plan {
   size_t frame_count;
 } cvy_plan;
 
-/* The peer's group of this name; NULL: it has none. */
-cvy_outlet *cvy_outlet_find(const covey_peer *peer, const char *name, size_t size);
+/* The peer's group, or function, of this name; NULL: it has none. */
+cvy_outlet *cvy_outlet_find(const covey_peer *peer, const char *name, size_t size, uint8_t kind);
+
+/* Where answers go out: number 0, in no need of credit. NULL: out of memory. */
+cvy_outlet *cvy_outlet_answers(covey_peer *peer);
+
+/* REP or ERR: it has the number of its request, and room there. */
+bool cvy_is_answer(const cvy_parcel *parcel);
 
 /* Frames of the peer about its groups. 0 or a code that ends the connection. */
 int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *open);

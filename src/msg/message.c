@@ -2,32 +2,27 @@
 
 #include "core/error.h"
 #include "core/mem.h"
-#include "msg/address.h"
+#include "msg/call.h"
 #include "msg/group.h"
-#include "msg/lane.h"
+#include "msg/send.h"
 
 #include <string.h>
 
 /* ---- sending ---- */
 
-/* One send on its way. */
-struct send {
-  cvy_goal goal;
-  const char *group;
-  cvy_deadline deadline;
-  covey_cancel *cancel;
-  cvy_parcel parcel;
-  covey_peer *peer; /* counted */
-  uint64_t id;
-};
-
 enum { RETRY = 1 }; /* nothing was sent, and its way may open again: from the start */
 
-static int fail(const struct send *s, int code, int stage, int far, const char *why)
+static bool is_request(const cvy_send *s)
+{
+  return s->parcel.kind == CVY_FRAME_REQ;
+}
+
+int cvy_send_fail(const cvy_send *s, int code, int stage, int far, const char *why)
 {
   char text[128];
   cvy_goal_text(&s->goal, text, sizeof text);
-  cvy_fail(code, stage, "%s, group %s: %s", text, s->group, why);
+  if (is_request(s) && code == COVEY_ENOGROUP) code = COVEY_ENOTFOUND;
+  cvy_fail(code, stage, "%s, %s %s: %s", text, is_request(s) ? "function" : "group", s->group, why);
   return cvy_fail_far(code, far);
 }
 
@@ -36,31 +31,39 @@ static bool usable(const covey_peer *peer)
   return peer->state == CVY_PEER_OPEN && !peer->tx.broken;
 }
 
+static cvy_outlet *find_outlet(const cvy_send *s)
+{
+  uint8_t kind = is_request(s) ? CVY_FRAME_REQ : CVY_FRAME_DATA;
+  return cvy_outlet_find(s->peer, s->group, strlen(s->group), kind);
+}
+
 static bool has_group(void *arg)
 {
-  const struct send *s = arg;
-  return !usable(s->peer) || s->peer->node->state != CVY_NODE_OPEN ||
-         cvy_outlet_find(s->peer, s->group, strlen(s->group)) != NULL;
+  const cvy_send *s = arg;
+  return !usable(s->peer) || s->peer->node->state != CVY_NODE_OPEN || find_outlet(s) != NULL;
 }
 
 /* Nothing was sent, and the peer cannot be used any more. */
-static int peer_lost(const struct send *s)
+static int peer_lost(const cvy_send *s)
 {
   if (s->peer->node->state != CVY_NODE_OPEN) {
-    return fail(s, COVEY_ECLOSED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "our node was closed");
+    return cvy_send_fail(s, COVEY_ECLOSED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "our node was closed");
   }
   if (!s->goal.peer) return RETRY;
-  return fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "it has ended");
+  return cvy_send_fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "it has ended");
 }
 
-static int await_group(struct send *s, covey_node *node, cvy_outlet **ret)
+static int await_group(cvy_send *s, covey_node *node, cvy_outlet **ret)
 {
   cvy_outlet *outlet = NULL;
   for (int r = 0;; r = cvy_loop_wait(node->loop, has_group, s, s->deadline, s->cancel)) {
     if (r == COVEY_ETIMEDOUT) r = COVEY_ENOGROUP;
-    if (r < 0) return fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING, "it has not opened this group");
+    if (r < 0)
+      return cvy_send_fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING,
+                           is_request(s) ? "it does not serve this function"
+                                         : "it has not opened this group");
     if (!usable(s->peer) || node->state != CVY_NODE_OPEN) return peer_lost(s);
-    outlet = cvy_outlet_find(s->peer, s->group, strlen(s->group));
+    outlet = find_outlet(s);
     if (outlet) break;
   }
   *ret = outlet;
@@ -69,66 +72,81 @@ static int await_group(struct send *s, covey_node *node, cvy_outlet **ret)
 
 static bool is_done(void *arg)
 {
-  const struct send *s = arg;
-  return cvy_lane_done(&s->parcel, s->peer);
+  const cvy_send *s = arg;
+  return cvy_lane_done(&s->parcel, s->peer) || (s->parcel.call && s->parcel.call->over);
 }
 
 static bool is_still(void *arg)
 {
-  const struct send *s = arg;
+  const cvy_send *s = arg;
   return !s->parcel.planned;
 }
 
-/* The wait has ended with r before the parcel was done: takes it back, or leaves its rest to the library. */
-static int give_up(struct send *s, covey_node *node, int r)
+/* Waits until no thread is writing it: nobody but them may touch it before. */
+static void settle(cvy_send *s, covey_node *node)
 {
   while (s->parcel.planned && cvy_loop_wait(node->loop, is_still, s, CVY_NEVER, NULL) < 0) {
     cvy_loop_unlock(
         node->loop); /* on the thread of a lent loop: another thread is inside a call that does not wait */
     cvy_loop_lock(node->loop);
   }
+}
+
+/* The wait has ended with r before the parcel was done: takes it back, or leaves its rest to the library. */
+static int give_up(cvy_send *s, covey_node *node, int r)
+{
+  settle(s, node);
   if (is_done(s)) return 0;
   int far = cvy_lane_abandon(&s->parcel, s->peer);
   if (r == COVEY_ETIMEDOUT && s->goal.once && far == COVEY_FAR_NOTHING) r = COVEY_EAGAIN;
+  if (r == COVEY_ETIMEDOUT && s->goal.once && far != COVEY_FAR_NOTHING && is_request(s))
+    return 0; /* the library sends the rest */
   int stage = far == COVEY_FAR_NOTHING ? COVEY_STAGE_ROOM
               : far == COVEY_FAR_SENT  ? COVEY_STAGE_RECEIPT
                                        : COVEY_STAGE_WRITE;
-  return fail(s, r, stage, far,
-              far == COVEY_FAR_NOTHING ? "no room"
-              : far == COVEY_FAR_SENT  ? "not handed out"
-                                       : "partly sent");
+  return cvy_send_fail(s, r, stage, far,
+                       far == COVEY_FAR_NOTHING ? "no room"
+                       : far == COVEY_FAR_SENT  ? "not handed out"
+                                                : "partly sent");
 }
 
 /* What has become of a parcel that is done. */
-static int outcome(struct send *s)
+static int outcome(cvy_send *s)
 {
   cvy_parcel *p = &s->parcel;
   int code = p->result;
   if (code == 0) return 0;
   int far = cvy_lane_abandon(p, s->peer);
-  if (code == COVEY_ENOMEM || code == COVEY_ECLOSED) return fail(s, code, COVEY_STAGE_WRITE, far, "sending");
+  if (code == COVEY_ENOMEM || code == COVEY_ECLOSED)
+    return cvy_send_fail(s, code, COVEY_STAGE_WRITE, far, "sending");
   if (code == COVEY_ENOGROUP) {
     if (far == COVEY_FAR_NOTHING) return RETRY;
-    return fail(s, code, COVEY_STAGE_GROUP, far, "the group was closed");
+    return cvy_send_fail(s, code, COVEY_STAGE_GROUP, far,
+                         is_request(s) ? "it was closed" : "the group was closed");
   }
   if (far == COVEY_FAR_NOTHING) return peer_lost(s);
-  return fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, far, "it has ended");
+  return cvy_send_fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, far, "it has ended");
 }
 
-static int deliver(struct send *s, covey_node *node, cvy_outlet *outlet)
+static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet)
 {
   if (s->parcel.want_ack && outlet->full == COVEY_FULL_DROP_OLD) {
-    return fail(s, COVEY_ENOTSUP, COVEY_STAGE_RECEIPT, COVEY_FAR_NOTHING,
-                "it drops its oldest messages: no receipts");
+    return cvy_send_fail(s, COVEY_ENOTSUP, COVEY_STAGE_RECEIPT, COVEY_FAR_NOTHING,
+                         "it drops its oldest messages: no receipts");
   }
   int r = cvy_lane_add(outlet, &s->parcel);
   if (r > 0 && s->parcel.want_ack)
-    return fail(s, COVEY_EAGAIN, COVEY_STAGE_ROOM, COVEY_FAR_NOTHING, "dropped for want of room");
+    return cvy_send_fail(s, COVEY_EAGAIN, COVEY_STAGE_ROOM, COVEY_FAR_NOTHING, "dropped for want of room");
   if (r > 0) return 0;
   cvy_peer_flush(s->peer);
   if (!is_done(s)) r = cvy_loop_wait(node->loop, is_done, s, s->deadline, s->cancel);
   if (r < 0) r = give_up(s, node, r);
-  if (r == 0) r = outcome(s);
+  if (r == 0 && !cvy_lane_done(&s->parcel, s->peer)) { /* it was answered before it was whole over there */
+    settle(s, node);
+    if (!cvy_lane_done(&s->parcel, s->peer)) cvy_lane_abandon(&s->parcel, s->peer);
+  } else if (r == 0) {
+    r = outcome(s);
+  }
   s->id = s->parcel.id;
   return r;
 }
@@ -139,50 +157,63 @@ static cvy_parcel fresh(const cvy_parcel *p)
   return (cvy_parcel){.buffers = p->buffers,
                       .count = p->count,
                       .size = p->size,
+                      .call = p->call,
                       .kind = p->kind,
                       .priority = p->priority,
                       .want_ack = p->want_ack};
 }
 
-static int send_once(struct send *s, covey_node *node)
+static int send_once(cvy_send *s, covey_node *node)
 {
   cvy_outlet *outlet = NULL;
   int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
   if (r < 0) return r;
-  if (s->parcel.size > s->peer->max_message) {
-    r = fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "longer than it takes");
+  if (s->parcel.size - (is_request(s) ? CVY_PREFIX : 0) > s->peer->max_message) {
+    r = cvy_send_fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "longer than it takes");
   }
   if (r == 0) r = await_group(s, node, &outlet);
   if (r == 0) r = deliver(s, node, outlet);
+  if (r == RETRY && s->parcel.call) cvy_call_unnamed(s->parcel.call);
   if (r == RETRY) s->parcel = fresh(&s->parcel);
   cvy_peer_unref(s->peer);
   s->peer = NULL;
   return r;
 }
 
-static int run_send(covey_node *node, struct send *s, const covey_buffer *buffers, size_t count)
+int cvy_send_buffers(cvy_send *s, const covey_buffer *buffers, size_t count)
 {
   static const covey_buffer nothing = {NULL, 0};
   s->parcel.buffers = count ? buffers : &nothing;
   s->parcel.count = count ? count : 1;
-  s->parcel.kind = CVY_FRAME_DATA;
   for (size_t i = 0; i < count; i++) {
     if (!buffers[i].data && buffers[i].size) {
       return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, (int64_t)i, -1, "data is NULL");
     }
     if (buffers[i].size > SIZE_MAX / 2 - s->parcel.size)
-      return fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "size");
+      return cvy_send_fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "size");
     s->parcel.size += buffers[i].size;
   }
-  int r = cvy_node_enter(node, &node);
-  if (r < 0) return r;
+  return 0;
+}
+
+int cvy_send_run(cvy_send *s, covey_node *node)
+{
+  int r;
   if (s->goal.peer && s->goal.peer->node != node) {
-    r = fail(s, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "a peer of another node");
+    return cvy_send_fail(s, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "a peer of another node");
   }
-  if (r == 0) {
-    do r = send_once(s, node);
-    while (r == RETRY);
-  }
+  do r = send_once(s, node);
+  while (r == RETRY);
+  return r;
+}
+
+static int run_send(covey_node *node, cvy_send *s, const covey_buffer *buffers, size_t count)
+{
+  s->parcel.kind = CVY_FRAME_DATA;
+  int r = cvy_send_buffers(s, buffers, count);
+  if (r == 0) r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  r = cvy_send_run(s, node);
   cvy_node_leave(node);
   return r;
 }
@@ -191,7 +222,7 @@ int covey_send(covey_node *node, int64_t pid, const char *group, const void *dat
                int64_t timeout)
 {
   covey_buffer buffer = {data, size};
-  struct send s = {.goal = {.pid = pid, .once = timeout == 0}};
+  cvy_send s = {.goal = {.pid = pid, .once = timeout == 0}};
   int r = cvy_timeout_check(timeout);
   if (r == 0) r = cvy_group_name(group, false, &s.group);
   if (r == 0 && pid <= 0) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid %lld", (long long)pid);
@@ -200,13 +231,23 @@ int covey_send(covey_node *node, int64_t pid, const char *group, const void *dat
   return run_send(node, &s, &buffer, 1);
 }
 
-static int check_options(const covey_send_options *o, struct send *s)
+int cvy_send_goal(int64_t pid, const char *name, covey_peer *peer, const covey_message *reply_to,
+                  cvy_goal *ret_goal)
 {
-  if (!o) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
-  int targets = (o->pid != 0) + (o->name != NULL) + (o->peer != NULL) + (o->reply_to != NULL);
+  int targets = (pid != 0) + (name != NULL) + (peer != NULL) + (reply_to != NULL);
   if (targets != 1)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "exactly one of pid, name, peer and reply_to");
-  if (o->pid < 0) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid %lld", (long long)o->pid);
+  if (pid < 0) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "pid %lld", (long long)pid);
+  if (reply_to && !reply_to->peer)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reply_to is no received message");
+  int r = name ? cvy_name_check(name, "name") : 0;
+  if (r == 0) *ret_goal = (cvy_goal){.pid = pid, .name = name, .peer = reply_to ? reply_to->peer : peer};
+  return r;
+}
+
+static int check_options(const covey_send_options *o, cvy_send *s)
+{
+  if (!o) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
   if (o->priority < 0 || o->priority > 7)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "priority %d", (int)o->priority);
   if (o->level != COVEY_LEVEL_SENT && o->level != COVEY_LEVEL_CONSUMED) {
@@ -215,14 +256,11 @@ static int check_options(const covey_send_options *o, struct send *s)
   if (o->flags & ~(uint32_t)COVEY_SEND_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
   if (o->reserved0 || !cvy_is_zero(o->reserved, 6))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_send_options");
-  if (o->reply_to && !o->reply_to->peer)
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reply_to is no received message");
   int64_t timeout = o->flags & COVEY_SEND_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
   int r = cvy_timeout_check(timeout);
-  if (r == 0 && o->name) r = cvy_name_check(o->name, "name");
+  if (r == 0) r = cvy_send_goal(o->pid, o->name, o->peer, o->reply_to, &s->goal);
   if (r == 0) r = cvy_group_name(o->group, false, &s->group);
   if (r < 0) return r;
-  s->goal = (cvy_goal){.pid = o->pid, .name = o->name, .peer = o->reply_to ? o->reply_to->peer : o->peer};
   s->goal.once = timeout == 0;
   s->deadline = cvy_deadline_in(timeout);
   s->cancel = o->cancel;
@@ -234,7 +272,7 @@ static int check_options(const covey_send_options *o, struct send *s)
 int covey_message_send(covey_node *node, const covey_send_options *options, const covey_buffer *buffers,
                        size_t count, uint64_t *ret_id)
 {
-  struct send s = {.id = 0};
+  cvy_send s = {.id = 0};
   int r = check_options(options, &s);
   if (r == 0 && count && !buffers) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
   if (r == 0) r = run_send(node, &s, buffers, count);
@@ -253,7 +291,7 @@ static bool has_message(void *arg)
 {
   const struct receive *w = arg;
   if (w->node->state != CVY_NODE_OPEN || (w->group && w->group->closed)) return true;
-  return cvy_group_filled(w->node, w->group) != NULL;
+  return cvy_group_filled(w->node, w->group, CVY_FRAME_DATA, false) != NULL;
 }
 
 static void hand_out(cvy_group *group, covey_message *ret)
@@ -285,8 +323,8 @@ static int receive(covey_node *node, const char *name, cvy_deadline deadline, co
   if (r == 0) r = cvy_node_enter(node, &w.node);
   if (r < 0) return r;
   if (!any) {
-    w.group = cvy_group_find(w.node, name);
-    if (!w.group) r = cvy_group_make(w.node, name, NULL, &w.group);
+    w.group = cvy_group_find(w.node, name, CVY_FRAME_DATA);
+    if (!w.group) r = cvy_group_make(w.node, name, CVY_FRAME_DATA, NULL, &w.group);
     if (r == 0) cvy_group_ref(w.group);
     cvy_node_flush(w.node);
   }
@@ -299,7 +337,7 @@ static int receive(covey_node *node, const char *name, cvy_deadline deadline, co
     else if (w.group && w.group->closed)
       r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
     else
-      hand_out(cvy_group_filled(w.node, w.group), ret);
+      hand_out(cvy_group_filled(w.node, w.group, CVY_FRAME_DATA, false), ret);
     cvy_group_unref(w.group);
   }
   cvy_node_leave(w.node);

@@ -78,6 +78,10 @@ struct covey_node {
   cvy_group *standard;      /* "default" */
   uint64_t arrivals, items; /* messages so far, and those that wait */
 
+  /* call.c, serve.c */
+  uint64_t replies; /* bytes that calls in flight may bring */
+  uint64_t answers; /* bytes of answers that wait to be written */
+
   /* credit.c: bytes of max_memory that others may use */
   uint64_t lent;     /* windows: credit that peers hold, and what waits here by it */
   uint64_t granted;  /* for messages larger than a window */

@@ -3,6 +3,7 @@
 #include "core/atomics.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "msg/call.h"
 #include "msg/group.h"
 #include "msg/lane.h"
 #include "msg/self.h"
@@ -26,9 +27,13 @@ covey_peer *cvy_peer_new(covey_node *node, enum cvy_peer_state state, const cvy_
   cvy_intake_init(&peer->intake, node->max_message);
   if (cvy_map_init(&peer->inlets, node->by_pid.seed) < 0 ||
       cvy_map_init(&peer->outlets, node->by_pid.seed) < 0 ||
-      cvy_map_init(&peer->outlet_names, node->by_pid.seed) < 0) {
+      cvy_map_init(&peer->outlet_names, node->by_pid.seed) < 0 ||
+      cvy_map_init(&peer->calls, node->by_pid.seed) < 0 ||
+      cvy_map_init(&peer->requests, node->by_pid.seed) < 0) {
     cvy_map_fini(&peer->inlets);
     cvy_map_fini(&peer->outlets);
+    cvy_map_fini(&peer->outlet_names);
+    cvy_map_fini(&peer->calls);
     cvy_free(peer);
     return NULL;
   }
@@ -150,6 +155,8 @@ void cvy_peer_end(covey_peer *peer, int code)
   peer->state = CVY_PEER_DEAD;
   peer->failure = code;
   break_off(peer, open ? COVEY_EPEERDIED : code);
+  cvy_calls_over(peer);
+  cvy_requests_over(peer);
   cvy_credit_fini(peer);
   cvy_intake_fini(&peer->intake);
   if (peer->introduced) {
@@ -167,6 +174,8 @@ void cvy_peer_end(covey_peer *peer, int code)
   cvy_map_fini(&peer->inlets);
   cvy_map_fini(&peer->outlets);
   cvy_map_fini(&peer->outlet_names);
+  cvy_map_fini(&peer->calls);
+  cvy_map_fini(&peer->requests);
   cvy_credit_serve(node);
   if (!peer->tx.writing) peer->transport->close(peer, !soft);
   cvy_loop_changed(node->loop);
@@ -384,14 +393,17 @@ static void take_message(covey_peer *peer, const cvy_chunk *chunk)
   uint16_t group = chunk->header.group;
   uint64_t keep = 0;
   int r = cvy_intake_begins(&peer->intake, chunk, &begin);
-  if (r > 0) r = cvy_inlet_begin(peer, &begin, &keep);
+  if (r > 0) r = begin.group ? cvy_inlet_begin(peer, &begin, &keep) : cvy_call_begins(peer, &begin, &keep);
   if (r >= 0) r = cvy_intake_take(&peer->intake, chunk, keep, &item);
   if (r < 0) {
     cvy_peer_end(peer, r);
     return;
   }
   if (r == 0 && cvy_inlet_exceeds(peer, group)) cvy_peer_end(peer, COVEY_EPROTO);
-  if (r > 0) cvy_group_arrived(peer, group, item);
+  if (r > 0 && group)
+    cvy_group_arrived(peer, group, item);
+  else if (r > 0 && item)
+    cvy_call_arrived(peer, item);
 }
 
 void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size)

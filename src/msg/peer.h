@@ -41,6 +41,7 @@ struct cvy_inlet {
 
 typedef struct cvy_outlet cvy_outlet;
 typedef struct cvy_parcel cvy_parcel;
+typedef struct cvy_call cvy_call;
 
 typedef struct cvy_transport {
   /* Without the lock; one thread at a time. Takes up to all bytes, as cvos_io_write. */
@@ -142,6 +143,10 @@ struct covey_peer {
   cvy_parcel *acks;        /* emitted, waiting for their ACK */
   uint64_t sent, consumed; /* messages: emitted, and handed out as far as we were told */
   uint64_t granted;        /* by us, for large messages that were not handed out yet */
+
+  cvy_map calls;    /* ours that wait for an answer, by number */
+  cvy_map requests; /* its that nobody has answered, by number */
+  uint64_t answers; /* bytes of ours to it that wait to be written */
 };
 
 /* Makes a peer in the node's list, in state, with one reference for the connection and one for the caller. NULL: out of memory. */
@@ -233,6 +238,9 @@ void cvy_inlet_whole(covey_peer *peer, cvy_item *item);
 
 /* item has left its group's queue: handed out, or discarded. Gives credit back and tells the sender what it wants to know. */
 void cvy_credit_return(cvy_group *group, cvy_item *item);
+
+/* Gives back at once what is held up for fewer frames: more messages wait, and none is handed out. */
+void cvy_credit_now(covey_peer *peer, uint16_t number);
 
 /* Gives all of it back that is held up for fewer frames: before the good-bye, so that the peer knows what was handed out. */
 void cvy_credit_settle(covey_peer *peer);

@@ -1,4 +1,5 @@
 #include "core/mem.h"
+#include "msg/call.h"
 #include "msg/lane.h"
 
 #include <string.h>
@@ -66,17 +67,19 @@ static enum plan_result plan_frame(covey_peer *peer, cvy_outlet *o, cvy_plan *pl
   cvy_parcel *p = o->framing;
   struct cvy_planned *f = &plan->frames[plan->frame_count];
   if (!p || p->result || (!o->closed && !cvy_lane_charge(o, p))) return PLAN_WAIT;
+  bool begins = p->id == 0 || (cvy_is_answer(p) && p->left == p->size);
   size_t body = p->left;
   if (p->large) {
     if (!p->granted && body > p->free) body = p->free;
     if (body > CVY_FRAGMENT) body = CVY_FRAGMENT;
-    if (!body || (!p->id && tx->fragmented >= CVY_ASSEMBLIES)) return PLAN_WAIT;
+    if (!body || (begins && tx->fragmented >= CVY_ASSEMBLIES)) return PLAN_WAIT;
   }
   *f = (struct cvy_planned){.parcel = p, .buffer = p->buffer, .offset = p->offset, .left = p->left};
-  f->first = p->id == 0;
+  f->first = begins;
   f->header_size = CVY_HEADER + (p->large && f->first ? CVY_PREFIX : 0);
   if (f->first) {
-    p->id = ++tx->next_id;
+    if (!p->id) p->id = ++tx->next_id;
+    if (p->call) cvy_call_named(peer, p);
     if (p->grant) p->grant->id = p->id;
     if (p->large) tx->fragmented++;
   }
@@ -164,10 +167,13 @@ static void take_back(covey_peer *peer, struct cvy_planned *f)
   p->left = f->left;
   p->outlet->framing = p;
   if (f->first) {
-    p->id = 0;
+    if (p->call) cvy_call_unnamed(p->call);
     if (p->grant) p->grant->id = 0;
     if (p->large) peer->tx.fragmented--;
-    peer->tx.next_id--;
+    if (!cvy_is_answer(p)) {
+      p->id = 0;
+      peer->tx.next_id--;
+    }
   }
   cvy_outlet_ready(p->outlet);
 }

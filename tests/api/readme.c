@@ -44,30 +44,61 @@ static const char *lines(covey_process *p, int count)
   return text;
 }
 
-TEST(readme, messages)
+/* Starts a program that prints its number first. */
+static covey_process *serve(const char *program, char **ret_pid)
 {
-  const char *program = test_program_beside("covey_readme_messages"), *wanted;
-  covey_process *receiver;
-  covey_result r;
+  covey_process *p;
+  REQUIRE_OK(
+      covey_spawn(&(covey_process_options){.argv = TEST_WORDS(program), .out.kind = COVEY_STDIO_PIPE}, &p));
+  *ret_pid = test_format("%" PRId64, covey_process_pid(p));
+  CHECK_STR(lines(p, 1), test_format("%s\n", *ret_pid));
+  return p;
+}
 
-  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_WORDS(program), .out.kind = COVEY_STDIO_PIPE},
-                         &receiver));
-  char *pid = test_format("%" PRId64, covey_process_pid(receiver));
-  CHECK_STR(lines(receiver, 1), test_format("%s\n", pid));
-  REQUIRE_OK(covey_run(
-      &(covey_process_options){.argv = TEST_WORDS(program, pid, "hello there"), .timeout = TEST_SOON}, &r));
-  CHECK(COVEY_EXIT_OK(&r.exit));
-  covey_result_free(&r);
-  wanted = " says hello there\n";
-  CHECK(strstr(lines(receiver, 1), wanted) != NULL);
-  covey_process_close(receiver);
-  REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_WORDS(program, "2147483632", "x"),
+/* Runs it with a number and a text. */
+static covey_result talk(const char *program, const char *pid, const char *text, uint32_t code)
+{
+  covey_result r;
+  REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_WORDS(program, pid, text),
+                                                .out.kind = COVEY_STDIO_CAPTURE,
                                                 .err.kind = COVEY_STDIO_CAPTURE,
                                                 .timeout = TEST_SOON},
                        &r));
-  CHECK_UINT(r.exit.code, 1);
+  CHECK_UINT(r.exit.code, code);
+  return r;
+}
+
+static void talk_to_nobody(const char *program)
+{
+  covey_result r = talk(program, "2147483632", "x", 1);
   CHECK(strstr(r.err, "no such process") != NULL);
   covey_result_free(&r);
+}
+
+TEST(readme, messages)
+{
+  const char *program = test_program_beside("covey_readme_messages");
+  char *pid;
+  covey_process *receiver = serve(program, &pid);
+  covey_result r = talk(program, pid, "hello there", 0);
+
+  covey_result_free(&r);
+  CHECK(strstr(lines(receiver, 1), " says hello there\n") != NULL);
+  covey_process_close(receiver);
+  talk_to_nobody(program);
+}
+
+TEST(readme, calls)
+{
+  const char *program = test_program_beside("covey_readme_calls");
+  char *pid;
+  covey_process *server = serve(program, &pid);
+  covey_result r = talk(program, pid, "hello there", 0);
+
+  CHECK(strstr(r.out, "HELLO THERE") == r.out);
+  covey_result_free(&r);
+  covey_process_close(server);
+  talk_to_nobody(program);
 }
 
 TEST(readme, shutdown)

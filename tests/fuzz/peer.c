@@ -4,6 +4,7 @@
 
 #include <covey/message.h>
 
+#include "msg/call.h"
 #include "msg/group.h"
 #include "msg/lane.h"
 
@@ -57,6 +58,48 @@ static void begin(void)
   FUZZ_REQUIRE(covey_group_open(node, "priorities", &priorities) == 0);
   FUZZ_REQUIRE(covey_group_open(node, "old", &old) == 0);
   FUZZ_REQUIRE(covey_group_open(node, "few", &few) == 0);
+  covey_request q;
+  FUZZ_REQUIRE(covey_call_receive(node, "function", 0, &q) == COVEY_ETIMEDOUT);
+}
+
+/* ---- calls that wait for its answers, and requests of its own ---- */
+
+static cvy_call calls[3];
+
+static void call(covey_peer *peer)
+{
+  for (int i = 0; i < 3; i++) {
+    cvy_parcel parcel = {.call = &calls[i], .id = ++peer->tx.next_id};
+    calls[i] =
+        (cvy_call){.node = node, .reply_max = (uint64_t)1 << (8 * i), .room = 1000, .deadline = CVY_NEVER};
+    node->replies += calls[i].room;
+    cvy_call_named(peer, &parcel);
+  }
+}
+
+static void calls_are_over(void)
+{
+  for (int i = 0; i < 3; i++) {
+    cvy_call *c = &calls[i];
+    if (!c->peer) continue;
+    FUZZ_REQUIRE(c->over && !c->listed && (c->code == 0) == (c->item != NULL) && c->code <= 0);
+    FUZZ_REQUIRE(!c->item || c->item->size <= c->reply_max + CVY_PREFIX);
+    if (c->item) cvy_peer_unref(c->item->owner);
+    cvy_item_free(c->item);
+    cvy_peer_unref(c->peer);
+    *c = (cvy_call){0};
+  }
+}
+
+static bool serve(uint8_t how)
+{
+  covey_request q;
+  if (covey_call_receive(node, "function", 0, &q) < 0) return false;
+  FUZZ_REQUIRE(((const char *)q.data)[q.size] == 0);
+  if (how & 1) covey_call_reply(&q, 0, q.data, q.size < q.reply_max ? q.size : q.reply_max);
+  FUZZ_REQUIRE(covey_request_wanted(&q) >= 0);
+  covey_request_free(&q);
+  return true;
 }
 
 static void introduce(covey_peer *peer)
@@ -83,20 +126,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   peer->identity.pid = 4711;
   peer->identity.flags = COVEY_ID_SAME_USER;
   cvy_loop_unlock(loop);
-  if (data[0] & 1) introduce(peer);
+  if (data[0] & 1) {
+    introduce(peer);
+    cvy_loop_lock(loop);
+    call(peer);
+    cvy_loop_unlock(loop);
+  }
   size_t step = (size_t)(data[0] >> 1) + 1;
   for (size_t at = 1; at < size; at += step) {
     cvy_peer_bytes(peer, data + at, size - at < step ? size - at : step);
     FUZZ_REQUIRE(node->lent <= node->max_memory / 2);
     FUZZ_REQUIRE(node->granted <= node->max_memory / 2 + 1);
+    if ((data[at] & 7) == 1) serve(data[at] >> 3);
     if ((data[at] & 7) == 0 && covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
   }
   cvy_peer_over(peer, 0);
   FUZZ_REQUIRE(peer->state == CVY_PEER_DEAD);
+  calls_are_over();
+  FUZZ_REQUIRE(node->replies == 0);
   uint64_t items = node->items;
   cvy_peer_bytes(peer, data, size);
   FUZZ_REQUIRE(node->items == items);
   while (covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
+  FUZZ_REQUIRE(!serve(0)); /* what a dead caller wanted is not handed out */
+  FUZZ_REQUIRE(node->answers == 0);
   FUZZ_REQUIRE(node->lent == before && node->granted == 0 && node->items == 0);
   cvy_peer_unref(peer);
   FUZZ_REQUIRE(covey_loop_dispatch(loop) >= 0);

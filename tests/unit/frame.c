@@ -432,7 +432,10 @@ TEST(body, group_open)
   g.flags = CVY_GROUP_DROP_OLD | CVY_GROUP_DROP_NEW;
   size = cvy_group_open_encode(&g, body);
   CHECK_ERR(cvy_group_open_decode(body, size, &back), COVEY_EPROTO);
-  g.flags = 8;
+  g.flags = CVY_GROUP_FUNCTION | CVY_GROUP_PRIORITIES;
+  REQUIRE_OK(cvy_group_open_decode(body, cvy_group_open_encode(&g, body), &back));
+  CHECK_UINT(back.flags, CVY_GROUP_FUNCTION | CVY_GROUP_PRIORITIES);
+  g.flags = 16;
   size = cvy_group_open_encode(&g, body);
   CHECK_ERR(cvy_group_open_decode(body, size, &back), COVEY_EPROTO);
 }
@@ -475,6 +478,14 @@ TEST(body, small_ones)
   CHECK_UINT(value, UINT32_MAX);
   body[9] = 1;
   CHECK_ERR(cvy_prefix_decode(body, CVY_PREFIX, &value), COVEY_EPROTO);
+
+  cvy_ask ask = {5000, UINT64_C(1) << 40}, ask_back;
+  REQUIRE_OK(cvy_ask_decode(body, cvy_ask_encode(&ask, body), &ask_back));
+  CHECK_UINT(ask_back.left, 5000);
+  CHECK_UINT(ask_back.room, UINT64_C(1) << 40);
+  CHECK_ERR(cvy_ask_decode(body, 15, &ask_back), COVEY_EPROTO);
+  body[7] = 1;
+  CHECK_ERR(cvy_ask_decode(body, CVY_PREFIX, &ask_back), COVEY_EPROTO);
 }
 
 TEST(body, frag)

@@ -265,3 +265,32 @@ TEST(queue, removes_one_owner)
   }
   expect_empty(&q);
 }
+
+TEST(queue, picks_one_wherever_it_stands)
+{
+  for (int ordered = 0; ordered < 2; ordered++) {
+    for (uint64_t n = 1; n <= 6; n++) {
+      for (uint64_t which = 0; which < n; which++) {
+        cvy_queue q;
+        cvy_item *items[6];
+        cvy_queue_init(&q, 0, 0, ordered);
+        for (uint64_t i = 0; i < n; i++) {
+          items[i] = item(i, 10, (int)(i % 2), NULL);
+          cvy_queue_push(&q, items[i]);
+        }
+        cvy_queue_pick(&q, items[which]);
+        CHECK(items[which]->next == NULL);
+        cvy_item_free(items[which]);
+        CHECK_UINT(q.count, n - 1);
+        CHECK_UINT(q.bytes, (n - 1) * 74);
+        cvy_queue_push(&q, item(8, 10, 0, NULL)); /* the end of the list is where it should be */
+        for (int p = 1; p >= 0; p--) {
+          for (uint64_t i = 0; i < n; i++)
+            if (i != which && (ordered ? i % 2 == (uint64_t)p : p == 1)) CHECK_UINT(take(&q, 0), i);
+          if (ordered ? p == 0 : p == 1) CHECK_UINT(take(&q, 0), 8);
+        }
+        expect_empty(&q);
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/* msg/send.h: one message on its way from its sender's call to the system: find the peer, wait for the group and for room, write. The common part of
+ * message.c and call.c. */
+#ifndef COVEY_MSG_SEND_H
+#define COVEY_MSG_SEND_H
+
+#include "msg/address.h"
+#include "msg/lane.h"
+
+typedef struct cvy_send {
+  cvy_goal goal;
+  const char *group; /* or function: by parcel.kind */
+  cvy_deadline deadline;
+  covey_cancel *cancel;
+  cvy_parcel parcel;
+  covey_peer *peer; /* counted */
+  uint64_t id;
+} cvy_send;
+
+/* Whom options name: exactly one of the four. COVEY_EINVAL, recorded. */
+int cvy_send_goal(int64_t pid, const char *name, covey_peer *peer, const covey_message *reply_to,
+                  cvy_goal *ret_goal);
+
+/* Makes the buffers, borrowed, the message. COVEY_EINVAL or COVEY_ETOOBIG, recorded. */
+int cvy_send_buffers(cvy_send *s, const covey_buffer *buffers, size_t count);
+
+/* Sends it. The node is entered and its lock held; it is released meanwhile. A request whose call is over by then counts as sent. Failures are recorded. */
+int cvy_send_run(cvy_send *s, covey_node *node);
+
+/* Records a failure: "process 12, group jobs: why". */
+int cvy_send_fail(const cvy_send *s, int code, int stage, int far, const char *why);
+
+#endif
