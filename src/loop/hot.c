@@ -75,7 +75,7 @@ enum hot cvy_hot_look(covey_loop *loop, uint64_t now)
     loop->looks = 0;
     return HOT_TURN;
   }
-  if (loop->look_off || !loop->look_max_us) return HOT_OFF;
+  if (loop->look_off || !loop->look_max_us || !loop->hot_count) return HOT_OFF;
   loop->asleep_ns = 0;
   step_out(loop);
   uint64_t most = loop->look_max_us * (uint64_t)1000, taken = 0;
@@ -95,10 +95,10 @@ enum hot cvy_hot_look(covey_loop *loop, uint64_t now)
 enum hot cvy_hot_sleep(covey_loop *loop, uint64_t now, cvy_deadline deadline)
 {
   int64_t left = deadline == CVY_NEVER ? COVEY_FOREVER : deadline - (int64_t)(now / 1000000);
-  loop->asleep_ns = now;
+  loop->asleep_ns = loop->hot_count ? now : 0;
   step_out(loop);
   int r = cvos_watch_sleep(loop->uv, left > 0 || left == COVEY_FOREVER ? left : 0);
-  bool found = r == 0 && look_at(loop, AWOKEN_FOR);
+  bool found = r == 1 || (r == 0 && look_at(loop, AWOKEN_FOR));
   step_in(loop);
   if (found) loop->looks++;
   return found ? HOT_FOUND : r == 0 ? HOT_TURN : HOT_OFF;

@@ -10,6 +10,10 @@ struct uv_loop_s *cvy_loop_uv(covey_loop *loop)
 {
   return loop->uv;
 }
+bool cvy_loop_is_own(const covey_loop *loop)
+{
+  return loop->kind != LOOP_LENT;
+}
 void cvy_loop_lock(covey_loop *loop)
 {
   uv_mutex_lock(&loop->lock);

@@ -62,6 +62,7 @@ void cvy_loop_private_close(covey_loop *loop); /* NULL does nothing */
 int cvy_loop_check(const covey_loop *loop);
 
 struct uv_loop_s *cvy_loop_uv(covey_loop *loop); /* for os/watch.h; touch it with the token only */
+bool cvy_loop_is_own(const covey_loop *loop);    /* false: a lent one */
 
 void cvy_loop_lock(covey_loop *loop);
 void cvy_loop_unlock(covey_loop *loop);
@@ -127,10 +128,10 @@ void cvy_loop_looked(covey_loop *loop, bool found);
 typedef struct cvy_timer cvy_timer;
 
 /* [token] One shot: calls run(arg) on the token's thread, without the lock, once the deadline has passed. Set again moves it; CVY_NEVER
- * stops it. After cvy_timer_close run is not called any more; the memory goes in a later turn. */
+ * stops it. After cvy_timer_close run is not called any more; true: the memory goes in a later turn. timer may be NULL. */
 int cvy_timer_open(covey_loop *loop, void (*run)(void *arg), void *arg, cvy_timer **ret);
 void cvy_timer_set(cvy_timer *timer, cvy_deadline deadline);
-void cvy_timer_close(cvy_timer *timer);
+bool cvy_timer_close(cvy_timer *timer);
 
 /* ---- bells: wake-ups that anybody may give ---- */
 

@@ -53,14 +53,13 @@ struct cvy_timer {
   covey_loop *loop;
   void (*run)(void *arg);
   void *arg;
+  bool known; /* uv has it: from the first time that it was set */
 };
 
 int cvy_timer_open(covey_loop *loop, void (*run)(void *arg), void *arg, cvy_timer **ret)
 {
   cvy_timer *t = cvy_alloc_zero(1, sizeof *t);
   if (!t) return COVEY_ENOMEM;
-  uv_timer_init(loop->uv, &t->uv);
-  t->uv.data = t;
   t->loop = loop;
   t->run = run;
   t->arg = arg;
@@ -78,8 +77,13 @@ static void on_timer(uv_timer_t *uv)
 void cvy_timer_set(cvy_timer *timer, cvy_deadline deadline)
 {
   if (deadline == CVY_NEVER) {
-    uv_timer_stop(&timer->uv);
+    if (timer->known) uv_timer_stop(&timer->uv);
     return;
+  }
+  if (!timer->known) {
+    uv_timer_init(timer->loop->uv, &timer->uv);
+    timer->uv.data = timer;
+    timer->known = true;
   }
   /* libuv adds the time to the loop's cached clock: taking the same clock off gives exactly our deadline, however old the cache is. */
   int64_t base = (int64_t)uv_now(timer->loop->uv);
@@ -91,7 +95,12 @@ static void on_timer_closed(uv_handle_t *uv)
   cvy_free(uv->data);
 }
 
-void cvy_timer_close(cvy_timer *timer)
+bool cvy_timer_close(cvy_timer *timer)
 {
-  if (timer) uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+  if (timer && timer->known) {
+    uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+    return true;
+  }
+  cvy_free(timer);
+  return false;
 }

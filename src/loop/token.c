@@ -128,6 +128,7 @@ void cvy_token_turn(covey_loop *loop, uv_run_mode mode)
   loop->polling = true;
   loop->looks = 0;
   uv_mutex_unlock(&loop->lock);
+  if (loop->kind != LOOP_LENT) cvos_watch_arm(loop->uv);
   uv_run(loop->uv, mode);
   /* Windows leaves the packets that a poll brought to the next run; nobody else would see them. */
   for (int i = 0; i < 4 && uv_backend_timeout(loop->uv) == 0; i++) uv_run(loop->uv, UV_RUN_NOWAIT);
@@ -203,7 +204,7 @@ static void lead_turn(covey_loop *loop, const waiter *w, cvy_deadline deadline, 
 {
   uint64_t now = uv_hrtime();
   bool wait = !loop->urgent && (deadline == CVY_NEVER || (int64_t)(now / 1000000) < deadline);
-  if (wait && loop->hot_count) {
+  if (wait && (loop->hot_count || cvos_watch_alone(loop->uv))) {
     switch (cvy_hot_look(loop, now)) {
     case HOT_FOUND: return;
     case HOT_NOTHING:

@@ -159,7 +159,7 @@ static void start_watch(void *arg)
     cvy_peer_ref(peer);
   }
   cvy_loop_unlock(node->loop);
-  if (alive && cvos_exit_watch_open(cvy_loop_uv(node->loop), &peer->pin, on_exit, watch_closed, peer,
+  if (alive && cvos_exit_watch_open(cvy_loop_uv(node->loop), false, &peer->pin, on_exit, watch_closed, peer,
                                     &peer->watch) < 0) {
     peer->watch = NULL; /* the end of its stream tells */
     watch_closed(peer);

@@ -27,9 +27,14 @@ uint64_t cvos_watch_activity(void);
 int cvos_watch_prepare(struct uv_loop_s *uv, bool own);
 
 /* [token] Sleeps in uv's place, without the cost of a turn: until uv has an event, a timer of it is due, or timeout ms (-1: never) have passed. 0: awake;
- * whoever finds nothing to do himself runs uv without waiting. COVEY_EAGAIN, without having slept: uv has something to do first.
+ * whoever finds nothing to do himself runs uv without waiting. 1: it has told the end of a process, and uv has nothing more. COVEY_EAGAIN, without having slept: uv has something to do first.
  * COVEY_ENOTSUP: not here (Linux can; elsewhere only uv_run sleeps). uv: our own loop. */
 int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout);
+
+/* [token] True while there are watches of processes that uv does not know of yet: cvos_watch_sleep looks at them itself. cvos_watch_arm hands them
+ * to uv: before every turn of it. Both do nothing where cvos_watch_sleep is not there. uv: our own loop. */
+bool cvos_watch_alone(const struct uv_loop_s *uv);
+void cvos_watch_arm(struct uv_loop_s *uv);
 
 /* The handle for foreign loops over uv (own loops only): level-triggered on POSIX (an epoll or kqueue over the loop's descriptor, a
  * "work waits" mark and a timer), a manual-reset event on Windows. */
@@ -126,8 +131,10 @@ typedef struct cvos_exit_watch cvos_exit_watch;
 
 /* [token] Calls exited once when the process has ended (not reaped: os/process.h does that). Linux: pidfd; macOS: EVFILT_PROC in one kqueue;
  * Windows: a registered wait; a POSIX system without either: a timer that looks. process: its handle must stay open until closed. A process that
- * has ended already is told in the next turn. Errors: COVEY_ENOTFOUND (no such process), COVEY_ENOMEM, COVEY_ELIMIT. */
-int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg), void (*closed)(void *arg), void *arg, cvos_exit_watch **ret);
+ * has ended already is told in the next turn or sleep. own: uv is ours, so that cvos_watch_sleep may look at it before uv does. Errors: COVEY_ENOTFOUND (no such process), COVEY_ENOMEM, COVEY_ELIMIT.
+ * cvos_exit_watch_drop closes it at once where uv never knew of it: true, it is gone and closed does not come; false: nothing has happened. */
+int cvos_exit_watch_open(struct uv_loop_s *uv, bool own, const cvos_process *process, void (*exited)(void *arg), void (*closed)(void *arg), void *arg, cvos_exit_watch **ret);
 void cvos_exit_watch_close(cvos_exit_watch *watch); /* [token] */
+bool cvos_exit_watch_drop(cvos_exit_watch *watch);  /* [token] */
 
 #endif

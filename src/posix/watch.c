@@ -117,14 +117,16 @@ static bool uv_is_behind(const uv_loop_t *uv)
 
 int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout)
 {
-  struct pollfd backend = {.fd = uv_backend_fd(uv), .events = POLLIN};
+  struct pollfd look[1 + CVOS_EXITS] = {{.fd = uv_backend_fd(uv), .events = POLLIN}};
   if (uv_is_behind(uv)) return COVEY_EAGAIN;
+  size_t exits = cvos_exits_ask(uv, look + 1);
+  if (exits > CVOS_EXITS) return cvos_exits_sweep(uv) ? 1 : COVEY_EAGAIN;
   uv_update_time(uv);
   int due = uv_backend_timeout(uv);
   if (timeout >= 0 && (due < 0 || timeout < due)) due = timeout > INT_MAX ? INT_MAX : (int)timeout;
   if (due == 0) return COVEY_EAGAIN;
-  (void)poll(&backend, 1, due);
-  return 0;
+  if (poll(look, 1 + (nfds_t)exits, due) < 0) return 0;
+  return exits && cvos_exits_tell(uv, look + 1, exits) && !look[0].revents ? 1 : 0;
 }
 
 #else

@@ -266,8 +266,10 @@ void covey_process_close(covey_process *process)
   if (here) cvy_loop_ref(loop);
   cvy_loop_unlock(loop); /* p may be gone now, unless the token is ours */
   if (!here) return;
-  cvy_process_teardown(p);
-  cvy_loop_leave(loop);
+  if (cvy_process_teardown(p))
+    cvy_loop_leave(loop);
+  else
+    cvy_loop_looked(loop, false);
   cvy_loop_release(loop);
 }
 

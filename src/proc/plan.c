@@ -10,6 +10,7 @@
 #include "os/path.h"
 #include "os/process.h"
 #include "proc/lookup.h"
+#include "proc/options.h"
 
 #include <string.h>
 
@@ -48,6 +49,15 @@ static int plan_env(cvy_plan *plan, const covey_process_options *o, const char *
 
 /* ---- program ---- */
 
+/* An absolute path need not be looked at: the system does so, and a start that failed is explained afterwards (cvy_plan_blame). Only where nothing is
+ * created or cut on the way there. */
+static bool may_trust(const covey_process_options *o)
+{
+  bool trust = !CVOS_WINDOWS;
+  for (int i = 0; i < 3 && trust; i++) trust = !cvy_options_stdio(o, i)->path;
+  return trust;
+}
+
 /* Finds name with the PATH and PATHEXT that the child will have. */
 static int plan_file(cvy_plan *plan, const char *name)
 {
@@ -55,6 +65,11 @@ static int plan_file(cvy_plan *plan, const char *name)
   const char *const *env = (const char *const *)plan->env;
   int r;
 
+  plan->trusted = plan->trusted && cvos_path_is_absolute(name);
+  if (plan->trusted) {
+    plan->file = cvy_strdup(name);
+    return plan->file ? 0 : cvy_fail(COVEY_ENOMEM, COVEY_STAGE_LOOKUP, "%s", name);
+  }
   /* What says where it is needs no list of folders; only Windows still asks for the endings. */
   if (!env && (CVOS_WINDOWS || !cvos_path_has_folder(name))) {
     if (cvos_environment(&ours, NULL) < 0) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_LOOKUP, "%s", name);
@@ -186,7 +201,7 @@ static int plan_shell(cvy_plan *plan, const covey_process_options *o)
 
 int cvy_plan_make(const covey_process_options *o, const char *entry, cvy_plan *ret)
 {
-  cvy_plan plan = {0};
+  cvy_plan plan = {.trusted = may_trust(o)};
   int r = plan_env(&plan, o, entry);
 
   if (r >= 0) r = o->command ? plan_shell(&plan, o) : plan_argv(&plan, o);
@@ -197,6 +212,15 @@ int cvy_plan_make(const covey_process_options *o, const char *entry, cvy_plan *r
   *ret = plan;
   if (plan.argv == plan.words) ret->argv = ret->words;
   return 0;
+}
+
+int cvy_plan_blame(const cvy_plan *plan, int code)
+{
+  char *found = NULL;
+  int r = plan->trusted ? cvy_lookup(plan->file, NULL, NULL, &found) : 0;
+
+  cvy_free(found);
+  return r < 0 ? r : code;
 }
 
 void cvy_plan_fini(cvy_plan *plan)

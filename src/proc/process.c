@@ -107,15 +107,17 @@ static void watch_closed(void *arg)
   cvy_process_unhold(arg);
 }
 
-void cvy_process_teardown(covey_process *p)
+bool cvy_process_teardown(covey_process *p)
 {
-  bool live, ended, noted;
+  cvos_exit_watch *watch = p->watch;
+  bool live, ended, noted, later;
 
   cvy_loop_lock(p->loop);
   noted = cvy_show_close(p);
   cvy_loop_unlock(p->loop);
   if (noted) cvy_process_unhold(p); /* the watch still holds it */
   cvy_forward_end(p);
+  later = p->streams[0].io || p->streams[1].io || p->streams[2].io;
   for (int i = 0; i < 3; i++) cvy_stream_close(&p->streams[i], !p->detached || i > 0);
   cvy_pty_hang_up(p);
   cvy_mutex_lock(p->os_lock);
@@ -123,13 +125,19 @@ void cvy_process_teardown(covey_process *p)
   live = p->child && !p->settled;
   ended = p->noted;
   cvy_mutex_unlock(p->os_lock);
-  if (live || !p->watch) return;
+  if (live || !watch) return true;
   if (ended)
     cvy_process_exited(p); /* the close saw the end before the watch did: the hook is still to be told */
-  cvy_timer_close(p->timer);
+  if (cvy_timer_close(p->timer)) later = true;
   p->timer = NULL;
-  cvos_exit_watch_close(p->watch);
   p->watch = NULL;
+  if (cvos_exit_watch_drop(watch)) {
+    cvy_process_unhold(p);
+  } else {
+    cvos_exit_watch_close(watch);
+    later = true;
+  }
+  return later;
 }
 
 static void work(void *arg)
@@ -192,7 +200,8 @@ static int attach(void *arg)
     if (r == 0) cvy_stdio_take(a->stdio, i);
   }
   if (r == 0)
-    r = cvos_exit_watch_open(cvy_loop_uv(p->loop), &p->os, cvy_process_exited, watch_closed, p, &p->watch);
+    r = cvos_exit_watch_open(cvy_loop_uv(p->loop), cvy_loop_is_own(p->loop), &p->os, cvy_process_exited,
+                             watch_closed, p, &p->watch);
   if (r < 0) {
     attach_undo(a);
     return r;
@@ -403,6 +412,7 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
 unopen:
   cvy_stdio_fini(&stdio);
 unplan:
+  if (r < 0) r = cvy_plan_blame(&plan, r);
   cvy_plan_fini(&plan);
 scrap:
   if (p) cvy_process_scrap(p);

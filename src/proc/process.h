@@ -204,8 +204,9 @@ struct covey_process {
 /* Leaves wishes for the token's thread. Loop's lock held. */
 void cvy_process_wish(covey_process *p, uint32_t wishes);
 
-/* [token] The last reference is gone: closes our ends, and the watch when nothing has to be waited for any more. The watch keeps p. */
-void cvy_process_teardown(covey_process *p);
+/* [token] The last reference is gone: closes our ends, and the watch when nothing has to be waited for any more. The watch keeps p: true, something of
+ * it closes in a later turn; false, it is gone. */
+bool cvy_process_teardown(covey_process *p);
 
 /* [token] A watch or pipe end has closed. The last use of p by the caller. */
 void cvy_process_unhold(covey_process *p);

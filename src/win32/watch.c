@@ -56,6 +56,17 @@ int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout)
   return COVEY_ENOTSUP;
 }
 
+bool cvos_watch_alone(const struct uv_loop_s *uv)
+{
+  (void)uv;
+  return false;
+}
+
+void cvos_watch_arm(struct uv_loop_s *uv)
+{
+  (void)uv;
+}
+
 /* ---- one overlapped call ---- */
 
 DWORD cvos_port_add(uv_loop_t *uv, HANDLE file)

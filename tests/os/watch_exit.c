@@ -33,7 +33,8 @@ static bool is_closed(void *arg)
 
 static void watch(watched *w, covey_loop *loop)
 {
-  REQUIRE_OK(cvos_exit_watch_open(cvy_loop_uv(loop), &w->c.process, on_exited, on_closed, w, &w->watch));
+  REQUIRE_OK(
+      cvos_exit_watch_open(cvy_loop_uv(loop), true, &w->c.process, on_exited, on_closed, w, &w->watch));
 }
 
 static void unwatch(watched *w, covey_loop *loop)
@@ -101,13 +102,13 @@ TEST(watch_exit, by_its_pid_alone)
     if (i) CHECK_OK(cvos_process_wait(&w.c.process, ENDS_LONG));
     cvos_process bare = w.c.process;
     bare.handle = CVOS_NONE;
-    REQUIRE_OK(cvos_exit_watch_open(cvy_loop_uv(loop), &bare, on_exited, on_closed, &w, &w.watch));
+    REQUIRE_OK(cvos_exit_watch_open(cvy_loop_uv(loop), true, &bare, on_exited, on_closed, &w, &w.watch));
     CHECK(ends_wait(loop, has_exited, &w, ENDS_LONG));
     CHECK_OK(cvos_process_wait(&w.c.process, 0));
     unwatch(&w, loop);
     child_finish(&w.c);
     /* reaped: nobody has this number any more */
-    int r = cvos_exit_watch_open(cvy_loop_uv(loop), &bare, on_exited, on_closed, &w, &w.watch);
+    int r = cvos_exit_watch_open(cvy_loop_uv(loop), true, &bare, on_exited, on_closed, &w, &w.watch);
     CHECK_INT(r, COVEY_ENOTFOUND);
   }
   cvy_loop_private_close(loop);

@@ -117,7 +117,7 @@ static int watch_end(void *arg)
 {
   scene *s = arg;
   cvos_exit_watch *watch;
-  int r = cvos_exit_watch_open(cvy_loop_uv(s->loop), &s->c.process, no_exit, NULL, NULL, &watch);
+  int r = cvos_exit_watch_open(cvy_loop_uv(s->loop), true, &s->c.process, no_exit, NULL, NULL, &watch);
   if (r) return r;
   cvos_exit_watch_close(watch);
   settle(s->loop);

@@ -1,5 +1,8 @@
 /* The end of a process, three ways: a pidfd under uv_poll_t; EVFILT_PROC in one kqueue a loop (macOS, BSD), itself under uv_poll_t; a timer
- * that looks. All tell from a later turn. */
+ * that looks. All tell from a later turn.
+ *
+ * On our own loops a pidfd is not given to uv at once: seven system calls, where most children end within the first sleep of who waits for them.
+ * It is in a list that the sleep looks at itself, and goes to uv before uv turns. */
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
@@ -8,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -25,18 +29,34 @@
 #define LOOK_FIRST 1
 #define LOOK_LAST  50
 
+#if defined(__linux__)
+#define CAN_SLEEP 1 /* cvos_watch_sleep does */
+#else
+#define CAN_SLEEP 0
+#endif
+
+#define SLEEPS 4  /* so many sleeps look at a process themselves: who lives longer is uv's */
+#define SWEEP  64 /* polled at once */
+
 struct cvos_exit_watch {
   union {
     uv_handle_t any;
     uv_poll_t poll;
     uv_timer_t timer;
   } uv;
+  cvos_exit_watch *next, *prev; /* in the list */
+  uv_loop_t *loop;
+  int pidfd;
+  int slept;   /* sleeps that looked at it */
+  bool listed; /* in the list: uv does not know of it */
+  bool ended;  /* in the list, to be told */
+  bool known;  /* uv has its handle */
   bool queued; /* in the kqueue; the timer only carries the news and the close */
   bool told;
   bool closing;
   pid_t pid;
   uint64_t pause;
-  cvos_shared *shared;
+  cvos_shared *shared; /* NULL: by its pidfd */
   void (*exited)(void *arg);
   void (*closed)(void *arg);
   void *arg;
@@ -79,6 +99,121 @@ static void on_look(uv_timer_t *timer)
   }
   w->pause = w->pause * 2 < LOOK_LAST ? w->pause * 2 : LOOK_LAST;
   uv_timer_start(timer, on_look, w->pause, 0);
+}
+
+static void look_by_timer(cvos_exit_watch *w)
+{
+  uv_timer_init(w->loop, &w->uv.timer);
+  w->uv.timer.data = w;
+  w->known = true;
+  w->pause = LOOK_FIRST;
+  uv_timer_start(&w->uv.timer, on_look, 0, 0);
+}
+
+/* ---- those that uv does not know of ---- */
+
+static void enlist(cvos_exit_watch *w)
+{
+  w->next = w->loop->data;
+  w->prev = NULL;
+  if (w->next) w->next->prev = w;
+  w->loop->data = w;
+  w->listed = true;
+}
+
+static void delist(cvos_exit_watch *w)
+{
+  if (w->next) w->next->prev = w->prev;
+  if (w->prev)
+    w->prev->next = w->next;
+  else
+    w->loop->data = w->next;
+  w->listed = false;
+}
+
+/* 0 or what uv says. */
+static int give_to_uv(cvos_exit_watch *w)
+{
+  int e = uv_poll_init(w->loop, &w->uv.poll, w->pidfd);
+  if (e) return e;
+  w->uv.poll.data = w;
+  w->known = true;
+  uv_poll_start(&w->uv.poll, UV_READABLE, on_pidfd);
+  return 0;
+}
+
+static void arm(cvos_exit_watch *w)
+{
+  delist(w);
+  if (give_to_uv(w)) look_by_timer(w); /* no memory, or no room in the system's queue */
+}
+
+/* What a callback does to the list is allowed: each search begins at its head. */
+static bool tell_ended(uv_loop_t *uv)
+{
+  bool any = false;
+  for (cvos_exit_watch *w = uv->data; w;) {
+    if (!w->ended) {
+      w = w->next;
+      continue;
+    }
+    any = true;
+    delist(w);
+    tell(w);
+    w = uv->data;
+  }
+  return any;
+}
+
+size_t cvos_exits_ask(const uv_loop_t *uv, struct pollfd *ret)
+{
+  size_t count = 0;
+  for (const cvos_exit_watch *w = uv->data; w && count <= CVOS_EXITS; w = w->next, count++)
+    if (count < CVOS_EXITS) ret[count] = (struct pollfd){.fd = w->pidfd, .events = POLLIN};
+  return count;
+}
+
+bool cvos_exits_tell(uv_loop_t *uv, const struct pollfd *answers, size_t count)
+{
+  cvos_exit_watch *w = uv->data, *next;
+  for (size_t i = 0; i < count; i++, w = next) {
+    next = w->next;
+    if (answers[i].revents)
+      w->ended = true;
+    else if (++w->slept >= SLEEPS)
+      arm(w);
+  }
+  return tell_ended(uv);
+}
+
+bool cvos_exits_sweep(uv_loop_t *uv)
+{
+  struct pollfd look[SWEEP];
+  for (cvos_exit_watch *w = uv->data; w;) {
+    cvos_exit_watch *at = w;
+    nfds_t count = 0;
+    for (; w && count < SWEEP; w = w->next) look[count++] = (struct pollfd){.fd = w->pidfd, .events = POLLIN};
+    (void)poll(look, count, 0);
+    for (nfds_t i = 0; i < count; i++) {
+      cvos_exit_watch *next = at->next;
+      if (look[i].revents)
+        at->ended = true;
+      else
+        arm(at);
+      at = next;
+    }
+  }
+  return tell_ended(uv);
+}
+
+bool cvos_watch_alone(const uv_loop_t *uv)
+{
+  return uv->data != NULL;
+}
+
+void cvos_watch_arm(uv_loop_t *uv)
+{
+  while (uv->data) arm(uv->data);
 }
 
 #if HAVE_PROC_FILTER
@@ -172,8 +307,9 @@ static int watch_pid(cvos_exit_watch *w)
 {
   int r = queue_watch(w);
   if (r < 0) return r;
-  uv_timer_init(w->shared->uv, &w->uv.timer);
+  uv_timer_init(w->loop, &w->uv.timer);
   w->uv.timer.data = w;
+  w->known = true;
   if (r) uv_timer_start(&w->uv.timer, on_look, 0, 0);
   return 0;
 }
@@ -188,10 +324,7 @@ static void unwatch_pid(cvos_exit_watch *w)
 static int watch_pid(cvos_exit_watch *w)
 {
   if (kill(w->pid, 0) < 0 && errno == ESRCH) return COVEY_ENOTFOUND;
-  uv_timer_init(w->shared->uv, &w->uv.timer);
-  w->uv.timer.data = w;
-  w->pause = LOOK_FIRST;
-  uv_timer_start(&w->uv.timer, on_look, 0, 0);
+  look_by_timer(w);
   return 0;
 }
 
@@ -202,35 +335,39 @@ static void unwatch_pid(cvos_exit_watch *w)
 
 #endif
 
-int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg),
-                         void (*closed)(void *arg), void *arg, cvos_exit_watch **ret)
+/* 0 or a code. */
+static int watch_pidfd(cvos_exit_watch *w, bool own)
 {
-  int r = COVEY_ENOMEM;
+  int e = CVOS_CALL(POLL, own && CAN_SLEEP ? 0 : give_to_uv(w), UV_EMFILE);
+  if (e) return cvos_translate(-e);
+  if (own && CAN_SLEEP) enlist(w);
+  return 0;
+}
+
+int cvos_exit_watch_open(struct uv_loop_s *uv, bool own, const cvos_process *process,
+                         void (*exited)(void *arg), void (*closed)(void *arg), void *arg,
+                         cvos_exit_watch **ret)
+{
+  int r;
   cvos_exit_watch *w = cvy_alloc_zero(1, sizeof *w);
-  if (!w) return r;
-  w->shared = cvos_shared_get(uv);
-  if (!w->shared) goto no_shared;
+  if (!w) return COVEY_ENOMEM;
+  w->loop = uv;
   w->pid = (pid_t)process->pid;
+  w->pidfd = process->handle;
   w->exited = exited;
   w->closed = closed;
   w->arg = arg;
   if (process->handle != CVOS_NONE) {
-    int e = CVOS_CALL(POLL, uv_poll_init(uv, &w->uv.poll, process->handle), UV_EMFILE);
-    r = e ? cvos_translate(-e) : 0;
-    if (!e) {
-      w->uv.poll.data = w;
-      uv_poll_start(&w->uv.poll, UV_READABLE, on_pidfd);
-    }
+    r = watch_pidfd(w, own);
   } else {
-    r = watch_pid(w);
+    w->shared = cvos_shared_get(uv);
+    r = w->shared ? watch_pid(w) : COVEY_ENOMEM;
+    if (r && w->shared) cvos_shared_put(w->shared);
   }
-  if (!r) {
+  if (r)
+    cvy_free(w);
+  else
     *ret = w;
-    return 0;
-  }
-  cvos_shared_put(w->shared);
-no_shared:
-  cvy_free(w);
   return r;
 }
 
@@ -238,7 +375,7 @@ static void on_closed(uv_handle_t *handle)
 {
   cvos_exit_watch *w = handle->data;
   cvos_watch_count();
-  cvos_shared_put(w->shared);
+  if (w->shared) cvos_shared_put(w->shared);
   if (w->closed) w->closed(w->arg);
   cvy_free(w);
 }
@@ -247,6 +384,19 @@ void cvos_exit_watch_close(cvos_exit_watch *watch)
 {
   if (!watch || watch->closing) return;
   watch->closing = true;
-  if (watch->uv.any.type == UV_TIMER) unwatch_pid(watch);
+  if (watch->listed) delist(watch);
+  if (watch->shared) unwatch_pid(watch);
+  if (!watch->known) { /* the callback comes by a handle of uv */
+    uv_timer_init(watch->loop, &watch->uv.timer);
+    watch->uv.timer.data = watch;
+  }
   uv_close(&watch->uv.any, on_closed);
+}
+
+bool cvos_exit_watch_drop(cvos_exit_watch *watch)
+{
+  if (watch->known || watch->closing) return false;
+  if (watch->listed) delist(watch);
+  cvy_free(watch);
+  return true;
 }

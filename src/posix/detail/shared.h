@@ -23,6 +23,15 @@ typedef struct cvos_shared {
 cvos_shared *cvos_shared_get(uv_loop_t *uv);
 void cvos_shared_put(cvos_shared *shared); /* [token] */
 
+/* Ends of processes that a sleep looks at itself (Linux, our own loops). uv's data is the first of their watches. ask: what to poll for; more than
+ * CVOS_EXITS: too many. tell: what poll answered; true: somebody was told. sweep: looks at all of them, tells, and hands the others to uv, for
+ * when they are too many. [token] */
+enum { CVOS_EXITS = 8 };
+struct pollfd;
+size_t cvos_exits_ask(const uv_loop_t *uv, struct pollfd *ret);
+bool cvos_exits_tell(uv_loop_t *uv, const struct pollfd *answers, size_t count);
+bool cvos_exits_sweep(uv_loop_t *uv);
+
 /* Counts a callback of a watch on this thread (cvos_watch_activity). */
 void cvos_watch_count(void);
 

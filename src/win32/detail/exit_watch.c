@@ -37,9 +37,11 @@ static void on_closed(uv_handle_t *handle)
   cvy_free(w);
 }
 
-int cvos_exit_watch_open(struct uv_loop_s *uv, const cvos_process *process, void (*exited)(void *arg),
-                         void (*closed)(void *arg), void *arg, cvos_exit_watch **ret)
+int cvos_exit_watch_open(struct uv_loop_s *uv, bool own, const cvos_process *process,
+                         void (*exited)(void *arg), void (*closed)(void *arg), void *arg,
+                         cvos_exit_watch **ret)
 {
+  (void)own;
   if (process->handle == CVOS_NONE) return COVEY_ENOTFOUND;
   cvos_exit_watch *w = cvy_alloc_zero(1, sizeof *w);
   if (!w) return COVEY_ENOMEM;
@@ -69,4 +71,10 @@ void cvos_exit_watch_close(cvos_exit_watch *watch)
   watch->closing = true;
   UnregisterWaitEx(watch->wait, INVALID_HANDLE_VALUE); /* waits for a callback that runs now */
   uv_close((uv_handle_t *)&watch->async, on_closed);
+}
+
+bool cvos_exit_watch_drop(cvos_exit_watch *watch)
+{
+  (void)watch;
+  return false;
 }
