@@ -29,6 +29,13 @@
 #define PIECES  64        /* iovecs in one call; the system's limit is 1024 */
 #define HANDLES 253       /* SCM_MAX_FD of Linux: what one sendmsg can carry at most */
 
+/* A pipe of which one read took what pipes hold by default is a stream: with more room writer and reader need not wait for each other at each 64 KiB
+ * (1.1 times the throughput, own measurement; 1 MiB gives no more). */
+#if defined(__linux__)
+#define SET_PIPE_SIZE 1031 /* F_SETPIPE_SZ, which glibc hides without _GNU_SOURCE */
+#define PIPE_SIZE     (256 << 10)
+#endif
+
 /* ---- what the watches of a loop share ---- */
 
 static pthread_mutex_t shared_lock =
@@ -147,7 +154,8 @@ struct cvos_io {
   int fd;
   bool socket;
   bool reading, room_wanted;
-  bool over; /* end was told */
+  bool over;  /* end was told */
+  bool roomy; /* the pipe was given room, or is none */
   bool closing;
   int armed; /* what uv watches at the moment */
   int64_t sender;
@@ -188,7 +196,7 @@ int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_i
   }
   io->poll.data = io;
   io->fd = handle;
-  io->socket = getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+  io->socket = io->roomy = getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
   io->sender = -1;
   io->events = events;
   io->arg = arg;
@@ -249,6 +257,14 @@ static size_t io_control(cvos_io *io, struct msghdr *m, cvos_handle *handles)
   return count;
 }
 
+static void give_room(cvos_io *io)
+{
+  io->roomy = true;
+#if defined(__linux__)
+  (void)fcntl(io->fd, SET_PIPE_SIZE, PIPE_SIZE); /* refused: beyond what a user may have */
+#endif
+}
+
 /* One read. The bytes told; 0: none are there, or none are wanted now; -1: no more will come (told). */
 static ssize_t io_take(cvos_io *io)
 {
@@ -279,6 +295,7 @@ static ssize_t io_take(cvos_io *io)
     }
   } while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+  if (n >= CVOS_READ_SIZE && !io->roomy) give_room(io);
   if (n > 0 && !cut) {
     io->events->bytes(io->arg, buffer, (size_t)n, handles, handle_count);
     return n;

@@ -7,6 +7,7 @@
 
 #define FEED_AT_ONCE ((size_t)256 << 10) /* bytes handed to the system in one call */
 #define READ_AT_ONCE ((size_t)64 << 10)  /* what a pipe holds */
+#define READ_MOST    ((size_t)256 << 10)
 #define READY_STEP                                                                                           \
   ((size_t)1                                                                                                 \
    << 20) /* a capture that has come so far goes on, likely: its memory is made ready in such pieces */
@@ -41,6 +42,14 @@ static bool has_room(const cvy_stream *s)
   return s->shown ? !cvy_show_full(s->process) : s->size - s->taken < s->limit / 2;
 }
 
+/* What the next read of a capture may take: as much as there is room for, up to what a busy pipe holds. */
+static size_t most_of(const cvy_stream *s)
+{
+  size_t room = (s->capacity < s->limit ? s->capacity : s->limit) - s->size;
+
+  return room < READ_MOST ? room : READ_MOST;
+}
+
 /* Where the next bytes go without a copy: to a reader of this thread, or behind what is kept, where there is room for a whole read. A reader
  * that has its bytes is about to come for more: they stay in the pipe until then. */
 static void *place(void *arg, size_t *ret_size)
@@ -58,8 +67,8 @@ static void *place(void *arg, size_t *ret_size)
              (s->kind == CVY_STREAM_PIPE || s->limit - s->size >= READ_AT_ONCE) &&
              cvy_stream_grow(s, READ_AT_ONCE)) {
     at = s->data + s->size;
-    *ret_size = READ_AT_ONCE;
-    if (s->kind == CVY_STREAM_CAPTURE && s->size >= READY_STEP && s->size + READ_AT_ONCE > s->ready) {
+    *ret_size = s->kind == CVY_STREAM_CAPTURE && !s->shown ? most_of(s) : READ_AT_ONCE;
+    if (s->kind == CVY_STREAM_CAPTURE && s->size >= READY_STEP && s->size + *ret_size > s->ready) {
       if (s->ready < s->size) s->ready = s->size;
       fresh = s->data + s->ready;
       fresh_size = s->capacity - s->ready < READY_STEP ? s->capacity - s->ready : READY_STEP;

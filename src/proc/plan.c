@@ -1,5 +1,6 @@
 #include "proc/plan.h"
 
+#include "core/atomics.h"
 #include "core/env.h"
 #include "core/env_block.h"
 #include "core/error.h"
@@ -49,11 +50,13 @@ static int plan_env(cvy_plan *plan, const covey_process_options *o, const char *
 
 /* ---- program ---- */
 
+static uint32_t started; /* atomic: a child was started, so that what stays for all children is there */
+
 /* An absolute path need not be looked at: the system does so, and a start that failed is explained afterwards (cvy_plan_blame). Only where nothing is
  * created or cut on the way there. */
 static bool may_trust(const covey_process_options *o)
 {
-  bool trust = !CVOS_WINDOWS;
+  bool trust = !CVOS_WINDOWS && cvy_load_relaxed_u32(&started);
   for (int i = 0; i < 3 && trust; i++) trust = !cvy_options_stdio(o, i)->path;
   return trust;
 }
@@ -212,6 +215,11 @@ int cvy_plan_make(const covey_process_options *o, const char *entry, cvy_plan *r
   *ret = plan;
   if (plan.argv == plan.words) ret->argv = ret->words;
   return 0;
+}
+
+void cvy_plan_started(void)
+{
+  if (!cvy_load_relaxed_u32(&started)) cvy_store_relaxed_u32(&started, 1);
 }
 
 int cvy_plan_blame(const cvy_plan *plan, int code)

@@ -21,6 +21,9 @@ typedef struct cvy_plan {
  * LOOKUP. */
 int cvy_plan_make(const covey_process_options *options, const char *entry, cvy_plan *ret);
 
+/* A plan was carried out: from now on absolute paths are trusted. */
+void cvy_plan_started(void);
+
 /* What the start of a plan answers that failed with code, whatever it failed at: the failure of the lookup, where that was left to the system,
  * recorded; else code. */
 int cvy_plan_blame(const cvy_plan *plan, int code);

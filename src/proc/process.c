@@ -406,6 +406,7 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
     goto unopen;
   }
   cvy_forward_begin(p);
+  cvy_plan_started();
   *ret = p;
   p = NULL;
   r = 0;
