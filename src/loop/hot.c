@@ -10,10 +10,19 @@
   1024 /* short sleeps between two tries when all are in vain: then they cost 50 us in 1024 times 5 */
 #define AWOKEN_FOR 2 /* streams looked at after a sleep; what woke us may be another's */
 
+/* Asked once: Linux reads a file for it, which costs a tenth of a start of a child, and each covey_run makes a loop. */
+static bool many_cpus(void)
+{
+  static uint32_t known; /* atomic */
+  uint32_t count = cvy_load_relaxed_u32(&known);
+  if (!count) cvy_store_relaxed_u32(&known, count = (uint32_t)cvos_cpu_count());
+  return count > 1;
+}
+
 void cvy_hot_init(covey_loop *loop)
 {
   loop->look_off = loop->look_pause = 1;
-  loop->look_max_us = cvos_io_can_look() && cvos_cpu_count() > 1 ? LOOK_MAX_US : 0;
+  loop->look_max_us = cvos_io_can_look() && many_cpus() ? LOOK_MAX_US : 0;
 }
 
 void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)

@@ -42,6 +42,24 @@ TEST(process_errors, lookup)
   }
 }
 
+/* Whatever else is wrong with a start: a missing program is told first, and nothing was created on the way. */
+TEST(process_errors, the_program_comes_first)
+{
+  char *missing = test_format("%s/missing", test_temp_dir()), *out = test_format("%s/out", test_temp_dir());
+  covey_process *p = NULL;
+
+  test_no_child_handles_lost();
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_WORDS(test_helper(), "nothing")}, &p));
+  covey_process_close(p);
+  refused(&(covey_process_options){.argv = TEST_WORDS(missing), .cwd = missing}, COVEY_ENOTFOUND,
+          COVEY_STAGE_LOOKUP);
+  refused(&(covey_process_options){.argv = TEST_WORDS(missing),
+                                   .out.kind = COVEY_STDIO_FILE_NEW,
+                                   .out.path = out},
+          COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
+  CHECK(!test_file_exists(out));
+}
+
 TEST(process_errors, never_in_the_current_directory)
 {
   /* argv[0] without a folder is searched for in PATH only, and empty and relative folders there do not count */

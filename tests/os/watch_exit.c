@@ -8,6 +8,7 @@ typedef struct watched {
   cvos_exit_watch *watch;
   int exited, closed;
   bool close_at_once;
+  bool lent; /* watched as on a loop that is not ours: uv has it from the first moment on */
 } watched;
 
 static void on_exited(void *arg)
@@ -34,7 +35,7 @@ static bool is_closed(void *arg)
 static void watch(watched *w, covey_loop *loop)
 {
   REQUIRE_OK(
-      cvos_exit_watch_open(cvy_loop_uv(loop), true, &w->c.process, on_exited, on_closed, w, &w->watch));
+      cvos_exit_watch_open(cvy_loop_uv(loop), !w->lent, &w->c.process, on_exited, on_closed, w, &w->watch));
 }
 
 static void unwatch(watched *w, covey_loop *loop)
@@ -44,10 +45,10 @@ static void unwatch(watched *w, covey_loop *loop)
   CHECK_INT(w->closed, 1);
 }
 
-TEST(watch_exit, told_once)
+static void tell_once(bool lent)
 {
   covey_loop *loop = ends_loop();
-  watched w = {.exited = 0};
+  watched w = {.lent = lent};
   child_start(&w.c, NULL, TEST_WORDS("sleep", "60"));
   watch(&w, loop);
   CHECK(!ends_wait(loop, has_exited, &w, 0));
@@ -59,6 +60,12 @@ TEST(watch_exit, told_once)
   unwatch(&w, loop);
   child_finish(&w.c);
   cvy_loop_private_close(loop);
+}
+
+TEST(watch_exit, told_once)
+{
+  tell_once(false);
+  tell_once(true);
 }
 
 TEST(watch_exit, of_one_that_has_ended_already)
@@ -86,6 +93,27 @@ TEST(watch_exit, closed_before_the_end)
     int before = w.exited;
     unwatch(&w, loop);
     CHECK_INT(w.exited, before);
+    child_finish(&w.c);
+  }
+  cvy_loop_private_close(loop);
+}
+
+TEST(watch_exit, dropped_or_not)
+{
+  covey_loop *loop = ends_loop();
+  for (int i = 0; i < 4; i++) {
+    watched w = {.lent = i >= 2};
+    child_start(&w.c, NULL, TEST_WORDS("sleep", "20"));
+    watch(&w, loop);
+    if (i & 1) CHECK(ends_wait(loop, has_exited, &w, ENDS_LONG));
+    if (w.lent || test_is_windows()) CHECK(!cvos_exit_watch_drop(w.watch));
+    if (w.lent || !cvos_exit_watch_drop(w.watch)) {
+      unwatch(&w, loop);
+    } else {
+      ends_turn(loop, 30);
+      CHECK_INT(w.closed, 0);
+      CHECK_INT(w.exited, i & 1);
+    }
     child_finish(&w.c);
   }
   cvy_loop_private_close(loop);
