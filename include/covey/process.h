@@ -139,6 +139,26 @@ typedef int (*covey_output_callback)(int stream, const void *data, size_t size, 
 
 /* A line; it and its bytes are a view for this call. Returns as above. */
 typedef int (*covey_line_callback)(const covey_line *line, void *user);
+/* ---- stopping ---- */
+
+/* What a step of a stop ladder does to the tree. */
+enum {
+  COVEY_STOP_ASK = 1,     /* asks by every way there is, as covey_process_stop says */
+  COVEY_STOP_SIGNAL,      /* signal, as covey_process_signal sends it to the tree */
+  COVEY_STOP_CLOSE_INPUT, /* its standard input of kind PIPE ends */
+  COVEY_STOP_KILL
+};
+
+/* A step of a stop ladder: what is done, and how long its effect is waited for. */
+typedef struct covey_stop_step {
+  int action; /* COVEY_STOP_... */
+  int signal; /* SIGNAL: COVEY_SIGNAL_..., but KILL; else zero */
+  /* milliseconds until the next step, 0: it follows at once, COVEY_FOREVER: never (only of the last). A step that
+   * reaches nobody (no pipe, a signal that this system has not, nobody to ask) is not waited for. KILL: zero */
+  int64_t timeout;
+} covey_stop_step;
+
+enum { COVEY_LADDER_MOST = 8 }; /* steps of one ladder */
 
 /* ---- options ---- */
 
@@ -268,7 +288,13 @@ typedef struct covey_process_options {
   void *user;                  /* for on_output and on_line */
   /* LINES: bytes of the longest line; longer ones come in pieces of that many. 0: 64 KiB */
   size_t line_max;
-  uint64_t reserved[17]; /* zero */
+  /* how it is stopped, by covey_process_stop, timeout, idle, cancel or too much output: steps from the first on, at
+   * most COVEY_LADDER_MOST, KILL only as the last; behind the last one's time the tree is killed. Copied.
+   * NULL: {{COVEY_STOP_ASK, 0, grace}, {COVEY_STOP_KILL}}. With a ladder of one's own grace must be 0; that of
+   * covey_process_stop still counts, for all of the steps: then it is killed, wherever the ladder is */
+  const covey_stop_step *ladder;
+  size_t ladder_count;
+  uint64_t reserved[15]; /* zero */
 } covey_process_options;
 
 /* A child on a terminal (COVEY_PROCESS_PTY; COVEY_CAP_PTY says whether this system has them)
@@ -359,7 +385,9 @@ typedef struct covey_exit {
   int core;          /* 1: the system wrote a core image */
   /* 1: a descendant still held a captured or piped stream when it was given up */
   int pipe_held;
-  uint32_t reserved0;
+  /* the last step of the stop ladder that was taken, counted from 1; one more than it has is the kill behind its
+   * last; 0: none was */
+  uint32_t step;
   int64_t started; /* milliseconds since 1970 UTC */
   int64_t ended;
   /* microseconds of processor time of the child and the children it waited for; -1 unknown */
@@ -611,8 +639,10 @@ COVEY_API int covey_process_signal(covey_process *process, int signal, int targe
  * Asking: a child of covey_node_spawn gets STOP over its connection, and half of the grace later what others
  * get at once; before it has connected it gets both, STOP as soon as it has. POSIX: SIGTERM to the tree (and
  * SIGCONT, so that a suspended one hears it). Windows: its piped input is closed, WM_CLOSE goes to its windows,
- * and CTRL_BREAK to its group if it shares our console; where none of these is possible nobody was told, and
- * the grace is not waited out (of a child that may still connect: half of it is).
+ * and CTRL_BREAK to its group if it shares our console; a console program without windows in another console, or
+ * in one without a window, gets CTRL_BREAK through the tool, covey.exe, if that is beside the program or beside the
+ * library (COVEY_CAP_ASK_CONSOLE): our own console stays as it is. Where none of these is possible nobody was told,
+ * and the grace is not waited out (of a child that may still connect: half of it is).
  * grace: milliseconds between asking and killing; 0 kills at once, COVEY_FOREVER never kills. Stops of
  * several threads share one ladder: the shortest grace counts. ret_exit: filled on success, may be NULL;
  * why is COVEY_WHY_STOP when the request was followed, COVEY_WHY_KILL when not, COVEY_WHY_SELF when it had

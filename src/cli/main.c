@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "os/ask.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -109,6 +110,15 @@ static int dispatch(int argc, char **argv)
     int v = covey_version();
     printf("covey %d.%d.%d\n", v / 10000, v / 100 % 100, v % 100);
     return CLI_OK;
+  }
+  if (!strcmp(
+          argv[1],
+          "--ask")) { /* for the library, on Windows: it must not change the console of the program that it is in */
+    int64_t pid = 0;
+    if (argc != 3 || cli_pid("--ask", argv[2], &pid) <= 0) return cli_missing("--ask", "the one PID");
+    if (cvos_ask_console(pid) == 0) return CLI_OK;
+    fprintf(stderr, "covey --ask: %s has no console that can be asked\n", argv[2]);
+    return CLI_FAILED;
   }
   const char *name = argv[helps ? 2 : 1];
   for (size_t i = 0; i < COMMANDS; i++) {

@@ -5,7 +5,7 @@
 #include "os/types.h"
 
 /* The COVEY_CAP_ bits that the system decides. The first call probes, at the cost of about one process start on Linux; later calls are an
- * atomic load. COVEY_CAP_ASK_CONSOLE on Windows is not decided here: it depends on covey.exe, which neutral code looks for. Any thread. */
+ * atomic load. Any thread. */
 uint32_t cvos_caps(void);
 
 #endif

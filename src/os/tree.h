@@ -21,7 +21,8 @@ int cvos_tree_kill(cvos_tree *tree);
 int cvos_tree_signal(cvos_tree *tree, int signal);
 
 /* Asks the tree to end, by what the system has for it. POSIX: TERM to the group (and CONT, so that a stopped one hears it). Windows: WM_CLOSE
- * to the windows of its processes; CTRL_BREAK to its console group if it shares our console. Returns the number of ways that were taken, 0 when
+ * to the windows of its processes; CTRL_BREAK to its console group if it shares our console, or, when it has no window either, by the tool if it
+ * is a console program in another one and the tool is there (nothing is waited for). Returns the number of ways that were taken, 0 when
  * there is none (a Windows program without window and with another console), or a negative COVEY_E code. */
 int cvos_tree_ask(cvos_tree *tree);
 

@@ -122,7 +122,8 @@ void cvy_process_exited(void *arg)
     p->ended = true;
     p->ended_at = cvy_now();
     fill_result(p);
-    p->run_until = p->idle_at = p->ask_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
+    p->run_until = p->idle_at = p->ask_at = p->step_at = CVY_NEVER;
+    p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
     cvy_stream_begin_drain(p);
     cvy_process_check_done(p);
     cvy_loop_changed(p->loop);
@@ -283,7 +284,7 @@ int covey_process_detach(covey_process *process)
   cvy_mutex_lock(p->os_lock);
   cvy_loop_lock(p->loop);
   p->detached = true;
-  p->run_until = p->idle_at = p->ask_at = p->kill_at = p->stuck_at = CVY_NEVER;
+  p->run_until = p->idle_at = p->ask_at = p->step_at = p->kill_at = p->stuck_at = CVY_NEVER;
   cvy_loop_unlock(p->loop);
   if (p->noted) {
     cvy_process_settle(p, false);

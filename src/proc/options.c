@@ -76,6 +76,24 @@ static bool kind_fits(int kind, int index, bool run, bool shown)
 }
 
 /* Whether we hold the other end. */
+static int check_ladder(const covey_process_options *o)
+{
+  if (!o->ladder != !o->ladder_count || o->ladder_count > COVEY_LADDER_MOST) return refuse("ladder");
+  if (o->ladder && o->grace) return refuse("grace with ladder");
+  for (size_t i = 0; i < o->ladder_count; i++) {
+    const covey_stop_step *s = &o->ladder[i];
+    bool last = i + 1 == o->ladder_count, kill = s->action == COVEY_STOP_KILL;
+    bool sends = s->action == COVEY_STOP_SIGNAL;
+
+    if (s->action < COVEY_STOP_ASK || s->action > COVEY_STOP_KILL) return refuse_at((int64_t)i, "ladder");
+    if (sends ? s->signal < 1 || s->signal == COVEY_SIGNAL_KILL : s->signal != 0)
+      return refuse_at((int64_t)i, "ladder");
+    if (kill ? !last || s->timeout : s->timeout < (last ? COVEY_FOREVER : 0))
+      return refuse_at((int64_t)i, "ladder");
+  }
+  return 0;
+}
+
 static bool is_read(int kind)
 {
   return kind == COVEY_STDIO_CAPTURE || kind == COVEY_STDIO_PIPE || kind == COVEY_STDIO_LINES;
@@ -232,7 +250,12 @@ int cvy_options_check(const covey_process_options *o, bool run)
   if (run && o->loop) return refuse("loop");
   if (o->cwd && !o->cwd[0]) return refuse("cwd");
   if ((r = check_program(o)) < 0 || (r = check_stdio(o, run)) < 0) return r;
+<<<<<<< HEAD
   if ((r = check_pty(o)) < 0 || (r = check_shown(o, run)) < 0) return r;
   if ((r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
+=======
+  if ((r = check_pty(o)) < 0 || (r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
+  if ((r = check_ladder(o)) < 0) return r;
+>>>>>>> 54796bc (process: a stop ladder of one's own; win32: consoles that are not ours are asked by the tool)
   return check_times(o);
 }

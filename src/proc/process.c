@@ -26,7 +26,7 @@ int cvy_process_new(covey_loop *loop, covey_process **ret)
   cvy_loop_ref(loop);
   p->users = 1;
   p->os.handle = CVOS_NONE;
-  p->run_until = p->idle_at = p->ask_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
+  p->run_until = p->idle_at = p->ask_at = p->step_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
   p->drain = CVY_DRAIN_DEFAULT;
   p->drain_max = CVY_DRAIN_MAX_DEFAULT;
   p->grace = CVY_GRACE_DEFAULT;
@@ -344,6 +344,11 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
   p->drain = cvy_option_time(o->drain, CVY_DRAIN_DEFAULT);
   p->drain_max = cvy_option_time(o->drain_max, CVY_DRAIN_MAX_DEFAULT);
   p->idle = cvy_option_time(o->idle, COVEY_FOREVER);
+  p->step_count = o->ladder_count;
+  if (o->ladder_count) {
+    memcpy(p->steps, o->ladder, o->ladder_count * sizeof *o->ladder);
+    p->grace = COVEY_FOREVER; /* the steps have their own times */
+  }
   p->cancel = extra->run ? NULL : o->cancel;
   p->hooks = extra->hooks;
   p->hook_arg = extra->arg;

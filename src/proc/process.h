@@ -136,10 +136,12 @@ struct covey_process {
   covey_loop *loop; /* a reference */
   int64_t pid;
   uint64_t start;
-  bool child;                            /* ours; else adopted */
-  int scope;                             /* COVEY_SCOPE_... */
-  uint32_t flags;                        /* COVEY_PROCESS_... */
-  int64_t grace, drain, drain_max, idle; /* resolved */
+  bool child;                               /* ours; else adopted */
+  int scope;                                /* COVEY_SCOPE_... */
+  uint32_t flags;                           /* COVEY_PROCESS_... */
+  int64_t grace, drain, drain_max, idle;    /* resolved */
+  covey_stop_step steps[COVEY_LADDER_MOST]; /* options.ladder */
+  size_t step_count;                        /* 0: ask, wait out the grace, kill */
   covey_cancel *cancel; /* borrowed from the options; NULL in covey_run, which waits with it itself */
   const cvy_process_hooks *hooks;
   void *hook_arg;
@@ -168,12 +170,14 @@ struct covey_process {
   bool stuck;    /* killed, and still there */
   int ladder;    /* CVY_LADDER_... */
   int cause;     /* COVEY_WHY_...: what we have done to it so far */
+  size_t step;   /* index of the next step */
   int over;      /* COVEY_STDOUT or COVEY_STDERR: the stream that wrote too much */
   covey_exit exit;
   int64_t ended_at;       /* on the loop's clock */
   cvy_deadline run_until; /* options.timeout */
   cvy_deadline idle_at;   /* options.idle; CVY_NEVER also while a pipe is full */
   cvy_deadline ask_at;    /* the second way of asking, behind a hook's */
+  cvy_deadline step_at;   /* the next step of the ladder below */
   cvy_deadline kill_at;
   cvy_deadline stuck_at;
   cvy_deadline look_at; /* the exit watch spoke too early: look again */

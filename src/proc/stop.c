@@ -43,8 +43,12 @@ int cvy_process_kill_now(covey_process *p)
   cvy_loop_lock(p->loop);
   if (!p->ended) {
     if (p->cause == COVEY_WHY_SELF || p->cause == COVEY_WHY_STOP) p->cause = COVEY_WHY_KILL;
+    if (p->ladder == CVY_LADDER_ASKED && p->exit.step <= (p->step_count ? p->step_count : 1))
+      p->exit.step = p->step_count && p->steps[p->step - 1].action == COVEY_STOP_KILL
+                         ? (uint32_t)p->step
+                         : (uint32_t)(p->step_count ? p->step_count : 1) + 1;
     p->ladder = CVY_LADDER_KILLED;
-    p->ask_at = p->kill_at = CVY_NEVER;
+    p->ask_at = p->step_at = p->kill_at = CVY_NEVER;
     if (p->stuck_at == CVY_NEVER && !p->stuck) p->stuck_at = cvy_deadline_in(CVY_STUCK_AFTER);
     cvy_process_wish(p, CVY_WISH_TIMER);
   }
@@ -62,13 +66,16 @@ int cvy_process_kill_now(covey_process *p)
 /* A kill that the caller asked for: one that is refused leaves everything as it was. */
 static int kill_by_call(covey_process *p)
 {
-  cvy_deadline ask_at, kill_at, stuck_at;
+  cvy_deadline ask_at, step_at, kill_at, stuck_at;
+  uint32_t step;
   int cause, ladder, r;
 
   cvy_loop_lock(p->loop);
   ladder = p->ladder;
   cause = p->cause;
+  step = p->exit.step;
   ask_at = p->ask_at;
+  step_at = p->step_at;
   kill_at = p->kill_at;
   stuck_at = p->stuck_at;
   cvy_loop_unlock(p->loop);
@@ -78,7 +85,9 @@ static int kill_by_call(covey_process *p)
   if (!p->ended) {
     p->ladder = ladder;
     p->cause = cause;
+    p->exit.step = step;
     p->ask_at = ask_at;
+    p->step_at = step_at;
     p->kill_at = kill_at;
     p->stuck_at = stuck_at;
     cvy_process_wish(p, CVY_WISH_TIMER);
@@ -87,11 +96,78 @@ static int kill_by_call(covey_process *p)
   return r;
 }
 
+/* Asks by a hook and by what the system has. time: until the next step. As ask_system. */
+static int ask(covey_process *p, int64_t time)
+{
+  int ways = 0, asked = COVEY_ENOTSUP;
+
+  if (p->hooks && p->hooks->ask) asked = p->hooks->ask(p->hook_arg);
+  if (asked != 0) ways = ask_system(p);
+  if (asked < 0 || ways != 0) return ways;
+  cvy_loop_lock(p->loop);
+  if (!p->ended) p->ask_at = cvy_deadline_in(time == COVEY_FOREVER ? CVY_GRACE_DEFAULT : time / 2);
+  cvy_process_wish(p, CVY_WISH_TIMER);
+  cvy_loop_unlock(p->loop);
+  return 1;
+}
+
+/* One step but KILL. Returns the number of ways, 0 when it reaches nobody. */
+static int take_step(covey_process *p, const covey_stop_step *step)
+{
+  int r = 0;
+
+  if (step->action == COVEY_STOP_ASK) return ask(p, step->timeout);
+  if (step->action == COVEY_STOP_CLOSE_INPUT) {
+    cvy_loop_lock(p->loop);
+    r = p->streams[0].io && p->streams[0].kind == CVY_STREAM_PIPE;
+    if (r) cvy_process_wish(p, CVY_WISH_CLOSE_IN);
+    cvy_loop_unlock(p->loop);
+    return r;
+  }
+  cvy_mutex_lock(p->os_lock);
+  if (!cvy_process_observe(p))
+    r = p->tree ? cvos_tree_signal(p->tree, step->signal) : cvos_signal_send(&p->os, step->signal);
+  cvy_mutex_unlock(p->os_lock);
+  return r >= 0;
+}
+
+/* Takes the next step of options.ladder, and those behind it that need not wait. Returns the number of ways that were taken. */
+static int climb(covey_process *p)
+{
+  covey_stop_step step;
+  bool last, kill;
+  int ways = 0, total = 0;
+
+  do {
+    cvy_loop_lock(p->loop);
+    p->step_at = CVY_NEVER;
+    if (p->ended || p->ladder == CVY_LADDER_KILLED) {
+      cvy_loop_unlock(p->loop);
+      return 1;
+    }
+    last = p->step == p->step_count;
+    kill =
+        last ? p->steps[p->step - 1].timeout != COVEY_FOREVER : p->steps[p->step].action == COVEY_STOP_KILL;
+    if (!last) step = p->steps[p->step++];
+    if (!last) p->exit.step = (uint32_t)p->step;
+    cvy_loop_unlock(p->loop);
+    if (kill) cvy_process_kill_now(p);
+    if (kill || last) return kill ? 1 : total;
+    ways = take_step(p, &step);
+    total += ways;
+  } while (ways == 0 || step.timeout == 0); /* nobody was told: nothing to wait for */
+  cvy_loop_lock(p->loop);
+  if (!p->ended) p->step_at = cvy_deadline_in(step.timeout);
+  cvy_process_wish(p, CVY_WISH_TIMER);
+  cvy_loop_unlock(p->loop);
+  return total;
+}
+
 int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
 {
   cvy_deadline kill_at = cvy_deadline_in(grace);
-  bool first, later;
-  int ways = 0, asked = COVEY_ENOTSUP;
+  bool first;
+  int ways = 0;
 
   cvy_loop_lock(p->loop);
   if (p->ended || p->ladder == CVY_LADDER_KILLED) {
@@ -105,21 +181,20 @@ int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
   }
   first = p->ladder == CVY_LADDER_NONE;
   p->ladder = CVY_LADDER_ASKED;
+  if (first) p->exit.step = 1;
   if (p->cause == COVEY_WHY_SELF) p->cause = cause;
   if (kill_at < p->kill_at) p->kill_at = kill_at;
   cvy_process_wish(p, CVY_WISH_TIMER);
   cvy_loop_unlock(p->loop);
   if (!first) return 1;
-  if (p->hooks && p->hooks->ask) asked = p->hooks->ask(p->hook_arg);
-  if (asked != 0) ways = ask_system(p);
-  later = asked >= 0 && ways == 0;
-  if (later) ways = 1;
+  if (p->step_count) return climb(p);
+  ways = ask(p, grace);
+  if (ways) return ways;
   cvy_loop_lock(p->loop);
-  if (!p->ended && later) p->ask_at = cvy_deadline_in(grace == COVEY_FOREVER ? CVY_GRACE_DEFAULT : grace / 2);
-  if (!p->ended && ways == 0 && p->kill_at != CVY_NEVER) p->kill_at = cvy_now(); /* nobody hears us */
+  if (!p->ended && p->kill_at != CVY_NEVER) p->kill_at = cvy_now(); /* nobody hears us */
   cvy_process_wish(p, CVY_WISH_TIMER);
   cvy_loop_unlock(p->loop);
-  return ways;
+  return 0;
 }
 
 /* ---- time ---- */
@@ -129,6 +204,7 @@ cvy_deadline cvy_ladder_deadline(const covey_process *p)
   cvy_deadline next = p->run_until;
 
   if (p->ask_at < next) next = p->ask_at;
+  if (p->step_at < next) next = p->step_at;
   if (p->kill_at < next) next = p->kill_at;
   if (p->stuck_at < next) next = p->stuck_at;
   return next;
@@ -144,11 +220,12 @@ static bool due(cvy_deadline *deadline)
 
 void cvy_ladder_expire(covey_process *p)
 {
-  bool run, ask, kill;
+  bool run, again, step, kill;
 
   cvy_loop_lock(p->loop);
   run = due(&p->run_until);
-  ask = due(&p->ask_at);
+  again = due(&p->ask_at);
+  step = due(&p->step_at);
   kill = due(&p->kill_at);
   if (due(&p->stuck_at)) {
     p->stuck = true;
@@ -156,12 +233,14 @@ void cvy_ladder_expire(covey_process *p)
   }
   cvy_loop_unlock(p->loop);
   if (run) cvy_process_begin_stop(p, COVEY_WHY_TIMEOUT, p->grace);
-  if (ask && !kill && ask_system(p) == 0) {
+  if (again && !step && !kill && ask_system(p) == 0) {
+    cvy_deadline *next = p->step_count ? &p->step_at : &p->kill_at;
     cvy_loop_lock(p->loop);
-    if (p->kill_at != CVY_NEVER) p->kill_at = cvy_now();
+    if (*next != CVY_NEVER) *next = cvy_now();
     cvy_process_wish(p, CVY_WISH_TIMER);
     cvy_loop_unlock(p->loop);
   }
+  if (step && !kill) (void)climb(p);
   if (kill) cvy_process_kill_now(p);
 }
 

@@ -3,6 +3,7 @@
 #include "os/caps.h"
 #include "os/pty.h"
 #include "win32/detail/attributes.h"
+#include "win32/detail/tree.h"
 
 uint32_t cvos_caps(void)
 {
@@ -11,6 +12,7 @@ uint32_t cvos_caps(void)
   if (!caps) {
     caps = INT32_MIN | COVEY_CAP_PIDFD | COVEY_CAP_TREE_KERNEL | COVEY_CAP_TIED_LIFE | COVEY_CAP_SPAWN_FLAT |
            (LONG)cvos_attributes_caps() | (cvos_pty_possible() ? COVEY_CAP_PTY : 0);
+    if (cvos_console_tool()) caps |= COVEY_CAP_ASK_CONSOLE;
     (void)InterlockedExchange(&known, caps);
   }
   return (uint32_t)caps & INT32_MAX;

@@ -97,16 +97,29 @@ static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
   return TRUE;
 }
 
+/* Whether the leader runs, and is ours: wine 8 does not list the members of a job. */
+static bool leader_runs(const cvos_tree *tree)
+{
+  BOOL member = FALSE;
+  HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, tree->leader);
+  bool runs = process && IsProcessInJob(process, tree->job, &member) && member &&
+              WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+  if (process) (void)CloseHandle(process);
+  return runs;
+}
+
 int cvos_tree_ask(cvos_tree *tree)
 {
   JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);
   if (!list) return cvos_translate((int)GetLastError());
   asked a = {list, 0};
   int ways = 0;
-  if (list->NumberOfProcessIdsInList > 0) {
+  if (list->NumberOfProcessIdsInList > 0 || leader_runs(tree)) {
     (void)EnumWindows(ask_window, (LPARAM)&a);
     if (a.windows) ways++;
-    if (tree->group && cvos_console_break(tree->leader) == 0) ways++;
+    if (tree->group &&
+        (cvos_console_break(tree->leader) == 0 || (ways == 0 && cvos_console_ask(tree->leader) == 0)))
+      ways++;
   } else {
     SetLastError(ERROR_NOT_FOUND);
     ways = COVEY_ENOTFOUND;

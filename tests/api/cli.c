@@ -58,6 +58,15 @@ TEST(cli, helps_and_tells_its_version)
   covey_result_free(&r);
 }
 
+/* What the library calls on Windows: it answers on every system. */
+TEST(cli, asks_a_console)
+{
+  CODE(2, "--ask");
+  CODE(2, "--ask", "x");
+  CODE(2, "--ask", "1", "2");
+  CODE(1, "--ask", "2147483647"); /* no process has it */
+}
+
 TEST(cli, run_returns_what_the_program_returns)
 {
   covey_result r;

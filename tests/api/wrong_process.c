@@ -79,6 +79,7 @@ TEST(wrong_process, options)
           .flags = COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
   for (int i = 0; i < (int)(sizeof((covey_process_options *)0)->reserved / sizeof(uint64_t)); i++) {
+  for (int i = 0; i < 19; i++) {
     covey_process_options options = {.argv = argv};
     options.reserved[i] = 1;
     CHECK_STR(refused(options)->what, "reserved");
@@ -129,6 +130,34 @@ TEST(wrong_process, launch)
     CHECK_STR(refused((covey_process_options){.argv = argv, .launch = &launch})->what, "launch.reserved");
   }
 #undef LAUNCH
+}
+
+TEST(wrong_process, ladder)
+{
+  const char *const *argv = nothing();
+  static const covey_stop_step bad[][2] = {
+      {{.action = 0}, {.action = COVEY_STOP_KILL}},
+      {{.action = COVEY_STOP_KILL + 1}, {.action = COVEY_STOP_KILL}},
+      {{.action = COVEY_STOP_KILL}, {.action = COVEY_STOP_KILL}},
+      {{COVEY_STOP_ASK, COVEY_SIGNAL_TERM, 0}, {.action = COVEY_STOP_KILL}},
+      {{.action = COVEY_STOP_SIGNAL}, {.action = COVEY_STOP_KILL}},
+      {{COVEY_STOP_SIGNAL, COVEY_SIGNAL_KILL, 0}, {.action = COVEY_STOP_KILL}},
+      {{COVEY_STOP_SIGNAL, -1, 0}, {.action = COVEY_STOP_KILL}},
+      {{COVEY_STOP_ASK, 0, COVEY_FOREVER}, {.action = COVEY_STOP_KILL}},
+      {{COVEY_STOP_ASK, 0, -2}, {.action = COVEY_STOP_KILL}},
+  };
+  static const covey_stop_step late = {COVEY_STOP_KILL, 0, 1},
+                               many[COVEY_LADDER_MOST + 1] = {{.action = COVEY_STOP_ASK}};
+
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    REFUSED("ladder", .argv = argv, .ladder = bad[i], .ladder_count = 2);
+    CHECK_INT(covey_last_failure()->index, 0);
+  }
+  REFUSED("ladder", .argv = argv, .ladder = &late, .ladder_count = 1);
+  REFUSED("ladder", .argv = argv, .ladder = many, .ladder_count = COVEY_LADDER_MOST + 1);
+  REFUSED("ladder", .argv = argv, .ladder = many);
+  REFUSED("ladder", .argv = argv, .ladder_count = 1);
+  REFUSED("grace with ladder", .argv = argv, .ladder = many, .ladder_count = 1, .grace = 1);
 }
 
 /* What covey_run alone refuses. */

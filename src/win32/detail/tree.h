@@ -20,6 +20,13 @@ enum { CVOS_KILLED_CODE = 137 }; /* 128 + 9 */
 /* Sends CTRL_BREAK to the console group of pid, if that process has our console. 0 or a GetLastError number. */
 DWORD cvos_console_break(DWORD pid);
 
+/* The same for the console group of pid in a console that is not ours, by the tool: covey.exe, beside the program or beside the library. Does not
+ * wait for it. 0, or a GetLastError number: no tool, or a program with windows alone. */
+DWORD cvos_console_ask(DWORD pid);
+
+/* Whether that tool is there. */
+bool cvos_console_tool(void);
+
 /* TERM to the program of pid: CTRL_BREAK, if it leads a console group (group), else WM_CLOSE to the hidden window by which it hears its session. 0 or a
  * GetLastError number. */
 DWORD cvos_process_ask(DWORD pid, bool group);
