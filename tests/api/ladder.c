@@ -125,7 +125,8 @@ TEST(ladder, of_a_time_out)
 /* A console program hears the request whatever console it is in: ours, its own, one without a window. */
 TEST_LIMIT(ladder, every_console, 120)
 {
-  if (!(covey_caps() & COVEY_CAP_ASK_CONSOLE)) TEST_SKIP("the tool is not beside this program, or it is wine, which has no CTRL_BREAK");
+  if (!(covey_caps() & COVEY_CAP_ASK_CONSOLE))
+    TEST_SKIP("the tool is not beside this program, or it is wine, which has no CTRL_BREAK");
   for (int i = COVEY_WINDOW_DEFAULT; i <= COVEY_WINDOW_CONSOLE; i++) {
     const covey_launch launch = {.window = i};
     covey_exit e = {0};
