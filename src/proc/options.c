@@ -250,12 +250,8 @@ int cvy_options_check(const covey_process_options *o, bool run)
   if (run && o->loop) return refuse("loop");
   if (o->cwd && !o->cwd[0]) return refuse("cwd");
   if ((r = check_program(o)) < 0 || (r = check_stdio(o, run)) < 0) return r;
-<<<<<<< HEAD
   if ((r = check_pty(o)) < 0 || (r = check_shown(o, run)) < 0) return r;
   if ((r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
-=======
-  if ((r = check_pty(o)) < 0 || (r = check_pass(o)) < 0 || (r = check_launch(o)) < 0) return r;
   if ((r = check_ladder(o)) < 0) return r;
->>>>>>> 54796bc (process: a stop ladder of one's own; win32: consoles that are not ours are asked by the tool)
   return check_times(o);
 }

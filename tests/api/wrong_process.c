@@ -79,7 +79,6 @@ TEST(wrong_process, options)
           .flags = COVEY_PROCESS_KEEP_HEAD | COVEY_PROCESS_KEEP_ENDS);
   REFUSED("reserved", .argv = argv, .reserved0 = 1);
   for (int i = 0; i < (int)(sizeof((covey_process_options *)0)->reserved / sizeof(uint64_t)); i++) {
-  for (int i = 0; i < 19; i++) {
     covey_process_options options = {.argv = argv};
     options.reserved[i] = 1;
     CHECK_STR(refused(options)->what, "reserved");
