@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include <covey/loop.h>
+#include <covey/process.h>
 #include <uv.h>
 
 #include "loop/loop.h"
@@ -191,4 +192,57 @@ TEST(loop_lent, outlives_its_closing_while_objects_hang_on_it)
     CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&l.uv), 0);
   }
+}
+
+/* ---- a child on the owner's loop ---- */
+
+typedef struct child_seen {
+  uint64_t lines, ends;
+  covey_exit end;
+  int waited;
+  covey_loop *loop;
+} child_seen;
+
+static int see_line(const covey_line *line, void *user)
+{
+  child_seen *s = user;
+
+  CHECK_UINT(line->number, ++s->lines);
+  CHECK(cvy_loop_has_token(s->loop));
+  return 0;
+}
+
+static void see_end(covey_process *p, const covey_exit *end, void *user)
+{
+  child_seen *s = user;
+
+  s->ends++;
+  s->end = *end;
+  s->waited = covey_process_wait(p, TEST_SOON, NULL); /* the end is there: no waiting */
+  covey_process_close(p);
+}
+
+/* Output and end by callbacks in the owner's uv_run, which goes on as long as there is something to tell. */
+TEST(loop_lent, a_child_by_callbacks)
+{
+  lent l;
+  covey_process *p;
+  child_seen s = {.ends = 0};
+
+  test_no_child_handles_lost();
+  lent_open(&l);
+  s.loop = l.loop;
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("lines", "50000"),
+                                                  .out.kind = COVEY_STDIO_LINES,
+                                                  .loop = l.loop,
+                                                  .on_line = see_line,
+                                                  .user = &s},
+                         &p));
+  CHECK_OK(covey_process_on_end(p, see_end, &s));
+  CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
+  CHECK_UINT(s.lines, 50000);
+  CHECK_UINT(s.ends, 1);
+  CHECK_INT(s.waited, 0);
+  CHECK(COVEY_EXIT_OK(&s.end));
+  lent_close(&l);
 }
