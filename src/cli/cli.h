@@ -72,6 +72,12 @@ void cli_print(FILE *to, const char *text);
 /* Prints it as a string of JSON; what is not UTF-8 becomes U+FFFD. */
 void cli_json(FILE *to, const char *text);
 
+/* The same of length bytes, behind which there is a NUL; NULs in them become U+0000. */
+void cli_json_bytes(FILE *to, const char *text, size_t length);
+
+/* Prints how a program ended, and its output, as one object of JSON on a line. */
+void cli_outcome(FILE *to, const covey_result *result);
+
 /* Reads standard input to its end. ret_data: owned, free with free(). false, said on stderr, when it fails. */
 bool cli_read_input(char **ret_data, size_t *ret_size);
 

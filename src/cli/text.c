@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <string.h>
+
 /* The length of the UTF-8 sequence at text, 1 to 4; 0: it is none. */
 static size_t sequence(const unsigned char *text)
 {
@@ -36,9 +38,14 @@ void cli_print(FILE *to, const char *text)
 
 void cli_json(FILE *to, const char *text)
 {
-  const unsigned char *at = (const unsigned char *)text;
+  cli_json_bytes(to, text, strlen(text));
+}
+
+void cli_json_bytes(FILE *to, const char *text, size_t length)
+{
+  const unsigned char *at = (const unsigned char *)text, *end = at + length;
   fputc('"', to);
-  while (*at) {
+  while (at < end) {
     size_t size = sequence(at);
     if (size == 0)
       fputs("\\ufffd", to);

@@ -93,6 +93,48 @@ TEST(cli, run_returns_what_the_program_returns)
   covey_result_free(&r);
 }
 
+/* How it ended and what it wrote, as an object. */
+TEST(cli, run_tells_the_outcome)
+{
+  covey_result r;
+  TOOL(&r, "a\"b\xff\n", "run", "--json", "--stdin", test_helper(), "cat");
+  CHECK_UINT(r.exit.code, 0);
+  CHECK(strstr(r.out, "{\"how\": \"exited\", \"why\": \"self\", \"code\": 0, ") == r.out);
+  CHECK(strstr(r.out,
+               "\"out_size\": 5, \"out_dropped\": 0, \"out_gap\": 0, \"out\": \"a\\\"b\\ufffd\\u000a\"") !=
+        NULL);
+  CHECK(strstr(r.out, "\"err\": \"\"}") != NULL);
+  covey_result_free(&r);
+  TOOL(&r, NULL, "run", "--json", "--keep", "4", test_helper(), "say", "abcdef");
+  CHECK(strstr(r.out, "\"out_size\": 4, \"out_dropped\": 3, \"out_gap\": 2, \"out\": \"abf\\u000a\"") !=
+        NULL);
+  covey_result_free(&r);
+  TOOL(&r, NULL, "run", "--json", test_helper(), "exit", "5");
+  CHECK_UINT(r.exit.code, 5);
+  CHECK(strstr(r.out, "\"code\": 5, ") != NULL);
+  covey_result_free(&r);
+  TOOL(&r, NULL, "run", "--json", "--timeout", "300", "--grace", "50", test_helper(), "ignore");
+  CHECK_UINT(r.exit.code, 124);
+  CHECK(strstr(r.out, "\"why\": \"timeout\"") != NULL);
+  covey_result_free(&r);
+}
+
+TEST(cli, run_stops_the_silent)
+{
+  covey_result r;
+  TOOL(&r, NULL, "run", "--idle", "1000", "--grace", "50", test_helper(), "ignore");
+  CHECK_UINT(r.exit.code, 124);
+  CHECK_STR(r.out, "ready\n");
+  CHECK(strstr(r.err, "wrote nothing for 1000 ms") != NULL);
+  covey_result_free(&r);
+  TOOL(&r, NULL, "run", "--idle", "20000", test_helper(), "both", "300000", "1000");
+  CHECK_UINT(r.exit.code, 0);
+  CHECK_UINT(r.out_size, 300000);
+  CHECK(test_is_pattern(r.out, r.out_size, 0));
+  CHECK_UINT(r.err_size, 1000);
+  covey_result_free(&r);
+}
+
 static void run_signalled(const char *behaviour, int signal, uint32_t code)
 {
   const char *argv[] = {test_program_beside("covey"), "run", test_helper(), behaviour, NULL};
@@ -148,6 +190,9 @@ TEST_LIMIT(cli, wrong_words, 120)
       {2, "no option --nonsense", {"run", "--nonsense", "y"}},
       {2, "--quiet takes no value", {"run", "--quiet=3", "y"}},
       {2, "--timeout needs a value", {"run", "--timeout"}},
+      {2, "--idle is not for --quiet", {"run", "--idle", "5", "--quiet", "y"}},
+      {2, "--keep is for --json", {"run", "--keep", "5", "y"}},
+      {2, "--json takes no value", {"run", "--json=x", "y"}},
       {2, "from 1 on, not \"soon\"", {"run", "--timeout", "soon", "y"}},
       {2, "from 1 on, not \"\"", {"run", "--timeout=", "y"}},
       {2, "from 1 on, not \"0\"", {"run", "--timeout", "0", "y"}},
