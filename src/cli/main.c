@@ -12,6 +12,7 @@ static void binary_streams(void)
 {
   _setmode(_fileno(stdin), _O_BINARY);
   _setmode(_fileno(stdout), _O_BINARY);
+  _setmode(_fileno(stderr), _O_BINARY);
 }
 #else
 static void binary_streams(void) {}
