@@ -13,7 +13,7 @@
  * sweep itself was not made.
  *
  * The ended. A member that has ended stays in the set, so that its result can be had, until covey_manager_wait_any or a sweep of
- * covey_manager_wait_all, _stop_all or _kill_all has told its end, or it is removed. Of members that nobody asks about the last 1,024 ended ones are kept;
+ * covey_manager_wait_all, _stop_all or _kill_all has told its end, or on_end was called with it, or it is removed. Of members that nobody asks about the last 1,024 ended ones are kept;
  * the oldest goes when one more is started or added. */
 #ifndef COVEY_MANAGER_H
 #define COVEY_MANAGER_H
@@ -33,23 +33,33 @@ enum {
   COVEY_MANAGER_PLAIN = 1 << 0 /* children get no connection: they are started by covey_spawn, and need not use covey */
 };
 
+typedef struct covey_member covey_member;
+
+/* Told of the end of a member, which is no member any more; ended is 1. member: a view for this call. */
+typedef void (*covey_manager_callback)(const covey_member *member, void *user);
+
 typedef struct covey_manager_options {
   covey_node *node;     /* borrowed; the node whose connections the children get and from which send_all sends. NULL: the default node */
   covey_loop *loop;     /* borrowed; the loop of children without a connection and of added processes. NULL: the default loop */
   covey_cancel *cancel; /* borrowed until the manager is freed: ends its waiting calls with COVEY_ECANCELED. NULL: none */
   uint32_t flags;       /* COVEY_MANAGER_... */
   uint32_t reserved0;   /* zero */
-  uint64_t reserved[4]; /* zero */
+  /* called once for the end of each member, by the rules of loop.h: in covey_loop_dispatch of the member's loop (a lent loop: in uv_run), or in
+   * a covey_manager_wait_all, _wait_any, _stop_all or _kill_all that sees the end before. It may call covey, but not free the manager. Members that
+   * leave the set otherwise are not told of. NULL: none */
+  covey_manager_callback on_end;
+  void *user;           /* for on_end */
+  uint64_t reserved[2]; /* zero */
 } covey_manager_options;
 
 /* What a sweep says of one member. */
-typedef struct covey_member {
+struct covey_member {
   int64_t pid;          /* 0: this place of the array is not used */
   int result;           /* 0, or the COVEY_E code of this member */
   int ended;            /* 1: exit is filled */
   covey_exit exit;      /* how it ended; else all zero */
   uint64_t reserved[4]; /* zero */
-} covey_member;
+};
 
 /* covey_manager_new makes an empty set. options: borrowed, may be NULL. ret_manager: owned, free with covey_manager_free.
  * Errors: COVEY_EINVAL, COVEY_ENOMEM, COVEY_ELIMIT. Any thread. */

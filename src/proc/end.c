@@ -91,6 +91,7 @@ void cvy_process_check_done(covey_process *p)
       return;
   p->done = true;
   cvy_show_note(p);
+  cvy_told_note(p);
   cvy_loop_changed(p->loop);
 }
 
@@ -240,13 +241,15 @@ void covey_process_close(covey_process *process)
 {
   covey_process *p = process;
   covey_loop *loop;
+  cvy_told dropped;
   bool last, here, live;
 
   if (!p || cvy_loop_check(p->loop) < 0) return;
   cvy_loop_lock(p->loop);
-  last = --p->users == 0;
+  last = cvy_told_leave(p, &dropped);
   cvy_loop_unlock(p->loop);
   if (!last) return;
+  if (dropped.run) dropped.released(dropped.arg);
   /* From here on p is ours; the watch keeps it. What can be done at once is done here, without waiting for the loop. */
   cvy_mutex_lock(p->os_lock);
   if (p->child && !p->settled) {

@@ -121,6 +121,13 @@ typedef struct cvy_stream {
   bool writing; /* a thread is inside covey_process_write */
 } cvy_stream;
 
+/* The manager that is told of the end, in the thread and at the time that loop.h says; once. */
+typedef struct cvy_told {
+  covey_end_callback run;      /* NULL: nobody */
+  void (*released)(void *arg); /* the last use of arg, whether run was called or not; without locks */
+  void *arg;
+} cvy_told;
+
 enum { CVY_LADDER_NONE = 0, CVY_LADDER_ASKED, CVY_LADDER_KILLED };
 
 /* Work for the token's thread, as bits of wishes. */
@@ -183,6 +190,9 @@ struct covey_process {
   cvy_deadline look_at; /* the exit watch spoke too early: look again */
   cvy_stream streams[3];
   cvy_task work;
+
+  cvy_told told;
+  cvy_note told_note; /* while it waits to be run it holds a reference */
 
   /* what is shown (show.c); also under the loop's lock */
   bool run; /* of covey_run: the thread that waits shows everything, no dispatch does */
@@ -252,6 +262,21 @@ bool cvy_process_over(void *arg);
 
 /* The same for one that shows: callbacks have run too. */
 bool cvy_process_shown(void *arg);
+
+/* -- told.c -- */
+
+/* done was set: the callback is due. Loop's lock held. */
+void cvy_told_note(covey_process *p);
+
+/* Asks for a callback in place of the one before, which is released; NULL: for none. No lock held; the caller has a reference. */
+void cvy_told_set(covey_process *p, const cvy_told *told);
+
+/* Runs the callback here and now, if the end is known and it has not run. True when it did. No lock held. */
+bool cvy_told_run(covey_process *p);
+
+/* One reference less. True when it was the last but that of a callback that waits: it never runs then, and is in *ret_dropped, to be released
+ * when the lock is. Loop's lock held. */
+bool cvy_told_leave(covey_process *p, cvy_told *ret_dropped);
 
 /* -- capture.c: what is kept of an output; loop's lock held -- */
 

@@ -17,7 +17,7 @@ TEST(wrong_manager, open_and_free)
   CHECK_WRONG(covey_manager_new(NULL, NULL));
   for (int i = 1; i < 32; i++) refused((covey_manager_options){.flags = 1u << i});
   refused((covey_manager_options){.reserved0 = 1});
-  for (int i = 0; i < 4; i++) {
+  for (size_t i = 0; i < sizeof((covey_manager_options *)0)->reserved / sizeof(uint64_t); i++) {
     covey_manager_options options = {0};
     options.reserved[i] = 1;
     refused(options);
