@@ -28,6 +28,7 @@ typedef struct cli_command {
 
 int cli_run(int argc, char **argv);
 int cli_send(int argc, char **argv);
+int cli_call(int argc, char **argv);
 int cli_receive(int argc, char **argv);
 int cli_quote(int argc, char **argv);
 int cli_ps(int argc, char **argv);
@@ -55,6 +56,8 @@ bool cli_number(const cli_options *o, const char *text, int64_t least,
                 int64_t *ret); /* false, said on stderr, when it is none */
 /* Whether a word is a PID, which is digits alone: 1 and *ret, 0 when it is anything else, CLI_USAGE negated, said on stderr, for a number that no process has. */
 int cli_pid(const char *command, const char *word, int64_t *ret);
+/* The end of the options and the word for a process, PID or NAME: CLI_OK and one of the two, or CLI_USAGE, said on stderr. */
+int cli_whom(cli_options *o, int64_t *ret_pid, const char **ret_name);
 int cli_unknown(const cli_options *o);                  /* says so; CLI_USAGE */
 int cli_missing(const char *command, const char *what); /* says so; CLI_USAGE */
 
@@ -80,5 +83,8 @@ void cli_outcome(FILE *to, const covey_result *result);
 
 /* Reads standard input to its end. ret_data: owned, free with free(). false, said on stderr, when it fails. */
 bool cli_read_input(char **ret_data, size_t *ret_size);
+
+/* The words that are left, with a blank between them, or standard input where none are. The same otherwise. */
+bool cli_words(const cli_options *o, char **ret_data, size_t *ret_size);
 
 #endif

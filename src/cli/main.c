@@ -45,6 +45,14 @@ static const cli_command commands[] = {
      "  --consumed        wait until the receiver has taken it\n"
      "a word of digits is a PID, any other one the NAME of a node\n"
      "exit code: 0 sent, 1 failed, 2 usage, 124 no room in time\n"},
+    {"call", cli_call, "[OPTIONS] PID|NAME FUNCTION [TEXT...]",
+     "call a function that a process serves, and print the answer; without TEXT: standard input",
+     "  --timeout MS      for all of it, the answer too; default 5000\n"
+     "  --max BYTES       longest answer; default 1048576\n"
+     "a word of digits is a PID, any other one the NAME of a node\n"
+     "exit code: 0 answered with status 0, 1 failed or another status (it is told), 2 usage, 124 no answer "
+     "in "
+     "time\n"},
     {"receive", cli_receive, "[OPTIONS]", "print messages that are sent to us; our pid goes to stderr first",
      "  --group NAME      group, else the default one; '*': all that are open\n"
      "  --name NAME       be reached by this name, not by our pid\n"

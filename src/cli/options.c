@@ -158,3 +158,40 @@ bool cli_read_input(char **ret_data, size_t *ret_size)
   *ret_size = size;
   return true;
 }
+
+/* The words with a blank between them; the caller frees it. NULL: out of memory. */
+static char *join_words(char **words, int count, size_t *ret_size)
+{
+  size_t size = 0;
+  for (int i = 0; i < count; i++) size += strlen(words[i]) + (i > 0);
+  char *text = malloc(size + 1), *at = text;
+  if (!text) return NULL;
+  for (int i = 0; i < count; i++) {
+    if (i) *at++ = ' ';
+    size_t n = strlen(words[i]);
+    memcpy(at, words[i], n);
+    at += n;
+  }
+  *ret_size = size;
+  return text;
+}
+
+bool cli_words(const cli_options *o, char **ret_data, size_t *ret_size)
+{
+  if (o->at == o->argc) return cli_read_input(ret_data, ret_size);
+  char *data = join_words(o->argv + o->at, o->argc - o->at, ret_size);
+  if (!data) fprintf(stderr, "covey %s: out of memory\n", o->argv[0]);
+  *ret_data = data;
+  return data != NULL;
+}
+
+int cli_whom(cli_options *o, int64_t *ret_pid, const char **ret_name)
+{
+  if (o->wrong) return CLI_USAGE;
+  if (o->at == o->argc) return cli_missing(o->argv[0], "PID or NAME");
+  const char *word = o->argv[o->at++];
+  int number = cli_pid(o->argv[0], word, ret_pid);
+  if (number < 0) return -number;
+  if (!number) *ret_name = word;
+  return CLI_OK;
+}
