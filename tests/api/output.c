@@ -4,6 +4,8 @@
 #include <covey/loop.h>
 #include <covey/process.h>
 
+#include "core/mem.h"
+
 /* What a callback has seen of the helper's pattern. */
 typedef struct seen {
   uint64_t size[3];
@@ -398,4 +400,62 @@ TEST(output, in_a_pipeline)
   CHECK_UINT(s.size[1], 1000000);
   CHECK(!s.other);
   covey_pipeline_result_free(&r);
+}
+
+/* ---- no memory ---- */
+
+static int count_line(const covey_line *line, void *user)
+{
+  seen *s = user;
+
+  s->size[line->stream] += line->size + !(line->flags & (COVEY_LINE_OPEN | COVEY_LINE_MORE));
+  return 0;
+}
+
+/* Runs options while the n-th allocation of this thread fails. True when that was told. What was said to be whole is whole. */
+static bool run_without_memory(covey_process_options o, int64_t n, bool kept)
+{
+  seen s = {.calls = 0};
+  covey_result r;
+  int code;
+
+  o.user = &s;
+  cvy_mem_fail_after(n);
+  code = covey_run(&o, &r);
+  cvy_mem_fail_after(0);
+  CHECK(!s.other);
+  if (code < 0) {
+    CHECK_INT(code, COVEY_ENOMEM);
+    return true;
+  }
+  code = r.failure.code;
+  CHECK(code == 0 || code == COVEY_ENOMEM);
+  if (code == 0) {
+    CHECK_UINT(s.size[1], 200000);
+    CHECK_UINT(r.out_size, kept ? 200000 : 0);
+  }
+  covey_result_free(&r);
+  return code != 0;
+}
+
+TEST_LIMIT(output, without_memory, 240)
+{
+  covey_process_options lines = {.argv = TEST_HELPER("both", "200000", "1000"),
+                                 .out.kind = COVEY_STDIO_LINES,
+                                 .err.kind = COVEY_STDIO_LINES,
+                                 .line_max = 300,
+                                 .on_line = count_line},
+                        tee = {.argv = lines.argv,
+                               .out.kind = COVEY_STDIO_CAPTURE,
+                               .err.kind = COVEY_STDIO_PIPE,
+                               .on_output = see};
+  int told[2] = {0, 0};
+
+  test_no_child_handles_lost();
+  for (int64_t n = 1; n < 90; n++) {
+    told[0] += run_without_memory(lines, n, false);
+    told[1] += run_without_memory(tee, n, true);
+  }
+  CHECK(told[0] > 10);
+  CHECK(told[1] > 10);
 }
