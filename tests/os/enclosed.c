@@ -183,3 +183,28 @@ TEST(enclosed, dies_with_a_parent_that_crashes)
 {
   end_of_parent("crash");
 }
+
+/* A program with groups of its own ends in ours, together with its guard: what it left goes with our group, when a later start takes that away. */
+TEST(enclosed, takes_the_groups_of_a_program_with_it)
+{
+  need_kernel();
+  child c;
+  child_start(&c, &enclosed, ARGS("enclosed", "hang"));
+  for (int i = 0; i < 3; i++) (void)child_number(&c, i);
+  int64_t pid = c.process.pid;
+  CHECK(!test_groups_gone(pid, 0));
+  CHECK_OK(cvos_tree_kill(c.tree));
+  REQUIRE_OK(cvos_process_wait(&c.process, GONE));
+  child_finish(&c);
+  bool gone = test_groups_gone(pid, 0);
+  for (int i = 0; i < 100 && !gone; i++) {
+    child others[2]; /* the first may get a group that is there already */
+    for (int k = 0; k < 2; k++) child_start(&others[k], &enclosed, ARGS("nothing"));
+    for (int k = 0; k < 2; k++) {
+      REQUIRE_OK(cvos_process_wait(&others[k].process, GONE));
+      child_finish(&others[k]);
+    }
+    gone = test_groups_gone(pid, 100);
+  }
+  CHECK(gone);
+}

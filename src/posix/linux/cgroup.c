@@ -20,6 +20,7 @@ enum {
   OWN_MOST = PATH_MOST - 80, /* leaves room for the program's folder */
   FEW_OPEN = 16,             /* groups in use whose folders stay open: calls saved, against descriptors */
   LOOKS = 4,       /* folders of killed groups that a start tries to take away: more than one comes to it */
+  NESTED = 16,     /* groups below one that are taken away with it: two for each program in a program */
   MOVE_ROUNDS = 32 /* a member may fork while it is moved */
 };
 
@@ -32,7 +33,8 @@ static uint32_t births;    /* forks since the program's start */
 static char own[OWN_MOST]; /* the group that we are in */
 static char base[PATH_MOST];
 static int base_folder = -1;
-static uint32_t made; /* numbers given so far */
+static uint64_t space; /* our pid namespace */
+static uint32_t made;  /* numbers given so far */
 static uint32_t in_use;
 static cvos_cgroup spare = {.folder = -1}; /* an empty one whose folder is open */
 static int events = -1;                    /* cgroup.events of the last that was spare, */
@@ -144,32 +146,58 @@ static uint64_t namespace_number(void)
   return stat("/proc/self/ns/pid", &about) == 0 ? (uint64_t)about.st_ino : 0;
 }
 
-/* Takes away what a program left that is no more, as far as nobody lives in it. */
-static void clean(const char *name)
+/* Is this a program's folder, and is the program gone? Nobody knows of those in another pid namespace. */
+enum { NO_OWNER, OWNER_GONE, OWNER_LIVES };
+
+static int owner_of(const char *name)
 {
-  char path[PATH_MOST + 300];
-  (void)snprintf(path, sizeof path, "%s/%s", own, name);
-  DIR *folder = opendir(path);
-  if (!folder) return;
-  for (struct dirent *entry; (entry = readdir(folder));) {
-    if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-      (void)unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR);
-  }
-  (void)closedir(folder);
-  (void)rmdir(path);
+  unsigned long long where, start;
+  int pid;
+  cvos_entry now;
+  if (sscanf(name, "covey.%llu.%d.%llu", &where, &pid, &start) != 3) return NO_OWNER;
+  if (where != space) return OWNER_LIVES;
+  int error = cvos_system_entry(pid, &now);
+  return error == ESRCH || (!error && now.start != start) ? OWNER_GONE : OWNER_LIVES;
 }
 
-static void clean_after_others(uint64_t ours)
+/* True when nobody lives in the group of this folder, nor below it. */
+static bool is_deserted(int folder)
+{
+  char text[64];
+  ssize_t n = -1;
+  int fd = openat(folder, "cgroup.events", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) n = read(fd, text, sizeof text - 1);
+  cvos_fd_close(fd);
+  text[n > 0 ? n : 0] = '\0';
+  return strstr(text, "populated 0") != NULL;
+}
+
+/* Takes a group away, and what a program that lived in it left there when it was killed together with its guard: as far as nobody lives in
+ * it, and it is of nobody who lives elsewhere by now. 0 or -1. */
+static int remove_group(int at, const char *name, int depth)
+{
+  if (CVOS_CALL(REMOVE, unlinkat(at, name, AT_REMOVEDIR), -1) == 0) return 0;
+  if (errno != EBUSY || depth == 0) return -1;
+  int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *folder = fd >= 0 && is_deserted(fd) ? fdopendir(fd) : NULL;
+  if (!folder) {
+    cvos_fd_close(fd);
+    return -1;
+  }
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && owner_of(entry->d_name) != OWNER_LIVES)
+      (void)remove_group(dirfd(folder), entry->d_name, depth - 1);
+  }
+  (void)closedir(folder);
+  return unlinkat(at, name, AT_REMOVEDIR);
+}
+
+static void clean_after_others(void)
 {
   DIR *folder = opendir(own);
   if (!folder) return;
   for (struct dirent *entry; (entry = readdir(folder));) {
-    unsigned long long space, start;
-    int pid;
-    cvos_entry now;
-    if (sscanf(entry->d_name, "covey.%llu.%d.%llu", &space, &pid, &start) != 3 || space != ours) continue;
-    int error = cvos_system_entry(pid, &now);
-    if (error == ESRCH || (!error && now.start != start)) clean(entry->d_name);
+    if (owner_of(entry->d_name) == OWNER_GONE) (void)remove_group(dirfd(folder), entry->d_name, NESTED);
   }
   (void)closedir(folder);
 }
@@ -178,12 +206,12 @@ static void clean_after_others(uint64_t ours)
 static int make_base(void)
 {
   cvos_entry self;
-  uint64_t space = namespace_number();
   int error = cvos_system_entry(getpid(), &self);
+  space = namespace_number();
   if (error) return error;
   (void)snprintf(base, sizeof base, "%s/covey.%llu.%d.%llu", own, (unsigned long long)space, (int)getpid(),
                  (unsigned long long)self.start);
-  clean_after_others(space);
+  clean_after_others();
   if (CVOS_CALL(MAKE_DIRECTORY, mkdir(base, 0755), -1) < 0 && errno != EEXIST)
     error = errno;
   else if ((base_folder = cvos_fd_high(CVOS_CALL(OPEN, open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -1))) <
@@ -280,7 +308,7 @@ static int remove_folder(uint32_t number)
 {
   char name[16];
   (void)snprintf(name, sizeof name, "%u", number);
-  return CVOS_CALL(REMOVE, unlinkat(base_folder, name, AT_REMOVEDIR), -1);
+  return remove_group(base_folder, name, NESTED);
 }
 
 /* Takes away some of those whose members are gone by now. Lock held. */
