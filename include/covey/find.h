@@ -16,7 +16,8 @@
  * about single processes.
  *
  * A list is old when it arrives. A process that ends while it is looked at is left out, or is found as it was a moment ago;
- * neither is an error. All of one item is of one process: fields of two that had one pid after the other are never mixed.
+ * neither is an error. The environment of others is not read: no system promises it (macOS and Windows hide it, Linux
+ * shows what it was at the start). All of one item is of one process: fields of two that had one pid after the other are never mixed.
  * Names, command lines and paths are what the process says of itself and can change at will: they are good for finding,
  * not for trusting. */
 #ifndef COVEY_FIND_H

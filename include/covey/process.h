@@ -23,6 +23,15 @@
  *   pid       Until the handle is closed the pid is not given to another process. For that an ended child may stay
  *             unreaped on POSIX while its tree may still have to be killed: until the handle is closed, no longer.
  *
+ * What it does not do, and why
+ *   scripts   Windows starts no file that begins with #!: name the interpreter as argv[0] and the script behind it.
+ *   long      Windows: program and directory of more than 259 UTF-16 units are COVEY_ETOOBIG, since CreateProcess takes no
+ *             longer directory, and programs cannot be relied on under a longer name.
+ *   text      Output is handed over as bytes. A Windows program that writes in a code page of its console, or in UTF-16,
+ *             is told otherwise by its own options; nothing here guesses.
+ *   disk      No priority for input and output: on Linux it follows the nice value (ioprio_set(2)), on Windows only a process
+ *             itself can lower its own (SetPriorityClass).
+ *
  * Handles are counted: covey_spawn gives one reference, covey_process_close releases one. All calls may be made from
  * any number of threads at the same time on the same handle, except that covey_process_close must be the caller's
  * last use of its reference. */
