@@ -136,11 +136,11 @@ enum {
 
 /* ---- callbacks ----
  * They run by the rules of loop.h: inside covey_run (covey_pipeline, the calls of shell.h) on the calling thread; of a
- * process of its own inside covey_process_wait, _stop, _read and _write on that process, or inside covey_loop_dispatch of
- * its loop (not in the calls of a manager, which wait for many); one at a time, in the order of the output, never under a lock. While nobody comes to run them, or one takes
- * long, the child's output waits: 256 KiB of it here, the rest with the child. A callback may call covey; on its own
- * process covey_process_wait and _stop answer COVEY_EDEADLK where they would have to wait, and a write needs a time.
- * Once the handle is closed none comes any more. */
+ * process of its own inside covey_process_wait, _stop, _read, _read_line and _write on that process, while its manager waits
+ * for it, or inside covey_loop_dispatch of its loop; one at a time, in the order of the output, never under a lock. While
+ * nobody comes to run them, or one takes long, the child's output waits: 256 KiB of it here, the rest with the child. A
+ * callback may call covey; on its own process covey_process_wait and _stop answer COVEY_EDEADLK where they would have to
+ * wait, and a write needs a time. Once the handle is closed none comes any more. */
 
 /* A piece of output as it came: stream is COVEY_STDOUT or COVEY_STDERR, data a view of size bytes for this call. Returns 0;
  * anything else stops the child (COVEY_WHY_CANCEL, and the failure COVEY_ECANCELED), and no further output is shown. */
@@ -602,8 +602,7 @@ COVEY_API int covey_process_read_line(covey_process *process, int64_t timeout, c
 typedef void (*covey_end_callback)(covey_process *process, const covey_exit *exit, void *user);
 
 /* covey_process_on_end has callback called at the end of the process, by the rules of callbacks above; at the next chance when
- * that was before. Inside
- * covey_loop_dispatch its handle may be closed in it.
+ * that was before. Inside covey_loop_dispatch its handle may be closed in it.
  * callback: NULL takes back one that has not run. A second one takes the place of the first. user: for it.
  * Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */
 COVEY_API int covey_process_on_end(covey_process *process, covey_end_callback callback, void *user);
