@@ -383,10 +383,18 @@ typedef struct inside {
 
 static CVOS_THREAD_LOCAL inside *innermost;
 
-/* Runs the handler of q's function; q is handed out, and group->running counts it. Lock not held. */
+/* q goes to its handler: what handle() gives back. Lock held. */
+static void bind(cvy_request *q)
+{
+  cvy_group_ref(q->group);
+  cvy_loop_ref(q->loop);
+  q->group->running++;
+}
+
+/* Runs the handler of q's function, which q is bound to. Lock not held. The node may be closed meanwhile, and its loop. */
 static void handle(cvy_request *q)
 {
-  cvy_group *g = q->group; /* counted by q, and once more here */
+  cvy_group *g = q->group;
   covey_loop *loop = q->loop;
   covey_request request;
   inside here = {g, innermost};
@@ -400,15 +408,14 @@ static void handle(cvy_request *q)
   cvy_loop_changed(loop);
   cvy_loop_unlock(loop);
   cvy_group_unref(g);
+  cvy_loop_release(loop);
 }
 
 /* The next request of g for its handler, or NULL. Lock held. */
 static cvy_request *begin(cvy_group *g)
 {
   cvy_request *q = g->closed ? NULL : take(g);
-  if (!q) return NULL;
-  cvy_group_ref(g);
-  g->running++;
+  if (q) bind(q);
   return q;
 }
 
@@ -467,10 +474,7 @@ int covey_serve_run(covey_node *node, int64_t timeout, covey_cancel *cancel)
   if (r == 0) r = cvy_node_enter(node, &w.node);
   if (r < 0) return r;
   r = await_request(&w, cvy_deadline_in(timeout), cancel, &q);
-  if (r == 0) {
-    cvy_group_ref(q->group);
-    q->group->running++;
-  }
+  if (r == 0) bind(q);
   cvy_node_leave(w.node);
   if (r == 0) handle(q);
   return r;

@@ -280,6 +280,30 @@ TEST(call_serve, a_close_waits_for_its_handlers)
   CHECK_ERR(end(p, NULL), COVEY_EFAILED);
 }
 
+TEST(call_serve, a_handler_outlives_its_node_and_loop)
+{
+  struct state s = {0};
+  covey_loop *loop;
+  REQUIRE_OK(covey_loop_open(NULL, &loop));
+  covey_node_options options = {.loop = loop, .name = test_format("gone-%" PRId64, test_pid())};
+  struct receiver r = {.result = 1};
+  REQUIRE_OK(covey_node_open(&options, &r.node));
+  REQUIRE_OK(covey_serve(r.node, "f", block, &s));
+  covey_call_options o = {.name = options.name, .function = "f", .timeout = PATIENCE};
+  covey_pending *p = NULL;
+  covey_reply reply;
+  REQUIRE_OK(covey_call_start(r.node, &o, NULL, 0, &p));
+  test_thread *thread = test_thread_start(run_long, &r);
+  CHECK(test_wait_until(is_inside, &s, PATIENCE));
+  CHECK_INT(covey_node_close(r.node, PATIENCE), 0);
+  CHECK_ERR(covey_call_wait(p, 0, &reply), COVEY_ECLOSED);
+  covey_call_close(p);
+  covey_loop_close(loop);
+  test_add(&s.blocked, 1);
+  test_thread_join(thread);
+  CHECK_OK(r.result);
+}
+
 /* A handler calls what another handler of this thread serves: no call waits for a handler that only it could run. */
 static void outer(covey_request *q, void *arg)
 {
