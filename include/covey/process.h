@@ -216,10 +216,17 @@ enum {
    * streams are that terminal, which is its controlling terminal, in a session of its own. A terminal has one output: in and
    * err must be DEFAULT (or PIPE, MERGE); out says how we get what it shows: PIPE (DEFAULT), or CAPTURE (DEFAULT of covey_run).
    * scope: TREE or SESSION. See "a child on a terminal" below */
-  COVEY_PROCESS_PTY = 1 << 9
+  COVEY_PROCESS_PTY = 1 << 9,
+  /* the child gets the foreground of our terminal, if we have it: its group, of scope TREE, reads from there and gets ctrl-C and
+   * ctrl-Z, and we do not. For programs that talk with the user; in, out and err still say what their streams are. The foreground is ours
+   * again when the child has ended; also, within 0.1 s, when it was suspended: it stays so until COVEY_SIGNAL_CONT is sent to it by
+   * covey_process_signal, which gives it the foreground again. After a child that was suspended, or ended by a signal, the terminal
+   * has the settings of the start again. No signal stops us on the way. Without effect where we have no terminal or are in its
+   * background, and on Windows, whose consoles have no foreground. Not with PTY */
+  COVEY_PROCESS_FOREGROUND = 1 << 10
 };
 
-enum { COVEY_PROCESS_FLAGS = (1 << 10) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
+enum { COVEY_PROCESS_FLAGS = (1 << 11) - 1 }; /* all flags of this version; others are COVEY_EINVAL */
 
 /* The shell of a command string. */
 enum {

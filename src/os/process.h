@@ -7,6 +7,7 @@
 #define COVEY_OS_PROCESS_H
 
 #include "os/pty.h"
+#include "os/terminal.h"
 #include "os/tree.h"
 #include "os/types.h"
 
@@ -67,6 +68,8 @@ typedef struct cvos_spawn_request {
   /* borrowed, NULL: none. The child gets it as its controlling terminal (POSIX: in a session of its own, whatever scope says, with the slave in all
    * of stdio; Windows: as its console, and stdio is ignored). Never with SHARED or DETACHED */
   cvos_pty *pty;
+  /* borrowed, NULL: none. The child's group, of scope TREE, is put in front of that terminal before the program begins (POSIX) */
+  cvos_front *front;
   int scope;      /* CVOS_SCOPE_... */
   uint32_t flags; /* CVOS_SPAWN_... */
   const covey_launch *launch; /* NULL: as we are; checked for sense; its window is in the flags */
@@ -137,6 +140,9 @@ int cvos_process_wait(const cvos_process *process, int64_t timeout);
 /* Looks whether process has ended, without waiting and without reaping. 0: *ret is filled; on POSIX systems other than Linux CPU time and
  * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped). */
 int cvos_process_note(cvos_process *process, cvos_status *ret);
+
+/* Whether a child is stopped now (POSIX; Windows: never true). Takes no notice away from anybody. */
+bool cvos_process_stopped(const cvos_process *process);
 
 /* Takes a child that has ended away from the system's table, and *ret (may be NULL) is filled: once, for each child that was started. Waits for
  * nothing: COVEY_EAGAIN when it still runs. What failed for the moment only is tried once more. tree (may be NULL) is its tree: from then on its group number is not pinned any more, so it is

@@ -198,6 +198,7 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
                       .moves = moves,
                       .own = own_of(request),
                       .terminal = request->pty ? request->stdio[0] : -1,
+                      .front = request->front ? cvos_front_handle(request->front) : -1,
                       .guard = -1,
                       .index = -1};
   plan_moves(request, &plan);
@@ -318,6 +319,14 @@ int cvos_process_note(cvos_process *process, cvos_status *ret)
   int r = note(process, ret);
   if (r == 0) process->ended = true;
   return r;
+}
+
+bool cvos_process_stopped(const cvos_process *process)
+{
+  siginfo_t info = {0};
+  if (!process->child || process->ended) return false;
+  int r = waitid(P_PID, (id_t)process->pid, &info, WSTOPPED | WNOHANG | WNOWAIT);
+  return r == 0 && info.si_pid == (pid_t)process->pid && info.si_code == CLD_STOPPED;
 }
 
 static int take(const cvos_process *process, cvos_ended *ret)

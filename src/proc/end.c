@@ -109,6 +109,7 @@ void cvy_process_exited(void *arg)
     cvy_loop_unlock(p->loop);
     return;
   }
+  cvy_front_back(p, p->status.how == CVOS_END_SIGNALLED);
   cvy_loop_lock(p->loop);
   torn = p->torn;
   first = !p->ended;
@@ -124,7 +125,7 @@ void cvy_process_exited(void *arg)
     p->ended_at = cvy_now();
     fill_result(p);
     p->run_until = p->idle_at = p->ask_at = p->step_at = CVY_NEVER;
-    p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
+    p->kill_at = p->stuck_at = p->look_at = p->front_at = CVY_NEVER;
     cvy_stream_begin_drain(p);
     cvy_process_check_done(p);
     cvy_loop_changed(p->loop);
@@ -227,6 +228,8 @@ bool cvy_process_hand_over(covey_process *p)
     heir->detached = p->detached;
     heir->tree = p->tree;
     p->tree = NULL;
+    heir->front = p->front;
+    p->front = NULL;
     p->settled = true;
   }
   cvy_mutex_unlock(p->os_lock);

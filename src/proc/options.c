@@ -125,6 +125,10 @@ static int check_pty(const covey_process_options *o)
 {
   const covey_pty *pty = &o->pty;
 
+  if (o->flags & COVEY_PROCESS_FOREGROUND) {
+    if (o->flags & COVEY_PROCESS_PTY) return refuse("FOREGROUND with PTY");
+    if (o->scope != COVEY_SCOPE_TREE) return refuse("scope with FOREGROUND");
+  }
   if (!(o->flags & COVEY_PROCESS_PTY))
     return pty->rows || pty->columns || pty->flags ? refuse("pty without PTY") : 0;
   if (pty->rows > CVOS_PTY_SIZE_MOST || pty->columns > CVOS_PTY_SIZE_MOST) return refuse("pty");

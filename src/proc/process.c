@@ -26,7 +26,8 @@ int cvy_process_new(covey_loop *loop, covey_process **ret)
   cvy_loop_ref(loop);
   p->users = 1;
   p->os.handle = CVOS_NONE;
-  p->run_until = p->idle_at = p->ask_at = p->step_at = p->kill_at = p->stuck_at = p->look_at = CVY_NEVER;
+  p->run_until = p->idle_at = p->ask_at = p->step_at = CVY_NEVER;
+  p->kill_at = p->stuck_at = p->look_at = p->front_at = CVY_NEVER;
   p->drain = CVY_DRAIN_DEFAULT;
   p->drain_max = CVY_DRAIN_MAX_DEFAULT;
   p->grace = CVY_GRACE_DEFAULT;
@@ -44,6 +45,8 @@ void cvy_process_scrap(covey_process *p)
 
   cvy_forward_end(p);
   cvos_pty_close(p->pty);
+  cvy_front_back(p, false);
+  cvos_front_close(p->front);
   cvos_tree_release(p->tree);
   cvos_process_close(&p->os);
   for (int i = 0; i < 3; i++) {
@@ -82,7 +85,7 @@ static void set_timer(covey_process *p)
   cvy_deadline next;
 
   cvy_loop_lock(p->loop);
-  next = earlier(cvy_ladder_deadline(p), earlier(cvy_stream_deadline(p), p->look_at));
+  next = earlier(cvy_ladder_deadline(p), earlier(cvy_stream_deadline(p), earlier(p->look_at, p->front_at)));
   cvy_loop_unlock(p->loop);
   if (p->timer) cvy_timer_set(p->timer, next);
 }
@@ -97,6 +100,7 @@ static void timer_ran(void *arg)
   if (look) p->look_at = CVY_NEVER;
   cvy_loop_unlock(p->loop);
   if (look) cvy_process_exited(p);
+  cvy_front_expire(p);
   cvy_ladder_expire(p);
   cvy_stream_expire(p);
   set_timer(p);
@@ -124,6 +128,7 @@ bool cvy_process_teardown(covey_process *p)
   if (p->child && !p->settled && cvy_process_observe(p)) cvy_process_settle(p, cvy_process_kills_rest(p));
   live = p->child && !p->settled;
   ended = p->noted;
+  if (!live) cvy_front_back(p, false);
   cvy_mutex_unlock(p->os_lock);
   if (live || !watch) return true;
   if (ended)
@@ -310,6 +315,7 @@ static int start(covey_process *p, const covey_process_options *o, const cvy_pro
       .cwd = o->cwd,
       .stdio = {stdio->theirs[0], stdio->theirs[1], stdio->theirs[2]},
       .pty = stdio->pty,
+      .front = p->front,
       .scope = scopes[o->scope],
       .flags = spawn_flags(o),
       .launch = o->launch,
@@ -399,11 +405,13 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
   if (r < 0) return r;
   if ((r = take_options(p, o, extra)) < 0 || (r = cvy_plan_make(o, extra->entry, &plan)) < 0) goto scrap;
   if ((o->flags & COVEY_PROCESS_FORWARD) && (r = cvy_forward_open(p->loop, &p->forward)) < 0) goto unplan;
+  if ((o->flags & COVEY_PROCESS_FOREGROUND) && (r = cvy_front_open(p)) < 0) goto unplan;
   if ((r = cvy_stdio_open(o, &stdio)) < 0) goto unplan;
   r = start(p, o, extra, &plan, &stdio);
   cvy_stdio_started(&stdio);
   if (r < 0) goto unopen;
   cvy_pty_begin(p, cvy_stdio_take_pty(&stdio));
+  cvy_front_begin(p);
   p->run_until = cvy_deadline_in(o->timeout ? o->timeout : COVEY_FOREVER);
   p->idle_at = cvy_deadline_in(p->idle);
   if ((r = cvy_process_attach(p, &stdio)) < 0) {

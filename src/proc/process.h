@@ -21,6 +21,7 @@
 #include "loop/loop.h"
 #include "loop/sync.h"
 #include "os/process.h"
+#include "os/terminal.h"
 #include "os/watch.h"
 #include "proc/stdio.h"
 
@@ -162,6 +163,7 @@ struct covey_process {
   bool noted;      /* it has ended, status is filled */
   bool settled;    /* tree and zombie are seen to */
   cvos_status status;
+  cvos_front *front;       /* COVEY_PROCESS_FOREGROUND, where we have it to give */
   covey_identity identity; /* pid 0: not asked yet */
 
   /* under the loop's lock */
@@ -187,7 +189,8 @@ struct covey_process {
   cvy_deadline step_at;   /* the next step of the ladder below */
   cvy_deadline kill_at;
   cvy_deadline stuck_at;
-  cvy_deadline look_at; /* the exit watch spoke too early: look again */
+  cvy_deadline front_at; /* look whether the child in front was suspended */
+  cvy_deadline look_at;  /* the exit watch spoke too early: look again */
   cvy_stream streams[3];
   cvy_task work;
 
@@ -360,6 +363,23 @@ int cvy_show_wait(covey_loop *loop, covey_process *const *list, size_t count, cv
 /* The last reference is gone, or the object: nothing is shown any more. True when the note's hold is to be given back. Lock held for the first. */
 bool cvy_show_close(covey_process *p);
 void cvy_show_fini(covey_process *p);
+
+/* -- front.c -- */
+
+/* Takes hold of our terminal; 0 also when there is nothing to give. The failure is recorded. Nobody has p yet. */
+int cvy_front_open(covey_process *p);
+
+/* The child is in front: it is looked at from now on. Nobody has p yet. */
+void cvy_front_begin(covey_process *p);
+
+/* We are in front again, if the child was, or nobody is. settings: and the terminal is as it was. os_lock held. */
+void cvy_front_back(covey_process *p, bool settings);
+
+/* A suspended child is about to go on. os_lock held. */
+void cvy_front_again(covey_process *p);
+
+/* [token] front_at has come. No lock held. */
+void cvy_front_expire(covey_process *p);
 
 /* -- forward.c -- */
 

@@ -283,6 +283,7 @@ int covey_process_signal(covey_process *process, int signal, int target)
   if (r < 0 || (r = cvy_process_check_signal(signal, target)) < 0) return r;
   if (signal == COVEY_SIGNAL_KILL && target == COVEY_TARGET_TREE) return covey_process_kill(p);
   cvy_mutex_lock(p->os_lock);
+  if (signal == COVEY_SIGNAL_CONT && !cvy_process_observe(p)) cvy_front_again(p);
   if (target == COVEY_TARGET_TREE)
     r = p->tree ? cvos_tree_signal(p->tree, signal) : p->settled ? COVEY_ENOTFOUND : COVEY_ENOTSUP;
   else

@@ -86,6 +86,12 @@ int cvos_process_note(cvos_process *process, cvos_status *ret)
   return 0;
 }
 
+bool cvos_process_stopped(const cvos_process *process)
+{
+  (void)process;
+  return false;
+}
+
 int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
 {
   cvos_status status;

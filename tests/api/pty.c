@@ -433,6 +433,104 @@ TEST_LIMIT(pty, twenty_at_once, 120)
   }
 }
 
+/* ---- our own terminal, which a child shares: the program that shares it is on one of ours ---- */
+
+static covey_process *sharing(const char *what, const char *behaviour)
+{
+  if (test_is_windows()) TEST_SKIP("a console has no foreground");
+  return spawn(TEST_HELPER("tty-share", what, behaviour), (covey_pty){0});
+}
+
+TEST(pty, foreground_is_given_and_comes_back)
+{
+  static screen s;
+  covey_process *p = sharing("front", "tty-ask");
+
+  CHECK(wait_for(p, &s, "front 1"));
+  CHECK_INT(covey_process_write(p, "a line\r", 7, TEST_SOON), 7);
+  CHECK(wait_for(p, &s, "got a line"));
+  CHECK(wait_for(p, &s, "ended 0 0 mine 1 echo 0"));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+/* Without it the child is stopped when it reads, and we are not. */
+TEST(pty, background_reader_is_stopped)
+{
+  static screen s;
+  covey_process *p = sharing("behind", "tty-ask");
+
+  CHECK(wait_for(p, &s, "front 0"));
+  CHECK_INT(covey_process_write(p, "a line\r", 7, TEST_SOON), 7);
+  CHECK(wait_for(p, &s, "waits mine 1"));
+  CHECK(wait_for(p, &s, "ended 1 137 mine 1"));
+  CHECK(strstr(s.text, "got") == NULL);
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+/* Ctrl-Z: the program has its terminal back; CONT gives it to the child again, which goes on reading. */
+TEST(pty, suspended_child_gives_it_back)
+{
+  static screen s;
+  covey_process *p = sharing("stop", "tty-ask");
+
+  CHECK(wait_for(p, &s, "front 1"));
+  CHECK_INT(covey_process_write(p, "\x1a", 1, TEST_SOON), 1);
+  CHECK(wait_for(p, &s, "waits mine 1"));
+  CHECK_INT(covey_process_write(p, "later\r", 6, TEST_SOON), 6);
+  CHECK(wait_for(p, &s, "got later"));
+  CHECK(wait_for(p, &s, "ended 0 0 mine 1"));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+/* Ctrl-C ends the child alone. */
+TEST(pty, interrupt_goes_to_the_foreground)
+{
+  static screen s;
+  covey_process *p = sharing("front", "tty-ask");
+
+  CHECK(wait_for(p, &s, "front 1"));
+  CHECK_INT(covey_process_write(p, "\x03", 1, TEST_SOON), 1);
+  CHECK(wait_for(p, &s, "ended 1 130 mine 1"));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+TEST(pty, settings_of_a_killed_child_are_undone)
+{
+  static screen s;
+  covey_process *p = sharing("front", "tty-spoil");
+
+  CHECK(wait_for(p, &s, "ended 1 137 mine 1 echo 0"));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+TEST(pty, foreground_after_a_failed_start)
+{
+  static screen s;
+  covey_process *p = sharing("missing", "");
+
+  CHECK(wait_for(p, &s, test_format("failed %d mine 1", COVEY_STAGE_CWD)));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+/* Whoever has no terminal has none to give. */
+TEST(pty, foreground_without_a_terminal)
+{
+  covey_process_options o = {
+      .argv = TEST_HELPER("nothing"), .flags = COVEY_PROCESS_FOREGROUND, .timeout = TEST_SOON};
+  covey_result r;
+
+  test_no_child_handles_lost();
+  REQUIRE_OK(covey_run(&o, &r));
+  CHECK(COVEY_EXIT_OK(&r.exit));
+  covey_result_free(&r);
+}
+
 /* ---- failures ---- */
 
 TEST(pty, missing_program)

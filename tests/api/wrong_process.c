@@ -67,6 +67,9 @@ TEST(wrong_process, options)
   REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.columns = UINT16_MAX);
   REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.flags = 2);
   REFUSED("scope with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .scope = COVEY_SCOPE_SHARED);
+  REFUSED("FOREGROUND with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY | COVEY_PROCESS_FOREGROUND);
+  REFUSED("scope with FOREGROUND", .argv = argv, .flags = COVEY_PROCESS_FOREGROUND,
+          .scope = COVEY_SCOPE_SHARED);
   REFUSED("in with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .in.kind = COVEY_STDIO_NULL);
   REFUSED("out with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .out.kind = COVEY_STDIO_INHERIT);
   if (!test_is_windows())

@@ -155,6 +155,10 @@ int helper_terminal_echo(void);
 int helper_terminal_own(void);
 bool helper_terminal_resized(int64_t ms);
 
+/* Whether our group is in the foreground of stream 0 (POSIX); switches echo on. */
+int helper_terminal_front(void);
+void helper_terminal_set_echo(void);
+
 /* Sends this process a SIGINT, or a CTRL_C by its console; false when there is none. */
 bool helper_interrupt(void);
 

@@ -647,3 +647,16 @@ bool helper_terminal_resized(int64_t ms)
   sigaddset(&resized, SIGWINCH);
   return sigwait(&resized, &number) == 0;
 }
+
+int helper_terminal_front(void)
+{
+  return tcgetpgrp(0) == getpgrp();
+}
+
+void helper_terminal_set_echo(void)
+{
+  struct termios settings;
+  if (tcgetattr(0, &settings) < 0) return;
+  settings.c_lflag |= ECHO;
+  tcsetattr(0, TCSANOW, &settings);
+}

@@ -1,6 +1,9 @@
 /* Behaviours on a terminal. Each first makes its streams the console where the system has not (wine). */
 #include "helper.h"
 
+#include <covey/process.h>
+#include <covey/self.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +87,58 @@ static int do_tty_hang(int argc, char **argv)
   return HELPER_TIRED;
 }
 
+/* Whether this program's group is in front; reads a line; says what it was. */
+static int do_tty_ask(int argc, char **argv)
+{
+  char line[256];
+  (void)argc;
+  (void)argv;
+  helper_print(1, "front %d\n", helper_terminal_front());
+  int64_t n = helper_system_read(line, sizeof line - 1);
+  while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) n--;
+  helper_print(1, "got %.*s\n", n > 0 ? (int)n : 0, line);
+  return 0;
+}
+
+/* A program on a terminal that starts another one there: with the foreground, or (behind) without. */
+static int do_tty_share(int argc, char **argv)
+{
+  const char *what = argc > 1 ? argv[1] : "front";
+  char *self;
+  covey_process *p;
+  covey_exit e;
+  if (begin() || covey_self_path(&self) < 0) return HELPER_NOT_HERE;
+  const char *words[] = {self, argc > 2 ? argv[2] : "tty-ask", NULL};
+  covey_process_options o = {.argv = words,
+                             .cwd = strcmp(what, "missing") ? NULL : "/covey/no/such/folder",
+                             .in.kind = COVEY_STDIO_INHERIT,
+                             .flags = strcmp(what, "behind") ? COVEY_PROCESS_FOREGROUND : 0};
+  if (covey_spawn(&o, &p) < 0) {
+    helper_print(1, "failed %d mine %d\n", covey_last_failure()->stage, helper_terminal_front());
+    return 0;
+  }
+  if (covey_process_wait(p, strcmp(what, "front") ? 1000 : 60000, &e) == COVEY_ETIMEDOUT) {
+    helper_print(1, "waits mine %d echo %d\n", helper_terminal_front(), helper_terminal_echo());
+    covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_TREE);
+    if (!strcmp(what, "behind")) covey_process_kill(p);
+    if (covey_process_wait(p, 60000, &e) < 0) return HELPER_TIRED;
+  }
+  helper_print(1, "ended %d %u mine %d echo %d\n", e.how, (unsigned)e.code, helper_terminal_front(),
+               helper_terminal_echo());
+  covey_process_close(p);
+  return 0;
+}
+
+/* Switches echo on, and then hangs or, with die, kills itself: it leaves the terminal otherwise than it found it. */
+static int do_tty_spoil(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  helper_terminal_set_echo();
+  helper_signal(9);
+  return HELPER_NOT_HERE;
+}
+
 const helper_behaviour helper_tty[] = {
     {"tty", do_tty, "its terminal: terminal 1 1 1, size ROWS COLUMNS, echo 0, own 1"},
     {"tty-watch", do_tty_watch, "writes size ROWS COLUMNS, and again when it changes"},
@@ -91,6 +146,10 @@ const helper_behaviour helper_tty[] = {
     {"tty-out", do_tty_out, "COUNT: so many lines of 30 bytes"},
     {"tty-hold", do_tty_hold,
      "MS: a grandchild in another session holds the terminal for MS; writes its pid, exits"},
+    {"tty-ask", do_tty_ask, "front 1, reads a line, got LINE"},
+    {"tty-share", do_tty_share,
+     "front|stop|behind|missing [BEHAVIOUR]: starts tty-ask on its own terminal, in its foreground or not"},
+    {"tty-spoil", do_tty_spoil, "switches echo on and ends by a signal"},
     {"tty-hang", do_tty_hang, "writes ready, hangs"},
     {NULL, NULL, NULL},
 };

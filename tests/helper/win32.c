@@ -478,3 +478,10 @@ bool helper_terminal_resized(int64_t ms)
   }
   return false;
 }
+
+int helper_terminal_front(void)
+{
+  return -1;
+}
+
+void helper_terminal_set_echo(void) {}

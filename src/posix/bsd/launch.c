@@ -77,6 +77,12 @@ static bool nice_wanted(const cvos_launch *plan)
   return plan->attributes && plan->attributes->has_nice;
 }
 
+/* There is something that is done to the child by us, before it runs. */
+static bool suspended(const cvos_launch *plan)
+{
+  return plan->terminal < 0 && (plan->place || nice_wanted(plan) || plan->front >= 0);
+}
+
 static int make_attributes(const cvos_launch *plan, posix_spawnattr_t *attributes)
 {
   sigset_t none, all;
@@ -98,7 +104,7 @@ static int make_attributes(const cvos_launch *plan, posix_spawnattr_t *attribute
     flags |= POSIX_SPAWN_SETEXEC; /* fork_on_terminal */
   else if (plan->own == CVOS_OWN_SESSION)
     flags |= POSIX_SPAWN_SETSID;
-  if ((plan->place || nice_wanted(plan)) && plan->terminal < 0) flags |= POSIX_SPAWN_START_SUSPENDED;
+  if (suspended(plan)) flags |= POSIX_SPAWN_START_SUSPENDED;
   if (!error) error = posix_spawnattr_setflags(attributes, (short)flags);
   return error;
 }
@@ -226,7 +232,7 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
   (void)posix_spawn_file_actions_destroy(&actions);
   if (!error) {
     *ret_pid = pid;
-    if ((!plan->place && !nice_wanted(plan)) || plan->terminal >= 0) return 0;
+    if (!suspended(plan)) return 0;
     stage = COVEY_STAGE_SCOPE;
     if (plan->place) error = cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid);
     if (!error && nice_wanted(plan) &&
@@ -235,6 +241,7 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
       stage = COVEY_STAGE_LIMITS;
       plan->index = CVOS_AT_PRIORITY;
     }
+    if (!error && plan->front >= 0 && CVOS_CALL(PTY, tcsetpgrp(plan->front, pid), -1) < 0) error = errno;
     (void)kill(pid, error ? SIGKILL : SIGCONT);
   }
   if (error) {

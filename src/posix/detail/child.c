@@ -83,6 +83,8 @@ _Noreturn void cvos_child(cvos_launch *plan, int error_pipe)
   }
   if (plan->terminal >= 0 && CVOS_CALL(PTY, raw_take_terminal(plan->terminal), -1) < 0)
     fail(plan, error_pipe, COVEY_STAGE_PTY, -1);
+  if (plan->front >= 0 && CVOS_CALL(PTY, raw_take_front(plan->front), -1) < 0)
+    fail(plan, error_pipe, COVEY_STAGE_SCOPE, -1);
   if (cvos_raw_close_on_exec() < 0) fail(plan, error_pipe, COVEY_STAGE_STDIO, -1);
   place(plan, error_pipe);
   if (plan->attributes) attribute(plan, error_pipe);

@@ -190,6 +190,7 @@ static int start_shell(int life_end, pid_t *ret_pid)
                       .highest = 3,
                       .own = CVOS_OWN_SESSION,
                       .terminal = -1,
+                      .front = -1,
                       .ignore_signals = true,
                       .cgroup = -1,
                       .guard = -1};

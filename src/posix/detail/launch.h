@@ -34,6 +34,7 @@ typedef struct cvos_launch {
   int highest;                       /* the greatest target */
   int own;                           /* CVOS_OWN_... */
   int terminal;                      /* becomes the controlling terminal of its session; -1 none */
+  int front;                         /* the terminal that its group is put in front of; -1 none */
   bool ignore_signals;               /* all ignored instead of default */
   int cgroup;                        /* folder of the control group that it is born into, -1 none */
   bool must_enclose;                 /* it is not started outside of it */

@@ -61,6 +61,12 @@ static inline int raw_take_terminal(int fd)
 {
   return (int)syscall(SYS_ioctl, fd, TIOCSCTTY, 0);
 }
+/* Puts our group, which we lead, in front of a terminal. SIGTTOU is blocked. */
+static inline int raw_take_front(int fd)
+{
+  int group = raw_getpid();
+  return (int)syscall(SYS_ioctl, fd, TIOCSPGRP, &group);
+}
 static inline int raw_chdir(const char *path)
 {
   return (int)syscall(SYS_chdir, path);
@@ -175,6 +181,10 @@ static inline ssize_t raw_pwrite(int fd, const void *data, size_t size, int64_t 
 static inline int raw_take_terminal(int fd)
 {
   return ioctl(fd, TIOCSCTTY, 0);
+}
+static inline int raw_take_front(int fd)
+{
+  return tcsetpgrp(fd, getpid());
 }
 static inline int raw_chdir(const char *path)
 {
