@@ -622,6 +622,7 @@ TEST(pty, allocations_that_fail)
     if (r < 0) {
       CHECK_ERR(r, COVEY_ENOMEM);
     } else {
+      CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
       covey_process_close(p);
       break;
     }

@@ -101,14 +101,10 @@ static int do_tty_ask(int argc, char **argv)
 }
 
 /* A program on a terminal that starts another one there: with the foreground, or (behind) without. */
-static int do_tty_share(int argc, char **argv)
+static int share(const char *what, const char *const *words)
 {
-  const char *what = argc > 1 ? argv[1] : "front";
-  char *self;
   covey_process *p;
   covey_exit e;
-  if (begin() || covey_self_path(&self) < 0) return HELPER_NOT_HERE;
-  const char *words[] = {self, argc > 2 ? argv[2] : "tty-ask", NULL};
   covey_process_options o = {.argv = words,
                              .cwd = strcmp(what, "missing") ? NULL : "/covey/no/such/folder",
                              .in.kind = COVEY_STDIO_INHERIT,
@@ -117,16 +113,28 @@ static int do_tty_share(int argc, char **argv)
     helper_print(1, "failed %d mine %d\n", covey_last_failure()->stage, helper_terminal_front());
     return 0;
   }
-  if (covey_process_wait(p, strcmp(what, "front") ? 1000 : 60000, &e) == COVEY_ETIMEDOUT) {
+  int r = covey_process_wait(p, strcmp(what, "front") ? 1000 : 60000, &e);
+  if (r == COVEY_ETIMEDOUT) {
     helper_print(1, "waits mine %d echo %d\n", helper_terminal_front(), helper_terminal_echo());
     covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_TREE);
     if (!strcmp(what, "behind")) covey_process_kill(p);
-    if (covey_process_wait(p, 60000, &e) < 0) return HELPER_TIRED;
+    r = covey_process_wait(p, 60000, &e);
   }
-  helper_print(1, "ended %d %u mine %d echo %d\n", e.how, (unsigned)e.code, helper_terminal_front(),
-               helper_terminal_echo());
+  if (r == 0)
+    helper_print(1, "ended %d %u mine %d echo %d\n", e.how, (unsigned)e.code, helper_terminal_front(),
+                 helper_terminal_echo());
   covey_process_close(p);
-  return 0;
+  return r < 0 ? HELPER_TIRED : 0;
+}
+
+static int do_tty_share(int argc, char **argv)
+{
+  char *self;
+  if (begin() || covey_self_path(&self) < 0) return HELPER_NOT_HERE;
+  const char *words[] = {self, argc > 2 ? argv[2] : "tty-ask", NULL};
+  int r = share(argc > 1 ? argv[1] : "front", words);
+  covey_free(self);
+  return r;
 }
 
 /* Switches echo on, and then hangs or, with die, kills itself: it leaves the terminal otherwise than it found it. */
