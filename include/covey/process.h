@@ -220,7 +220,8 @@ enum {
   /* the child gets the foreground of our terminal, if we have it: its group, of scope TREE, reads from there and gets ctrl-C and
    * ctrl-Z, and we do not. For programs that talk with the user; in, out and err still say what their streams are. The foreground is ours
    * again when the child has ended; also, within 0.1 s, when it was suspended: it stays so until COVEY_SIGNAL_CONT is sent to it by
-   * covey_process_signal, which gives it the foreground again. After a child that was suspended, or ended by a signal, the terminal
+   * covey_process_signal, which gives it the foreground again; with FORWARD a CONT that comes to us is sent on, too, so that a shell
+   * that suspends us as well and goes on with us goes on with the child. After a child that was suspended, or ended by a signal, the terminal
    * has the settings of the start again. No signal stops us on the way. Without effect where we have no terminal or are in its
    * background, and on Windows, whose consoles have no foreground. Not with PTY */
   COVEY_PROCESS_FOREGROUND = 1 << 10

@@ -84,6 +84,7 @@ int cli_run(int argc, char **argv)
       process.flags |= COVEY_PROCESS_ENV_CLEAR;
     } else if (!strcmp(name, "--stdin")) {
       process.in.kind = COVEY_STDIO_INHERIT;
+      process.flags |= COVEY_PROCESS_FOREGROUND;
     } else if (!strcmp(name, "--shell")) {
       shell = true;
     } else if (!strcmp(name, "--quiet")) {

@@ -51,12 +51,13 @@ static bool send_on(void *arg, const covey_signal_event *event)
   return true;
 }
 
-int cvy_forward_open(covey_loop *loop, cvy_forward **ret)
+int cvy_forward_open(covey_loop *loop, bool front, cvy_forward **ret)
 {
-  static const int set[] = {COVEY_SIGNAL_INT, COVEY_SIGNAL_TERM, COVEY_SIGNAL_QUIT, COVEY_SIGNAL_HUP,
-                            COVEY_SIGNAL_CLOSE};
+  static const int set[] = {COVEY_SIGNAL_INT, COVEY_SIGNAL_TERM,  COVEY_SIGNAL_QUIT,
+                            COVEY_SIGNAL_HUP, COVEY_SIGNAL_CLOSE, COVEY_SIGNAL_CONT};
+  size_t count = sizeof set / sizeof set[0];
   covey_signals_options options = {.signals = set,
-                                   .count = sizeof set / sizeof set[0],
+                                   .count = front && !CVOS_WINDOWS ? count : count - 1,
                                    .loop = loop,
                                    .flags = COVEY_SIGNALS_REPEAT | COVEY_SIGNALS_SPARE};
   cvy_forward *f = cvy_alloc_zero(1, sizeof *f);

@@ -404,7 +404,9 @@ int cvy_process_spawn(const covey_process_options *o, const cvy_process_extra *e
   cvy_loop_release(loop);
   if (r < 0) return r;
   if ((r = take_options(p, o, extra)) < 0 || (r = cvy_plan_make(o, extra->entry, &plan)) < 0) goto scrap;
-  if ((o->flags & COVEY_PROCESS_FORWARD) && (r = cvy_forward_open(p->loop, &p->forward)) < 0) goto unplan;
+  if ((o->flags & COVEY_PROCESS_FORWARD) &&
+      (r = cvy_forward_open(p->loop, o->flags & COVEY_PROCESS_FOREGROUND, &p->forward)) < 0)
+    goto unplan;
   if ((o->flags & COVEY_PROCESS_FOREGROUND) && (r = cvy_front_open(p)) < 0) goto unplan;
   if ((r = cvy_stdio_open(o, &stdio)) < 0) goto unplan;
   r = start(p, o, extra, &plan, &stdio);

@@ -385,9 +385,9 @@ void cvy_front_expire(covey_process *p);
 
 typedef struct cvy_forward cvy_forward;
 
-/* COVEY_PROCESS_FORWARD: signals are taken from here on, and sent on to p, whose forward it is, from the second call on; what came between is not
+/* COVEY_PROCESS_FORWARD (front: with FOREGROUND): signals are taken from here on, and sent on to p, whose forward it is, from the second call on; what came between is not
  * lost. The failure of the first is recorded. The last ends it; again does nothing. No lock held. */
-int cvy_forward_open(covey_loop *loop, cvy_forward **ret);
+int cvy_forward_open(covey_loop *loop, bool front, cvy_forward **ret);
 void cvy_forward_begin(covey_process *p);
 void cvy_forward_end(covey_process *p);
 

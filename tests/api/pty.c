@@ -485,6 +485,46 @@ TEST(pty, suspended_child_gives_it_back)
   ends_cleanly(p);
 }
 
+/* What a shell does when it goes on with us goes on to the child. */
+TEST(pty, continued_with_its_parent)
+{
+  static screen s;
+  char data[512];
+  int n = COVEY_ETIMEDOUT;
+  covey_process *p = sharing("job", "tty-ask");
+
+  CHECK(wait_for(p, &s, "front 1"));
+  CHECK_INT(covey_process_write(p, "\x1alater\r", 7, TEST_SOON), 7);
+  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 500, data, sizeof data), COVEY_ETIMEDOUT);
+  for (int i = 0; i < 100 && n == COVEY_ETIMEDOUT; i++) {
+    CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_LEADER));
+    CHECK_INT(covey_process_write(p, "on\r", 3, TEST_SOON), 3);
+    n = covey_process_read(p, COVEY_STDOUT, 300, data, sizeof data);
+  }
+  REQUIRE(n > 0);
+  show(&s, data, (size_t)n);
+  CHECK(wait_for(p, &s, "got "));
+  CHECK(wait_for(p, &s, "ended 0 0 mine 1"));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
+/* The tool gives its terminal to the program that is to read from there. */
+TEST(pty, tool_gives_its_foreground)
+{
+  static screen s;
+
+  if (test_is_windows()) TEST_SKIP("a console has no foreground");
+  covey_process *p =
+      spawn(TEST_WORDS(test_program_beside("covey"), "run", "--stdin", "--", test_helper(), "tty-ask"),
+            (covey_pty){0});
+  CHECK(wait_for(p, &s, "front 1"));
+  CHECK_INT(covey_process_write(p, "a line\r", 7, TEST_SOON), 7);
+  CHECK(wait_for(p, &s, "got a line"));
+  read_to_end(p, &s);
+  ends_cleanly(p);
+}
+
 /* Ctrl-C ends the child alone. */
 TEST(pty, interrupt_goes_to_the_foreground)
 {

@@ -109,11 +109,12 @@ static int share(const char *what, const char *const *words)
                              .cwd = strcmp(what, "missing") ? NULL : "/covey/no/such/folder",
                              .in.kind = COVEY_STDIO_INHERIT,
                              .flags = strcmp(what, "behind") ? COVEY_PROCESS_FOREGROUND : 0};
+  if (!strcmp(what, "job")) o.flags |= COVEY_PROCESS_FORWARD;
   if (covey_spawn(&o, &p) < 0) {
     helper_print(1, "failed %d mine %d\n", covey_last_failure()->stage, helper_terminal_front());
     return 0;
   }
-  int r = covey_process_wait(p, strcmp(what, "front") ? 1000 : 60000, &e);
+  int r = covey_process_wait(p, strcmp(what, "front") && strcmp(what, "job") ? 1000 : 60000, &e);
   if (r == COVEY_ETIMEDOUT) {
     helper_print(1, "waits mine %d echo %d\n", helper_terminal_front(), helper_terminal_echo());
     covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_TREE);
@@ -156,7 +157,8 @@ const helper_behaviour helper_tty[] = {
      "MS: a grandchild in another session holds the terminal for MS; writes its pid, exits"},
     {"tty-ask", do_tty_ask, "front 1, reads a line, got LINE"},
     {"tty-share", do_tty_share,
-     "front|stop|behind|missing [BEHAVIOUR]: starts tty-ask on its own terminal, in its foreground or not"},
+     "front|job|stop|behind|missing [BEHAVIOUR]: starts tty-ask on its own terminal, in its foreground or "
+     "not"},
     {"tty-spoil", do_tty_spoil, "switches echo on and ends by a signal"},
     {"tty-hang", do_tty_hang, "writes ready, hangs"},
     {NULL, NULL, NULL},
