@@ -214,7 +214,7 @@ enum {
   COVEY_PROCESS_KEEP_ENDS = 1 << 8,
   /* the child runs on a pseudo-terminal of its own (a pseudo-console on Windows) of the size in options.pty: its three
    * streams are that terminal, which is its controlling terminal, in a session of its own. A terminal has one output: in and
-   * err must be DEFAULT (or PIPE, MERGE); out says how we get what it shows: PIPE (DEFAULT), or CAPTURE (DEFAULT of covey_run).
+   * err must be DEFAULT (or PIPE, MERGE); out says how we get what it shows: PIPE (DEFAULT), CAPTURE (DEFAULT of covey_run), or LINES.
    * scope: TREE or SESSION. See "a child on a terminal" below */
   COVEY_PROCESS_PTY = 1 << 9,
   /* the child gets the foreground of our terminal, if we have it: its group, of scope TREE, reads from there and gets ctrl-C and

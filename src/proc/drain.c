@@ -33,7 +33,7 @@ static cvy_deadline quiet_from_now(const covey_process *p, const cvy_stream *s)
 {
   cvy_deadline quiet = cvy_deadline_in(p->drain), all = drain_end(p, s);
 
-  return quiet < all ? quiet : all;
+  return cvy_pty_quiet(p, quiet < all ? quiet : all);
 }
 
 /* Is there room for what reading would bring? Lock held. */

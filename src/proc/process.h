@@ -333,6 +333,10 @@ bool cvy_pty_end_input(cvy_stream *s);
 /* Closes the terminal: true. False: there is none, or it was closed. No lock held. */
 bool cvy_pty_hang_up(covey_process *p);
 
+/* How long the output may be silent from now on: quiet, but where only our hanging up ends it, it is not waited for long, and for what comes behind that
+ * drain_max. Loop's lock held. */
+cvy_deadline cvy_pty_quiet(const covey_process *p, cvy_deadline quiet);
+
 /* The process has ended, and its output is silent: hangs up where the output would not end else. True: then its end comes within drain_max. */
 bool cvy_pty_expire(covey_process *p, cvy_stream *s);
 

@@ -40,6 +40,15 @@ bool cvy_pty_hang_up(covey_process *p)
   return pty != NULL;
 }
 
+cvy_deadline cvy_pty_quiet(const covey_process *p, cvy_deadline quiet)
+{
+  cvy_deadline own = cvy_deadline_in(p->pty ? CVY_DRAIN_DEFAULT : p->drain_max);
+
+  if (!p->terminal || p->pty_ends) return quiet;
+  if (p->pty) return own < quiet ? own : quiet;
+  return own > quiet ? own : quiet;
+}
+
 bool cvy_pty_expire(covey_process *p, cvy_stream *s)
 {
   if (!p->terminal || p->pty_ends || !cvy_pty_hang_up(p)) return false;

@@ -302,6 +302,23 @@ TEST_LIMIT(pty, last_output_is_not_lost, 120)
   }
 }
 
+/* However long the drain may last: the end of the output does not wait for it. */
+TEST(pty, drain_without_an_end)
+{
+  covey_process_options o = {.argv = TEST_HELPER("tty"),
+                             .flags = COVEY_PROCESS_PTY,
+                             .drain = COVEY_FOREVER,
+                             .drain_max = COVEY_FOREVER,
+                             .timeout = TEST_SOON};
+  covey_result r;
+
+  need_terminals();
+  REQUIRE_OK(covey_run(&o, &r));
+  CHECK(COVEY_EXIT_OK(&r.exit));
+  CHECK(strstr(r.out, "own 1") != NULL);
+  covey_result_free(&r);
+}
+
 TEST(pty, capture_is_bounded)
 {
   covey_process_options o = {.argv = TEST_HELPER("tty-out", "40000"),
@@ -319,6 +336,28 @@ TEST(pty, capture_is_bounded)
   CHECK_INT(r.failure.index, COVEY_STDOUT);
   CHECK_UINT(r.out_size, 1000);
   covey_result_free(&r);
+}
+
+TEST(pty, line_by_line)
+{
+  covey_process_options o = {
+      .argv = TEST_HELPER("tty-out", "20"), .flags = COVEY_PROCESS_PTY, .out.kind = COVEY_STDIO_LINES};
+  covey_line line;
+  covey_process *p = NULL;
+  int seen = 0;
+
+  need_terminals();
+  REQUIRE_OK(covey_spawn(&o, &p));
+  while (covey_process_read_line(p, TEST_SOON, &line) > 0) {
+    if (!test_is_windows()) {
+      CHECK_INT(line.flags, COVEY_LINE_CRLF);
+      CHECK_UINT(line.size, 29);
+      CHECK_MEM(line.data, test_format("line %07d of a long output", seen), 29);
+    }
+    seen++;
+  }
+  CHECK(test_is_windows() ? seen > 0 : seen == 20);
+  ends_cleanly(p);
 }
 
 TEST(pty, silence_is_a_time_out)
