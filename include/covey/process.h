@@ -148,6 +148,7 @@ typedef int (*covey_output_callback)(int stream, const void *data, size_t size, 
 
 /* A line; it and its bytes are a view for this call. Returns as above. */
 typedef int (*covey_line_callback)(const covey_line *line, void *user);
+
 /* ---- stopping ---- */
 
 /* What a step of a stop ladder does to the tree. */

@@ -134,7 +134,7 @@ static int take_step(covey_process *p, const covey_stop_step *step)
 /* Takes the next step of options.ladder, and those behind it that need not wait. Returns the number of ways that were taken. */
 static int climb(covey_process *p)
 {
-  covey_stop_step step;
+  covey_stop_step step = {0};
   bool last, kill;
   int ways = 0, total = 0;
 
