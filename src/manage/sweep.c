@@ -116,50 +116,11 @@ int covey_manager_wait_all(covey_manager *manager, int64_t timeout, covey_member
   return sweep_end(manager, &s, true, ret_members, capacity);
 }
 
-/* One has ended, or none of them is worth waiting for any more. Lock of their loop held. */
-static bool any_over(void *arg)
-{
-  const sweep *s = arg;
-  bool all = true;
-  for (size_t i = 0; i < s->count; i++) {
-    if (s->members[i]->done) return true;
-    all = all && cvy_process_over(s->members[i]);
-  }
-  return all;
-}
-
-/* The member that ended first of those that have; s->count: none has. Lock of their loop held. */
-static size_t first_ended(const sweep *s)
-{
-  size_t first = s->count;
-  for (size_t i = 0; i < s->count; i++) {
-    if (!s->members[i]->done) continue;
-    if (first == s->count || s->members[i]->ended_at < s->members[first]->ended_at) first = i;
-  }
-  return first;
-}
-
 /* Waits for one, and gives its place in s. */
 static int wait_any(const covey_manager *m, sweep *s, cvy_deadline deadline, size_t *ret)
 {
   if (s->count == 0) return cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_NONE, "the manager has no members");
-  covey_loop *loop = s->members[0]->loop;
-  for (size_t i = 1; i < s->count; i++)
-    if (s->members[i]->loop != loop)
-      return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "members on different loops");
-  int r = cvy_loop_check(loop);
-  if (r) return r;
-  cvy_loop_lock(loop);
-  r = cvy_show_wait(loop, s->members, s->count, any_over, s, deadline, m->cancel);
-  size_t i = first_ended(s);
-  cvy_loop_unlock(loop);
-  if (i < s->count)
-    r = 0;
-  else if (r == 0) /* all are stuck, or were cancelled */
-    return covey_process_wait(s->members[0], 0, NULL);
-  if (r) return cvy_fail(r, COVEY_STAGE_NONE, "waiting for a member");
-  *ret = i;
-  return 0;
+  return cvy_process_wait_first(s->members, s->count, deadline, m->cancel, ret);
 }
 
 int covey_manager_wait_any(covey_manager *manager, int64_t timeout, covey_member *ret_member)

@@ -17,7 +17,8 @@ typedef struct cvos_tree cvos_tree;
 int cvos_tree_kill(cvos_tree *tree);
 
 /* Sends a signal (CVOS_SIGNAL_...) to every member; to the group on POSIX (SHARED: to the leader), to each process of the job on Windows, where
- * cvos_signal_send tells what can be sent. A leader that has ended but is not reaped counts as a member. Errors: COVEY_ENOTFOUND (no member), COVEY_ENOTSUP, COVEY_EACCES, COVEY_EINVAL. */
+ * cvos_signal_send tells what can be sent. STOP and CONT on POSIX reach everybody that cvos_tree_kill would: a control group is frozen, else
+ * members are stopped top-down, looked for again until nothing new is found. A leader that has ended but is not reaped counts as a member. Errors: COVEY_ENOTFOUND (no member), COVEY_ENOTSUP, COVEY_EACCES, COVEY_EINVAL. */
 int cvos_tree_signal(cvos_tree *tree, int signal);
 
 /* Asks the tree to end, by what the system has for it. POSIX: TERM to the group (and CONT, so that a stopped one hears it). Windows: WM_CLOSE
@@ -25,6 +26,13 @@ int cvos_tree_signal(cvos_tree *tree, int signal);
  * is a console program in another one and the tool is there (nothing is waited for). Returns the number of ways that were taken, 0 when
  * there is none (a Windows program without window and with another console), or a negative COVEY_E code. */
 int cvos_tree_ask(cvos_tree *tree);
+
+/* What the system counts for the tree as a whole, its ended members included; each -1 where it does not. */
+typedef struct cvos_usage {
+  int64_t user_us, system_us;
+  int64_t memory, peak; /* bytes */
+} cvos_usage;
+void cvos_tree_usage(cvos_tree *tree, cvos_usage *ret);
 
 /* The pids of the members that run (zombies are none), as many as fit. Returns how many there are, which may be more than capacity; ret_pids may be
  * NULL with capacity 0. A snapshot. */

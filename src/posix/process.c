@@ -294,6 +294,11 @@ static int note(const cvos_process *process, cvos_status *ret)
   return r;
 }
 
+int64_t cvos_process_peak(const cvos_process *process)
+{
+  return cvos_system_peak_of((pid_t)process->pid);
+}
+
 int cvos_process_wait(const cvos_process *process, int64_t timeout)
 {
   int64_t deadline = timeout < 0 ? INT64_MAX : cvos_clock_ms() + timeout;

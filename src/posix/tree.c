@@ -196,6 +196,26 @@ int cvos_tree_kill(cvos_tree *tree)
   return denied ? COVEY_EACCES : 0;
 }
 
+/* Stops everybody, or lets all who were stopped by that go on. 0 or a COVEY_E code. */
+static int suspend_all(cvos_tree *tree, bool stop)
+{
+  bool frozen = tree->cgroup.number && cvos_cgroup_freeze(&tree->cgroup, stop) == 0;
+  tree->suspended = stop;
+  if (frozen) return 0;
+  sweep s = {.tree = tree, .stop = stop};
+  int error = find_members(&s, stop ? MOST_ROUNDS : 1);
+  bool denied = s.denied;
+  for (size_t i = s.count; !stop && i-- > 0;) denied = signal_kin(&s.list[i], SIGCONT) == EPERM || denied;
+  remember(tree, &s);
+  sweep_free(&s);
+  if (error && error != ENOENT) { /* without /proc it is the group alone */
+    errno = error;
+    return error == ELOOP ? COVEY_ESTUCK : cvos_translate(error);
+  }
+  if (denied) errno = EPERM;
+  return denied ? COVEY_EACCES : 0;
+}
+
 int cvos_tree_signal(cvos_tree *tree, int signal)
 {
   int number = cvos_signal_to_system(signal);
@@ -208,9 +228,12 @@ int cvos_tree_signal(cvos_tree *tree, int signal)
     errno = ESRCH;
     return COVEY_ENOTFOUND;
   }
+  int r = 0;
+  if (number == SIGSTOP || (number == SIGCONT && tree->suspended)) r = suspend_all(tree, number == SIGSTOP);
+  if (number == SIGSTOP && tree->suspended && tree->cgroup.frozen) return r;
   pid_t target = tree->grouped ? -tree->leader : tree->leader;
   if (CVOS_CALL(SIGNAL, kill(target, number), -1) < 0) return cvos_translate(errno);
-  return 0;
+  return r;
 }
 
 int cvos_tree_ask(cvos_tree *tree)
@@ -219,6 +242,12 @@ int cvos_tree_ask(cvos_tree *tree)
   if (r < 0) return r;
   (void)cvos_tree_signal(tree, CVOS_SIGNAL_CONT);
   return 1;
+}
+
+void cvos_tree_usage(cvos_tree *tree, cvos_usage *ret)
+{
+  *ret = (cvos_usage){-1, -1, -1, -1};
+  if (tree->cgroup.number) cvos_cgroup_usage(&tree->cgroup, ret);
 }
 
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity)

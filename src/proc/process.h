@@ -65,6 +65,10 @@ void cvy_process_ref(covey_process *process);
 /* Whether signal and target can be meant at all: 0, or COVEY_EINVAL, recorded. */
 int cvy_process_check_signal(int signal, int target);
 
+/* covey_process_wait_any with a deadline and a cancel object (may be NULL); count at least 1. */
+int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline,
+                           covey_cancel *cancel, size_t *ret);
+
 /* True when the end is known; never waits. */
 bool cvy_process_done(covey_process *process);
 

@@ -41,6 +41,14 @@ int cvos_process_force_path(int path)
 
 /* ---- the end ---- */
 
+int64_t cvos_process_peak(const cvos_process *process)
+{
+  PROCESS_MEMORY_COUNTERS memory = {.cb = sizeof memory};
+  if (process->handle == CVOS_NONE || !K32GetProcessMemoryInfo(process->handle, &memory, sizeof memory))
+    return -1;
+  return memory.PeakWorkingSetSize ? (int64_t)memory.PeakWorkingSetSize : -1;
+}
+
 int cvos_process_wait(const cvos_process *process, int64_t timeout)
 {
   enum { SLICE = 1 << 30 };

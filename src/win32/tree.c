@@ -128,6 +128,24 @@ int cvos_tree_ask(cvos_tree *tree)
   return ways;
 }
 
+void cvos_tree_usage(cvos_tree *tree, cvos_usage *ret)
+{
+  JOBOBJECT_BASIC_ACCOUNTING_INFORMATION times;
+  JOBOBJECT_EXTENDED_LIMIT_INFORMATION memory;
+  memset(&times, 0, sizeof times);
+  memset(&memory, 0, sizeof memory);
+  *ret = (cvos_usage){-1, -1, -1, -1};
+  /* wine answers with zeros: a process that has used nothing yet is not worth more */
+  if (QueryInformationJobObject(tree->job, JobObjectBasicAccountingInformation, &times, sizeof times, NULL) &&
+      (times.TotalUserTime.QuadPart || times.TotalKernelTime.QuadPart)) {
+    ret->user_us = times.TotalUserTime.QuadPart / 10;
+    ret->system_us = times.TotalKernelTime.QuadPart / 10;
+  }
+  if (QueryInformationJobObject(tree->job, JobObjectExtendedLimitInformation, &memory, sizeof memory, NULL) &&
+      memory.PeakJobMemoryUsed)
+    ret->peak = (int64_t)memory.PeakJobMemoryUsed;
+}
+
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity)
 {
   JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);

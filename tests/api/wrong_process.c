@@ -162,6 +162,56 @@ TEST(wrong_process, ladder)
   REFUSED("grace with ladder", .argv = argv, .ladder = many, .ladder_count = 1, .grace = 1);
 }
 
+TEST(wrong_process, several_and_usage)
+{
+  covey_process *p = NULL, *two[2] = {NULL, NULL};
+  covey_usage u;
+  size_t index;
+
+  test_fill(&u, sizeof u);
+  test_fill(&index, sizeof index);
+  CHECK_WRONG(covey_process_usage(NULL, COVEY_TARGET_LEADER, &u));
+  REQUIRE_OK(
+      covey_spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL}, &p));
+  CHECK_WRONG(covey_process_usage(p, COVEY_TARGET_LEADER, NULL));
+  CHECK_WRONG(covey_process_usage(p, 2, &u));
+  two[0] = p;
+  CHECK_WRONG(covey_process_wait_any(NULL, 1, 0, &index));
+  CHECK_WRONG(covey_process_wait_any(two, 0, 0, &index));
+  CHECK_WRONG(covey_process_wait_any(two, 2, 0, &index));
+  CHECK_INT(covey_last_failure()->index, 1);
+  CHECK_WRONG(covey_process_wait_any(two, 1, -2, &index));
+  CHECK_WRONG(covey_process_wait_any(two, 1, 0, NULL));
+  CHECK_WRONG(covey_process_wait_all(NULL, 1, 0));
+  CHECK_WRONG(covey_process_wait_all(two, 0, 0));
+  CHECK_WRONG(covey_process_wait_all(two, 2, 0));
+  CHECK_WRONG(covey_process_wait_all(two, 1, -2));
+  CHECK(test_is_filled(&u, sizeof u) && test_is_filled(&index, sizeof index));
+  covey_process_close(p);
+}
+
+static void never(void *user, covey_process *process, const covey_failure *failure)
+{
+  (void)user;
+  (void)failure;
+  covey_process_close(process);
+  TEST_FAIL("nothing was started");
+}
+
+TEST(wrong_process, start)
+{
+  covey_starting *s;
+  covey_process_options o = {.argv = nothing()};
+
+  test_fill(&s, sizeof s);
+  CHECK_WRONG(covey_spawn_start(NULL, never, NULL, &s));
+  CHECK_WRONG(covey_spawn_start(&o, NULL, NULL, &s));
+  o.timeout = -2;
+  CHECK_WRONG(covey_spawn_start(&o, never, NULL, &s));
+  CHECK(test_is_filled(&s, sizeof s));
+  covey_starting_close(NULL);
+}
+
 /* What covey_run alone refuses. */
 TEST(wrong_process, run)
 {

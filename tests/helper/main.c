@@ -403,9 +403,10 @@ static int do_tree(int argc, char **argv)
 /* setsid, daemon: the grandchild leaves; with the argument exit the leader goes too. */
 static int do_escape(int argc, char **argv)
 {
-  const char *child[] = {"hang"};
+  bool burns = strcmp(argv[0], "setsid-burn") == 0;
+  const char *child[] = {burns ? "burn" : "hang", "600000"};
   unsigned flags = HELPER_QUIET | HELPER_SESSION | (strcmp(argv[0], "daemon") == 0 ? HELPER_ESCAPE : 0);
-  int r = started(helper_start(1, child, flags));
+  int r = started(helper_start(burns ? 2 : 1, child, flags));
   if (r != 0 || (argc > 1 && strcmp(argv[1], "exit") == 0)) return r;
   return hang();
 }
@@ -455,6 +456,7 @@ static const helper_behaviour basic[] = {
      "DEPTH WIDTH: every process writes its pid and hangs; 1 + WIDTH + ... + WIDTH^DEPTH of them"},
     {"setsid", do_escape,
      "[exit]: a grandchild in a session of its own hangs; writes its pid, hangs (exits)"},
+    {"setsid-burn", do_escape, "[exit]: as setsid, and the grandchild uses CPU time without end"},
     {"daemon", do_escape, "[exit]: the same after a double fork"},
     {"handles", helper_handles,
      "[NUMBER...]: open descriptors beyond 2 (POSIX), or NUMBER open|closed for each"},

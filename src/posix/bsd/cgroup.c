@@ -42,6 +42,19 @@ int cvos_cgroup_each(cvos_cgroup *group, bool (*each)(pid_t pid, void *arg), voi
   return ENOTSUP;
 }
 
+int cvos_cgroup_freeze(cvos_cgroup *group, bool frozen)
+{
+  (void)group;
+  (void)frozen;
+  return ENOTSUP;
+}
+
+void cvos_cgroup_usage(cvos_cgroup *group, cvos_usage *ret)
+{
+  (void)group;
+  *ret = (cvos_usage){-1, -1, -1, -1};
+}
+
 void cvos_cgroup_put(cvos_cgroup *group)
 {
   group->number = 0;

@@ -270,6 +270,12 @@ int64_t cvos_system_peak(const struct rusage *usage)
 #endif
 }
 
+int64_t cvos_system_peak_of(pid_t pid)
+{
+  (void)pid;
+  return -1;
+}
+
 uint32_t cvos_system_caps(void)
 {
   return cvos_launch_flat() ? COVEY_CAP_SPAWN_FLAT : 0;

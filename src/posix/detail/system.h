@@ -57,6 +57,9 @@ int cvos_system_await(const cvos_process *process, int timeout);
 /* ru_maxrss in bytes; -1 when it may be our own (Linux counts the memory that a child shared with us before its exec). */
 int64_t cvos_system_peak(const struct rusage *usage);
 
+/* Greatest resident memory of a process that runs, in bytes; -1 unknown. */
+int64_t cvos_system_peak_of(pid_t pid);
+
 /* COVEY_CAP_ bits of this system. */
 uint32_t cvos_system_caps(void);
 

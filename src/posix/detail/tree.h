@@ -17,6 +17,7 @@ struct cvos_tree {
   uint64_t start;         /* of the leader */
   bool grouped;           /* leader is the number of a group too */
   bool session;           /* ... and of a session */
+  bool suspended;         /* STOP was sent to all of it */
   bool ended;             /* the leader was reaped: the numbers are nobody's any more */
   cvos_guard_place place; /* in the guard; slot -1: not tied */
   cvos_cgroup cgroup;     /* number 0: none */

@@ -2,6 +2,7 @@
 
 #include "core/mem.h"
 #include "os/fault.h"
+#include "posix/detail/account.h"
 #include "posix/detail/launch.h"
 #include "posix/detail/system.h"
 
@@ -37,6 +38,7 @@ static uint64_t space; /* our pid namespace */
 static uint32_t made;  /* numbers given so far */
 static uint32_t in_use;
 static cvos_cgroup spare = {.folder = -1}; /* an empty one whose folder is open */
+static volatile bool counted;              /* somebody wants to know what trees use */
 static int events = -1;                    /* cgroup.events of the last that was spare, */
 static uint32_t events_of;                 /* its number: the next child has it, most likely */
 static uint32_t *dying;                    /* numbers of those that were killed and not yet empty */
@@ -285,6 +287,16 @@ static int open_below(const cvos_cgroup *group, const char *file, int how)
   return CVOS_CALL(OPEN, openat(base_folder, path, how | O_CLOEXEC), -1);
 }
 
+static int open_folder(const cvos_cgroup *group)
+{
+  return group->folder >= 0 ? group->folder : cvos_fd_high(open_below(group, ".", O_RDONLY | O_DIRECTORY));
+}
+
+static void close_folder(const cvos_cgroup *group, int folder)
+{
+  if (folder != group->folder) cvos_fd_close(folder);
+}
+
 /* False also when it is not to be learned. A zombie is nobody. */
 static bool is_empty(cvos_cgroup *group)
 {
@@ -398,6 +410,32 @@ int cvos_cgroup_each(cvos_cgroup *group, bool (*each)(pid_t pid, void *arg), voi
   return 0;
 }
 
+int cvos_cgroup_freeze(cvos_cgroup *group, bool frozen)
+{
+  int folder = open_folder(group);
+  if (folder < 0) return errno;
+  group->frozen = true;
+  int error = cvos_account_freeze(folder, frozen);
+  close_folder(group, folder);
+  return error;
+}
+
+void cvos_cgroup_usage(cvos_cgroup *group, cvos_usage *ret)
+{
+  int folder = open_folder(group);
+  *ret = (cvos_usage){-1, -1, -1, -1};
+  counted = true;
+  if (folder < 0) return;
+  if (!group->reused) {
+    cvos_account_times(folder, &ret->user_us, &ret->system_us);
+    if (ret->user_us >= 0) ret->user_us -= group->user_us;
+    if (ret->system_us >= 0) ret->system_us -= group->system_us;
+    cvos_account_memory(folder, &ret->memory, &ret->peak);
+    if (!group->limited) ret->peak = -1; /* it may be another tree's */
+  }
+  close_folder(group, folder);
+}
+
 static bool move_out(pid_t pid, void *arg)
 {
   char text[16];
@@ -455,9 +493,11 @@ void cvos_cgroup_put(cvos_cgroup *group)
     enter();
     in_use--;
     /* to one that was killed Linux 6.18 kills whoever is born into it later: it is not used again */
-    if (empty && !group->killed && !group->limited && group->folder >= 0 && !spare.number) {
+    if (empty && !group->killed && !group->limited && !group->frozen && group->folder >= 0 && !spare.number) {
       keep_events(group);
       spare = *group;
+      spare.reused = !counted; /* nobody has asked yet: it is not worth a look at each end */
+      if (counted) cvos_account_times(spare.folder, &spare.user_us, &spare.system_us);
       group->folder = -1;
     } else {
       retire(group->number);

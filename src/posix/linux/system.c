@@ -256,6 +256,16 @@ int64_t cvos_system_peak(const struct rusage *usage)
   return usage->ru_maxrss <= ours.ru_maxrss ? -1 : (int64_t)usage->ru_maxrss * 1024;
 }
 
+int64_t cvos_system_peak_of(pid_t pid)
+{
+  char path[32], text[2048];
+  unsigned long long kilobytes;
+  (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+  if (cvos_procfs_text(AT_FDCWD, path, text, sizeof text) < 0) return -1;
+  const char *at = strstr(text, "\nVmHWM:");
+  return at && sscanf(at + 7, "%llu", &kilobytes) == 1 ? (int64_t)kilobytes * 1024 : -1;
+}
+
 uint32_t cvos_system_caps(void)
 {
   uint32_t caps = 0;

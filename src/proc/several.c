@@ -1,0 +1,85 @@
+#include "proc/process.h"
+
+#include "core/error.h"
+
+typedef struct several {
+  covey_process *const *list;
+  size_t count;
+} several;
+
+/* One has ended, or none of them is worth waiting for any more. Lock of their loop held. */
+static bool any_over(void *arg)
+{
+  const several *s = arg;
+  bool all = true;
+
+  for (size_t i = 0; i < s->count; i++) {
+    if (s->list[i]->done) return true;
+    all = all && cvy_process_over(s->list[i]);
+  }
+  return all;
+}
+
+/* The one that ended first of those that have; count: none has. Lock of their loop held. */
+static size_t first_ended(const several *s)
+{
+  size_t first = s->count;
+
+  for (size_t i = 0; i < s->count; i++) {
+    if (!s->list[i]->done) continue;
+    if (first == s->count || s->list[i]->ended_at < s->list[first]->ended_at) first = i;
+  }
+  return first;
+}
+
+int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline,
+                           covey_cancel *cancel, size_t *ret)
+{
+  several s = {list, count};
+  covey_loop *loop = list[0]->loop;
+  int r;
+
+  for (size_t i = 1; i < count; i++)
+    if (list[i]->loop != loop)
+      return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "processes on different loops");
+  if ((r = cvy_loop_check(loop)) < 0) return r;
+  cvy_loop_lock(loop);
+  r = cvy_show_wait(loop, list, count, any_over, &s, deadline, cancel);
+  size_t i = first_ended(&s);
+  cvy_loop_unlock(loop);
+  if (i == count && r == 0)
+    return covey_process_wait(list[0], 0, NULL); /* all are stuck, or were cancelled */
+  if (i == count)
+    return cvy_fail(r, COVEY_STAGE_NONE, "waiting for one of %llu processes", (unsigned long long)count);
+  *ret = i;
+  return 0;
+}
+
+static int check_list(covey_process *const *processes, size_t count)
+{
+  if (!processes || count == 0) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "processes");
+  for (size_t i = 0; i < count; i++)
+    if (!processes[i]) return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, (int64_t)i, -1, "processes");
+  return 0;
+}
+
+int covey_process_wait_any(covey_process *const *processes, size_t count, int64_t timeout, size_t *ret_index)
+{
+  cvy_deadline deadline = cvy_deadline_in(timeout);
+  int r = check_list(processes, count);
+
+  if (r < 0 || (r = cvy_timeout_check(timeout)) < 0) return r;
+  if (!ret_index) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_index");
+  return cvy_process_wait_first(processes, count, deadline, NULL, ret_index);
+}
+
+int covey_process_wait_all(covey_process *const *processes, size_t count, int64_t timeout)
+{
+  cvy_deadline deadline = cvy_deadline_in(timeout);
+  int r = check_list(processes, count);
+
+  if (r < 0 || (r = cvy_timeout_check(timeout)) < 0) return r;
+  for (size_t i = 0; i < count && r == 0; i++)
+    r = covey_process_wait(processes[i], cvy_deadline_left(deadline), NULL);
+  return r;
+}

@@ -1,0 +1,347 @@
+#include "proc/process.h"
+
+#include "core/error.h"
+#include "core/mem.h"
+#include "os/thread.h"
+#include "proc/options.h"
+
+#include <string.h>
+
+enum { MOST_WORKERS = 4 };
+
+/* A start under way. users: the caller's handle, the job until it has rung, the bell (which keeps a lent loop turning) until it is closed, the
+ * note while it is queued or runs. */
+struct covey_starting {
+  covey_loop *loop; /* a reference */
+  cvy_bell *bell;   /* the token's thread, but for ringing */
+  covey_process_options options;
+  void **kept; /* what options point to: owned */
+  size_t kept_count, kept_room;
+  covey_started on_started;
+  void *user;
+  covey_starting *next; /* in the queue; global lock */
+  /* under the loop's lock */
+  uint32_t users;
+  bool closed;
+  bool ready; /* process or failure is there */
+  covey_process *process;
+  covey_failure failure;
+  cvy_note note;
+};
+
+/* Under the global lock. A child of fork() has no workers, and its parent's starts are not its own. */
+static struct {
+  covey_starting *first, **last;
+  int workers;
+  uint32_t generation;
+} pool;
+
+/* ---- a copy of options ---- */
+
+static void *keep(covey_starting *s, const void *data, size_t size)
+{
+  char *copy;
+
+  if (s->kept_count == s->kept_room) {
+    size_t room = s->kept_room ? s->kept_room * 2 : 16;
+    void **kept = cvy_realloc_array(s->kept, room, sizeof *kept);
+    if (!kept) return NULL;
+    s->kept = kept;
+    s->kept_room = room;
+  }
+  if (!(copy = cvy_alloc(size + 1))) return NULL;
+  if (size) memcpy(copy, data, size);
+  copy[size] = '\0';
+  return s->kept[s->kept_count++] = copy;
+}
+
+/* Each of these replaces a view by one of our own; false: no memory. NULL stays NULL. */
+static bool keep_text(covey_starting *s, const char **text)
+{
+  return !*text || (*text = keep(s, *text, strlen(*text))) != NULL;
+}
+
+static bool keep_list(covey_starting *s, const char *const **list)
+{
+  size_t count = 0;
+  const char **copy;
+
+  if (!*list) return true;
+  while ((*list)[count]) count++;
+  if (!(copy = keep(s, *list, (count + 1) * sizeof *copy))) return false;
+  *list = copy;
+  for (size_t i = 0; i < count; i++)
+    if (!keep_text(s, &copy[i])) return false;
+  return true;
+}
+
+static bool keep_array(covey_starting *s, const void **array, size_t size)
+{
+  return !*array || (*array = keep(s, *array, size)) != NULL;
+}
+
+#define KEEP_ARRAY(s, field, count)                                                                          \
+  (array = (field), ok = ok && keep_array((s), &array, (count) * sizeof *(field)), (field) = array)
+
+static bool keep_launch(covey_starting *s, const covey_launch **launch)
+{
+  covey_launch *l;
+  const void *array;
+  bool ok = true;
+
+  if (!*launch) return true;
+  if (!(l = keep(s, *launch, sizeof *l))) return false;
+  *launch = l;
+  ok = keep_text(s, &l->user) && keep_text(s, &l->group) && keep_list(s, &l->groups);
+  KEEP_ARRAY(s, l->limits, l->limit_count);
+  KEEP_ARRAY(s, l->affinity, l->affinity_count);
+  return ok;
+}
+
+static bool keep_options(covey_starting *s)
+{
+  covey_process_options *o = &s->options;
+  const void *array;
+  bool ok = keep_list(s, &o->argv) && keep_text(s, &o->file) && keep_text(s, &o->command);
+
+  ok = ok && keep_text(s, &o->cwd) && keep_list(s, &o->env);
+  ok = ok && keep_text(s, &o->in.path) && keep_text(s, &o->out.path) && keep_text(s, &o->err.path);
+  ok = ok && keep_launch(s, &o->launch) && keep_array(s, &o->input, o->input_size);
+  KEEP_ARRAY(s, o->pass, o->pass_count);
+  KEEP_ARRAY(s, o->ladder, o->ladder_count);
+  return ok;
+}
+
+/* ---- the object ---- */
+
+static void scrap(covey_starting *s)
+{
+  covey_loop *loop = s->loop;
+
+  for (size_t i = 0; i < s->kept_count; i++) cvy_free(s->kept[i]);
+  cvy_free(s->kept);
+  cvy_free(s);
+  cvy_loop_release(loop);
+}
+
+static void unuse(covey_starting *s)
+{
+  bool last;
+
+  cvy_loop_lock(s->loop);
+  last = --s->users == 0;
+  cvy_loop_unlock(s->loop);
+  if (last) scrap(s);
+}
+
+/* On the user's thread. */
+static void call_back(void *arg)
+{
+  covey_starting *s = arg;
+  covey_process *p;
+  bool closed;
+
+  cvy_loop_lock(s->loop);
+  closed = s->closed;
+  p = s->process;
+  s->process = NULL;
+  cvy_loop_unlock(s->loop);
+  if (!closed) s->on_started(s->user, p, p ? NULL : &s->failure);
+  if (closed) covey_process_close(p);
+  unuse(s);
+}
+
+static void bell_closed(void *arg)
+{
+  unuse(arg);
+}
+
+/* [token] It is over, whether somebody still wants it or not. */
+static void rung(void *arg)
+{
+  covey_starting *s = arg;
+  cvy_bell *bell = s->bell;
+
+  cvy_loop_lock(s->loop);
+  s->bell = NULL;
+  if (bell && s->ready && !s->closed) {
+    s->users++;
+    cvy_loop_note(s->loop, &s->note);
+  }
+  cvy_loop_unlock(s->loop);
+  if (bell) cvy_bell_close(bell);
+}
+
+/* [token] */
+static int open_bell(void *arg)
+{
+  covey_starting *s = arg;
+
+  return cvy_bell_open(s->loop, rung, bell_closed, s, &s->bell);
+}
+
+/* The job is over, its use with it. */
+static void job_done(covey_starting *s)
+{
+  cvy_bell_ring(s->bell);
+  unuse(s);
+}
+
+/* ---- the workers ---- */
+
+/* The next start, or NULL: then the worker is none any more. */
+static covey_starting *next_job(void)
+{
+  covey_starting *s;
+
+  cvy_global_lock();
+  s = pool.first;
+  if (s)
+    pool.first = s->next;
+  else
+    pool.workers--;
+  if (!pool.first) pool.last = &pool.first;
+  cvy_global_unlock();
+  return s;
+}
+
+static void do_job(covey_starting *s)
+{
+  covey_process *p = NULL;
+  bool closed;
+  int r;
+
+  cvy_loop_lock(s->loop);
+  closed = s->closed;
+  cvy_loop_unlock(s->loop);
+  if (closed || cvy_cancel_fired(s->options.cancel))
+    r = cvy_fail(COVEY_ECANCELED, COVEY_STAGE_NONE, "starting");
+  else
+    r = covey_spawn(&s->options, &p);
+  cvy_loop_lock(s->loop);
+  closed = s->closed;
+  if (r < 0) s->failure = *covey_last_failure();
+  if (!closed) s->process = p;
+  s->ready = true;
+  cvy_loop_unlock(s->loop);
+  if (closed) covey_process_close(p);
+  job_done(s);
+}
+
+static void work(void *arg)
+{
+  (void)arg;
+  for (covey_starting *s; (s = next_job());) do_job(s);
+}
+
+/* Gives it to the workers: one more while there are fewer than four. */
+static int enqueue(covey_starting *s)
+{
+  cvos_thread *thread;
+  bool more;
+  int r;
+
+  cvy_global_lock();
+  if (!pool.last || pool.generation != cvos_fork_generation()) {
+    pool.first = NULL;
+    pool.last = &pool.first;
+    pool.workers = 0;
+    pool.generation = cvos_fork_generation();
+  }
+  *pool.last = s;
+  pool.last = &s->next;
+  more = pool.workers < MOST_WORKERS;
+  pool.workers += more;
+  cvy_global_unlock();
+  if (!more) return 0;
+  r = cvos_thread_start("covey-start", work, NULL, &thread);
+  if (r == 0) {
+    cvos_thread_detach(thread);
+    return 0;
+  }
+  cvy_global_lock();
+  more = --pool.workers > 0; /* another one sees to it: nobody leaves while the queue holds something */
+  cvy_global_unlock();
+  return more ? 0 : r;
+}
+
+/* Takes it out of the queue: false when a worker has it, or had. */
+static bool take_back(covey_starting *s)
+{
+  bool found = false;
+
+  cvy_global_lock();
+  if (pool.generation == cvos_fork_generation()) {
+    for (covey_starting **at = &pool.first; *at; at = &(*at)->next) {
+      if (*at != s) continue;
+      *at = s->next;
+      found = true;
+      break;
+    }
+    pool.last = &pool.first;
+    while (*pool.last) pool.last = &(*pool.last)->next;
+  }
+  cvy_global_unlock();
+  return found;
+}
+
+/* ---- the calls ---- */
+
+int covey_spawn_start(const covey_process_options *options, covey_started on_started, void *user,
+                      covey_starting **ret_starting)
+{
+  covey_starting *s, *before = NULL;
+  covey_loop *loop;
+  int r = cvy_options_check(options, false);
+
+  if (r < 0) return r;
+  if (!on_started) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "on_started");
+  if ((r = cvy_loop_acquire(options->loop, &loop)) < 0) return r;
+  if (!(s = cvy_alloc_zero(1, sizeof *s))) {
+    cvy_loop_release(loop);
+    return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "starting");
+  }
+  s->loop = loop;
+  s->options = *options;
+  s->on_started = on_started;
+  s->user = user;
+  s->note = (cvy_note){.run = call_back, .arg = s};
+  s->users = 3;
+  if (!keep_options(s)) {
+    scrap(s);
+    return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_ARGUMENTS, "options");
+  }
+  if ((r = cvy_loop_call(loop, open_bell, s)) < 0) {
+    scrap(s);
+    return cvy_fail(r, COVEY_STAGE_NONE, "starting");
+  }
+  if (ret_starting) before = *ret_starting;
+  if (ret_starting) *ret_starting = s; /* on_started may run before this call has returned */
+  if ((r = enqueue(s)) < 0 && take_back(s)) {
+    if (ret_starting) *ret_starting = before;
+    job_done(s);
+    unuse(s);
+    return cvy_fail(r, COVEY_STAGE_LIMITS, "a thread to start it");
+  }
+  if (!ret_starting) unuse(s);
+  return 0;
+}
+
+void covey_starting_close(covey_starting *starting)
+{
+  covey_starting *s = starting;
+  covey_process *p = NULL;
+  bool unnoted;
+
+  if (!s || cvy_loop_check(s->loop) < 0) return;
+  cvy_loop_lock(s->loop);
+  s->closed = true;
+  unnoted = cvy_loop_unnote(s->loop, &s->note);
+  p = s->process;
+  s->process = NULL;
+  cvy_loop_unlock(s->loop);
+  covey_process_close(p);
+  if (unnoted) unuse(s);
+  if (take_back(s)) job_done(s);
+  unuse(s);
+}
