@@ -12,6 +12,7 @@
 #include <covey/message.h>
 #include <covey/node.h>
 #include <covey/process.h>
+#include <covey/running.h>
 #include <covey/self.h>
 #include <covey/shell.h>
 #include <covey/signal.h>
