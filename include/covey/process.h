@@ -646,10 +646,7 @@ COVEY_API int covey_process_resize(covey_process *process, int rows, int columns
  * for a child that shares our console and leads a group of its own; TERM also reaches, in whatever console,
  * a program that is subscribed to the end of its session by signal.h, as covey_shutdown_wait is. All others
  * are COVEY_ENOTSUP.
- * STOP and CONT suspend and resume. STOP of TREE reaches every member and whoever it starts meanwhile: its control group is
- * frozen (Linux, COVEY_CAP_TREE_KERNEL; nothing in it sees a signal), all processes of the job (Windows), else each member is stopped
- * top-down until no further one is found, the way that covey_process_kill finds them. What is suspended can be
- * killed; a request of covey_process_stop resumes it first (POSIX).
+ * STOP and CONT suspend and resume; of TREE every member, also one that left its group. A request of covey_process_stop resumes first.
  * Errors: COVEY_ENOTFOUND (it has ended; for TREE: nothing of it is left), COVEY_EINVAL, COVEY_EACCES (it
  * changed its user), COVEY_ENOTSUP (also TREE of an adopted or detached process), COVEY_ESTALE. Any thread;
  * the signal never reaches another process that got the pid. */
