@@ -306,10 +306,9 @@ typedef struct covey_process_options {
   void *user;                  /* for on_output and on_line */
   /* LINES: bytes of the longest line; longer ones come in pieces of that many. 0: 64 KiB */
   size_t line_max;
-  /* how it is stopped, by covey_process_stop, timeout, idle, cancel or too much output: steps from the first on, at
-   * most COVEY_LADDER_MOST, KILL only as the last; behind the last one's time the tree is killed. Copied.
-   * NULL: {{COVEY_STOP_ASK, 0, grace}, {COVEY_STOP_KILL}}. With a ladder of one's own grace must be 0; that of
-   * covey_process_stop still counts, for all of the steps: then it is killed, wherever the ladder is */
+  /* how it is stopped, for whatever reason: at most COVEY_LADDER_MOST steps, KILL only as the last; behind the last one's time
+   * the tree is killed. Copied. NULL: {{COVEY_STOP_ASK, 0, grace}, {COVEY_STOP_KILL}}. With a ladder of one's own grace must be 0;
+   * that of covey_process_stop still counts, for all of the steps: then it is killed, wherever the ladder is */
   const covey_stop_step *ladder;
   size_t ladder_count;
   uint64_t reserved[15]; /* zero */
@@ -403,8 +402,7 @@ typedef struct covey_exit {
   int core;          /* 1: the system wrote a core image */
   /* 1: a descendant still held a captured or piped stream when it was given up */
   int pipe_held;
-  /* the last step of the stop ladder that was taken, counted from 1; one more than it has is the kill behind its
-   * last; 0: none was */
+  /* the last step of the stop ladder that was taken, from 1 on; one more than it has: the kill behind its last; 0: none */
   uint32_t step;
   int64_t started; /* milliseconds since 1970 UTC */
   int64_t ended;
@@ -657,10 +655,9 @@ COVEY_API int covey_process_signal(covey_process *process, int signal, int targe
  * Asking: a child of covey_node_spawn gets STOP over its connection, and half of the grace later what others
  * get at once; before it has connected it gets both, STOP as soon as it has. POSIX: SIGTERM to the tree (and
  * SIGCONT, so that a suspended one hears it). Windows: its piped input is closed, WM_CLOSE goes to its windows,
- * and CTRL_BREAK to its group if it shares our console; a console program without windows in another console, or
- * in one without a window, gets CTRL_BREAK through the tool, covey.exe, if that is beside the program or beside the
- * library (COVEY_CAP_ASK_CONSOLE): our own console stays as it is. Where none of these is possible nobody was told,
- * and the grace is not waited out (of a child that may still connect: half of it is).
+ * and CTRL_BREAK to its group if it shares our console; in another console through the tool, covey.exe, if that is beside
+ * the program or the library (COVEY_CAP_ASK_CONSOLE): our own console stays as it is. Where none of these is possible nobody
+ * was told, and the grace is not waited out (of a child that may still connect: half of it is).
  * grace: milliseconds between asking and killing; 0 kills at once, COVEY_FOREVER never kills. Stops of
  * several threads share one ladder: the shortest grace counts. ret_exit: filled on success, may be NULL;
  * why is COVEY_WHY_STOP when the request was followed, COVEY_WHY_KILL when not, COVEY_WHY_SELF when it had
