@@ -25,6 +25,7 @@ static void on_exit(uv_async_t *async)
   cvos_exit_watch *w = async->data;
   if (w->told || w->closing) return;
   w->told = true;
+  uv_unref((uv_handle_t *)async); /* what has ended keeps no loop turning */
   cvos_watch_count();
   w->exited(w->arg);
 }
