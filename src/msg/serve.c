@@ -384,7 +384,7 @@ typedef struct inside {
 static CVOS_THREAD_LOCAL inside *innermost;
 
 /* q goes to its handler: what handle() gives back. Lock held. */
-static void bind(cvy_request *q)
+static void bind_request(cvy_request *q)
 {
   cvy_group_ref(q->group);
   cvy_loop_ref(q->loop);
@@ -415,7 +415,7 @@ static void handle(cvy_request *q)
 static cvy_request *begin(cvy_group *g)
 {
   cvy_request *q = g->closed ? NULL : take(g);
-  if (q) bind(q);
+  if (q) bind_request(q);
   return q;
 }
 
@@ -474,7 +474,7 @@ int covey_serve_run(covey_node *node, int64_t timeout, covey_cancel *cancel)
   if (r == 0) r = cvy_node_enter(node, &w.node);
   if (r < 0) return r;
   r = await_request(&w, cvy_deadline_in(timeout), cancel, &q);
-  if (r == 0) bind(q);
+  if (r == 0) bind_request(q);
   cvy_node_leave(w.node);
   if (r == 0) handle(q);
   return r;
