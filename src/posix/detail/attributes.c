@@ -220,6 +220,15 @@ static uint64_t plain(uint64_t value)
   return value == COVEY_LIMIT_NONE ? (uint64_t)RLIM_INFINITY : value;
 }
 
+static int ours_of(int resource, struct rlimit *ret)
+{
+#if defined(__GLIBC__)
+  return getrlimit((__rlimit_resource_t)resource, ret);
+#else
+  return getrlimit(resource, ret);
+#endif
+}
+
 static int take_limits(const covey_launch *l, cvos_attributes *a, covey_failure *ret)
 {
   for (size_t i = 0; i < l->limit_count; i++) {
@@ -228,7 +237,7 @@ static int take_limits(const covey_launch *l, cvos_attributes *a, covey_failure 
     int resource = resource_of(limit->kind);
     if (resource < 0) return refuse(ret, "launch.limits");
     bool keeps = limit->soft == COVEY_LIMIT_OURS || limit->hard == COVEY_LIMIT_OURS;
-    if (keeps && getrlimit(resource, &ours) < 0)
+    if (keeps && ours_of(resource, &ours) < 0)
       return cvos_failed(ret, cvos_translate(errno), COVEY_STAGE_LIMITS, errno, (int64_t)i, "launch.limits");
     a->limits[a->limit_count++] =
         (cvos_rlimit){.resource = resource,
