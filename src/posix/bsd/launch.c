@@ -20,6 +20,70 @@ uint64_t cvos_launch_stamp(void)
   return 0;
 }
 
+/* A child with a memory of its own, made by fork: what it reports, and our word that it may go on. */
+typedef struct birth {
+  int report, go; /* our ends; -1 none */
+  pid_t pid;      /* 0: none was made */
+} birth;
+
+/* Never returns; report_to and go: the child's ends. arg: what the caller of give_birth has for it. */
+typedef void (*birth_child)(cvos_launch *plan, const void *arg, int report_to, int go);
+
+/* Makes it, with all signals blocked. 0, or errno: there is no child then. ret: to be ended with end_birth in any case. */
+static int give_birth(cvos_launch *plan, birth_child child, const void *arg, birth *ret)
+{
+  int report_ends[2], go_ends[2];
+  *ret = (birth){-1, -1, 0};
+  if (cvos_fd_pipe(report_ends) < 0) return errno;
+  if (cvos_fd_pipe(go_ends) < 0) {
+    int error = errno;
+    cvos_fd_close(report_ends[0]);
+    cvos_fd_close(report_ends[1]);
+    return error;
+  }
+  ret->report = report_ends[0];
+  ret->go = go_ends[1];
+  int high = CVOS_CALL(DUPLICATE, fcntl(report_ends[1], F_DUPFD_CLOEXEC, plan->highest + 1), -1);
+  int error = high < 0 ? errno : 0;
+  cvos_fd_close(report_ends[1]);
+  if (!error) {
+    sigset_t all, before;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = CVOS_CALL(FORK, fork(), -1);
+    if (pid < 0) error = errno;
+    if (pid == 0) {
+      (void)close(go_ends[1]);
+      child(plan, arg, high, go_ends[0]);
+    }
+    if (pid > 0) ret->pid = pid;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cvos_fd_close(high);
+  }
+  cvos_fd_close(go_ends[0]);
+  return error;
+}
+
+/* Tells the guard of group (a pid: of that process alone), lets the child go on, and waits until it is its program, or has reported why not: then true. A
+ * guard that cannot be told: *ret says so, and the child is killed. */
+static bool raise_child(const cvos_launch *plan, const birth *b, pid_t group, cvos_report *ret)
+{
+  int error = plan->place ? cvos_guard_tell(plan->place, group) : 0;
+  if (error) {
+    (void)kill(b->pid, SIGKILL);
+    *ret = (cvos_report){.stage = COVEY_STAGE_SCOPE, .error = error, .index = -1};
+    return true;
+  }
+  if (plan->place) (void)cvos_fd_write_quiet(b->go, "g", 1);
+  return cvos_fd_read_all(b->report, ret, sizeof *ret) == (int64_t)sizeof *ret;
+}
+
+static void end_birth(const birth *b)
+{
+  cvos_fd_close(b->report);
+  cvos_fd_close(b->go);
+}
+
 #if defined(__APPLE__)
 
 #include <spawn.h>
@@ -119,10 +183,15 @@ static int stage_of(const cvos_launch *plan, int error)
   return error == EAGAIN || error == ENOMEM ? COVEY_STAGE_LIMITS : COVEY_STAGE_EXEC;
 }
 
+typedef struct apple_spawn {
+  const posix_spawn_file_actions_t *actions;
+  const posix_spawnattr_t *attributes;
+} apple_spawn;
+
 /* What a child does that is to have a terminal: only system calls, and posix_spawn in its own place, which is one. */
-_Noreturn static void terminal_child(cvos_launch *plan, const posix_spawn_file_actions_t *actions,
-                                     const posix_spawnattr_t *attributes, int report_to, int go)
+static void terminal_child(cvos_launch *plan, const void *arg, int report_to, int go)
 {
+  const apple_spawn *how = arg;
   char word;
   cvos_report report = {.index = -1};
   if (raw_setsid() < 0) {
@@ -136,7 +205,7 @@ _Noreturn static void terminal_child(cvos_launch *plan, const posix_spawn_file_a
     report.index = CVOS_AT_PRIORITY;
   } else {
     pid_t self;
-    errno = posix_spawn(&self, plan->file, actions, attributes, plan->argv, plan->env);
+    errno = posix_spawn(&self, plan->file, how->actions, how->attributes, plan->argv, plan->env);
     report.stage = COVEY_STAGE_EXEC;
   }
   report.error = errno;
@@ -149,51 +218,21 @@ _Noreturn static void terminal_child(cvos_launch *plan, const posix_spawn_file_a
 static int fork_on_terminal(cvos_launch *plan, const posix_spawn_file_actions_t *actions,
                             const posix_spawnattr_t *attributes, pid_t *ret_pid, int *ret_stage)
 {
-  int report_ends[2], go_ends[2];
+  apple_spawn how = {actions, attributes};
+  birth b;
+  cvos_report report;
   *ret_stage = COVEY_STAGE_STDIO;
-  if (cvos_fd_pipe(report_ends) < 0) return errno;
-  if (cvos_fd_pipe(go_ends) < 0) {
-    int error = errno;
-    cvos_fd_close(report_ends[0]);
-    cvos_fd_close(report_ends[1]);
-    return error;
-  }
-  int high = CVOS_CALL(DUPLICATE, fcntl(report_ends[1], F_DUPFD_CLOEXEC, plan->highest + 1), -1);
-  int error = high < 0 ? errno : 0;
-  cvos_fd_close(report_ends[1]);
-  pid_t pid = -1;
-  if (!error) {
-    sigset_t all, before;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = CVOS_CALL(FORK, fork(), -1);
-    error = pid < 0 ? errno : 0;
-    if (pid == 0) {
-      (void)close(go_ends[1]);
-      terminal_child(plan, actions, attributes, high, go_ends[0]);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    cvos_fd_close(high);
-    if (error) *ret_stage = COVEY_STAGE_LIMITS;
-  }
-  cvos_fd_close(go_ends[0]);
-  if (pid > 0) {
-    cvos_report report;
-    *ret_pid = pid;
-    error = plan->place ? cvos_guard_tell(plan->place, -pid) : 0;
-    *ret_stage = COVEY_STAGE_SCOPE;
-    if (error)
-      (void)kill(pid, SIGKILL);
-    else if (plan->place)
-      (void)cvos_fd_write_quiet(go_ends[1], "g", 1);
-    if (!error && cvos_fd_read_all(report_ends[0], &report, sizeof report) == (int64_t)sizeof report) {
+  int error = give_birth(plan, terminal_child, &how, &b);
+  if (error && b.report >= 0) *ret_stage = COVEY_STAGE_LIMITS; /* there were pipes */
+  if (b.pid) {
+    *ret_pid = b.pid;
+    if (raise_child(plan, &b, -b.pid, &report)) {
       error = report.error;
       *ret_stage = report.stage;
       plan->index = report.index;
     }
   }
-  cvos_fd_close(report_ends[0]);
-  cvos_fd_close(go_ends[1]);
+  end_birth(&b);
   return error;
 }
 
@@ -283,69 +322,36 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
 }
 
 /* The child makes its group, then waits until we have told the guard about it; our end closed without a word means that we are gone. */
-_Noreturn static void guarded_child(cvos_launch *plan, int error_pipe, int go)
+static void guarded_child(cvos_launch *plan, const void *arg, int report_to, int go)
 {
   char word;
   int own = plan->own;
+  (void)arg;
   if (own == CVOS_OWN_SESSION ? setsid() < 0 : own == CVOS_OWN_GROUP && setpgid(0, 0) < 0)
-    cvos_child(plan, error_pipe);
+    cvos_child(plan, report_to);
   plan->own = CVOS_OWN_NOTHING;
   if (plan->place && cvos_fd_read_all(go, &word, 1) != 1) _exit(127);
-  cvos_child(plan, error_pipe);
+  cvos_child(plan, report_to);
 }
 
 int cvos_launch_fork(cvos_launch *plan, pid_t *ret_pid)
 {
-  int report_ends[2], go_ends[2];
+  birth b;
+  cvos_report report;
   *ret_pid = 0;
   plan->stage = 0;
   plan->guard = -1;
   plan->guarded = plan->unheard = false;
-  if (cvos_fd_pipe(report_ends) < 0) return errno;
-  if (cvos_fd_pipe(go_ends) < 0) {
-    int error = errno;
-    cvos_fd_close(report_ends[0]);
-    cvos_fd_close(report_ends[1]);
-    return error;
-  }
-  int high = CVOS_CALL(DUPLICATE, fcntl(report_ends[1], F_DUPFD_CLOEXEC, plan->highest + 1), -1);
-  int error = high < 0 ? errno : 0;
-  cvos_fd_close(report_ends[1]);
-  pid_t pid = -1;
-  if (!error) {
-    sigset_t all, before;
-    sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, &before);
-    pid = CVOS_CALL(FORK, fork(), -1);
-    error = errno;
-    if (pid == 0) {
-      (void)close(go_ends[1]);
-      guarded_child(plan, high, go_ends[0]);
-    }
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    cvos_fd_close(high);
-  }
-  if (pid > 0) {
-    cvos_report report;
-    error = plan->place ? cvos_guard_tell(plan->place, plan->own == CVOS_OWN_NOTHING ? pid : -pid) : 0;
-    if (error) {
-      (void)kill(pid, SIGKILL);
-      plan->stage = COVEY_STAGE_SCOPE;
-      plan->error = error;
-    } else if (plan->place) {
-      (void)cvos_fd_write_quiet(go_ends[1], "g", 1);
-    }
-    if (!error && cvos_fd_read_all(report_ends[0], &report, sizeof report) == (int64_t)sizeof report) {
+  int error = give_birth(plan, guarded_child, NULL, &b);
+  if (b.pid) {
+    *ret_pid = b.pid;
+    if (raise_child(plan, &b, plan->own == CVOS_OWN_NOTHING ? b.pid : -b.pid, &report)) {
       plan->stage = report.stage;
       plan->error = report.error;
       plan->index = report.index;
     }
-    *ret_pid = pid;
-    error = 0;
   }
-  cvos_fd_close(report_ends[0]);
-  cvos_fd_close(go_ends[0]);
-  cvos_fd_close(go_ends[1]);
+  end_birth(&b);
   return error;
 }
 
