@@ -51,7 +51,8 @@ static bool put(cvos_front *front, pid_t group, bool settings)
   sigaddset(&stops, SIGTTOU);
   (void)pthread_sigmask(SIG_BLOCK, &stops, &before);
   bool done = CVOS_CALL(PTY, tcsetpgrp(front->terminal, group), -1) == 0;
-  if (done && settings && front->known) (void)tcsetattr(front->terminal, TCSADRAIN, &front->settings);
+  /* at once: a terminal that is held by ctrl-S would never have been drained */
+  if (done && settings && front->known) (void)tcsetattr(front->terminal, TCSANOW, &front->settings);
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   return done;
 }
