@@ -379,6 +379,8 @@ TEST(launch, windows)
 static void fails(int point, const covey_launch *launch, int stage, const char *field)
 {
   for (int path = CVOS_PATH_BEST; path <= CVOS_PATH_FORK; path++) {
+    /* a child that fails in our memory leaves its steps in the checker's records of this thread */
+    if (test_has_thread_checker() && path != CVOS_PATH_FORK) continue;
     if (cvos_process_force_path(path) < 0) continue;
     cvy_fault_after(point, 1, test_is_windows() ? 5 : 1); /* ERROR_ACCESS_DENIED, EPERM */
     const covey_failure *f = refused(launch, COVEY_EACCES, stage);

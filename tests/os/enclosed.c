@@ -187,6 +187,7 @@ TEST(enclosed, dies_with_a_parent_that_crashes)
 /* A program with groups of its own ends in ours, together with its guard: what it left goes with our group, when a later start takes that away. */
 TEST(enclosed, takes_the_groups_of_a_program_with_it)
 {
+  if (test_is_windows()) TEST_SKIP("a job needs no group");
   need_kernel();
   child c;
   child_start(&c, &enclosed, ARGS("enclosed", "hang"));
