@@ -95,10 +95,8 @@ void cvos_op_none(cvos_op *op)
 
 DWORD cvos_op_result(cvos_op *op, HANDLE file, DWORD *ret_size)
 {
-  if (GetOverlappedResult(file, &op->async.async_req.u.io.overlapped, ret_size, FALSE)) return 0;
-  DWORD e = GetLastError();
-  if (e == ERROR_IO_INCOMPLETE) op->async.async_sent = 1; /* libuv takes it for over */
-  return e;
+  return GetOverlappedResult(file, &op->async.async_req.u.io.overlapped, ret_size, FALSE) ? 0
+                                                                                          : GetLastError();
 }
 
 /* ---- a byte stream ---- */
@@ -254,10 +252,8 @@ static void io_pump(cvos_io *io)
 static void io_on_read(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  cvos_watch_count();
-  if (!io->read_busy) return; /* as ERROR_IO_INCOMPLETE */
   DWORD n = 0, e = cvos_op_result(&io->read, io->file, &n);
-  if (e == ERROR_IO_INCOMPLETE) return;
+  cvos_watch_count();
   bool connected = io->connecting;
   io->read_busy = io->connecting = false;
   if (io->closing) return;
@@ -386,17 +382,13 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
 static void io_on_write(uv_async_t *async)
 {
   cvos_io *io = async->data;
-  DWORD n = 0;
+  DWORD n = 0, e = cvos_op_result(&io->write, io->file, &n);
   cvos_watch_count();
   AcquireSRWLockExclusive(&io->lock);
-  DWORD e = io->write_busy ? cvos_op_result(&io->write, io->file, &n) : ERROR_IO_INCOMPLETE;
-  if (e != ERROR_IO_INCOMPLETE) {
-    io->write_busy = false;
-    if (e) io->write_failed = e;
-  }
+  io->write_busy = false;
+  if (e) io->write_failed = e;
   bool waits = io->shut;
   ReleaseSRWLockExclusive(&io->lock);
-  if (e == ERROR_IO_INCOMPLETE) return;
   if (waits) {
     io_shut(io, false);
     return;

@@ -87,7 +87,6 @@ static void on_op(uv_async_t *async)
   cvos_acceptor *a = s->owner;
   HANDLE *instance = &a->listener->pending[s->index], connected = *instance;
   DWORD n = 0, e = s->busy ? cvos_op_result(&s->op, connected, &n) : 0;
-  if (e == ERROR_IO_INCOMPLETE) return;
   bool news = s->busy || s->ready;
   s->busy = s->ready = false;
   if (a->closing || !news) return;

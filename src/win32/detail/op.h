@@ -27,8 +27,7 @@ DWORD cvos_port_add(uv_loop_t *uv, HANDLE file);
 OVERLAPPED *cvos_op_begin(cvos_op *op);
 void cvos_op_none(cvos_op *op);
 
-/* In the callback: how the call ended; 0 and the bytes, or the error. ERROR_IO_INCOMPLETE: it has not: the packet is one too many, of an earlier call
- * that ended at once (wine leaves such a one now and then); the callback will come again. */
+/* In the callback: how the call ended; 0 and the bytes, or the error. */
 DWORD cvos_op_result(cvos_op *op, HANDLE file, DWORD *ret_size);
 
 /* Counts a callback of a watch on this thread (cvos_watch_activity). */
