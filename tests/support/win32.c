@@ -304,8 +304,10 @@ static bool start(const char *const *argv, const char *output, HANDLE job, PROCE
     info.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
     info.StartupInfo.hStdInput = list[0];
     info.StartupInfo.hStdOutput = info.StartupInfo.hStdError = list[1];
-    started = CreateProcessW(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT,
-                             NULL, NULL, &info.StartupInfo, ret);
+    /* wine: now and then a new process does not come up, before anything of it has run */
+    for (int i = 0; i < 3 && !started && (i == 0 || GetLastError() == ERROR_INTERNAL_ERROR); i++)
+      started = CreateProcessW(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT,
+                               NULL, NULL, &info.StartupInfo, ret);
     DeleteProcThreadAttributeList(info.lpAttributeList);
   }
   if (!started) fprintf(stderr, "# cannot start %s: system error %lu\n", argv[0], GetLastError());
