@@ -333,30 +333,9 @@ TEST_LIMIT(process_errors, fault_walk, 300)
                              .in.kind = COVEY_STDIO_PIPE,
                              .out.kind = COVEY_STDIO_PIPE,
                              .err.kind = COVEY_STDIO_CAPTURE};
-  covey_process *p = NULL;
-  int failed = 0;
 
   test_no_child_handles_lost();
-  for (int64_t n = 1; n < 200; n++) {
-    int64_t seen;
-    int r;
-
-    cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
-    p = NULL;
-    r = covey_spawn(&o, &p);
-    seen = cvy_fault_seen();
-    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
-    if (r < 0) {
-      failed++;
-      CHECK(p == NULL);
-      CHECK_INT(covey_last_failure()->code, r);
-    } else { /* the call that failed was one that can be done without */
-      CHECK_OK(covey_process_wait(p, 30000, NULL));
-      covey_process_close(p);
-    }
-    if (seen < n) break;
-  }
-  CHECK(failed > 3);
+  CHECK(test_walk_spawn(&o) > 3);
 }
 
 /* The same for every system call of a whole run, and for every allocation of it. */

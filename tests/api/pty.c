@@ -658,31 +658,10 @@ TEST(pty, stage_of_a_failure)
 TEST_LIMIT(pty, fault_walk, 300)
 {
   covey_process_options o = {.argv = TEST_HELPER("tty"), .flags = COVEY_PROCESS_PTY};
-  covey_process *p = NULL;
-  int failed = 0;
 
   need_terminals();
   test_no_child_handles_lost();
-  for (int64_t n = 1; n < 200; n++) {
-    int64_t seen;
-    int r;
-
-    cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12);
-    p = NULL;
-    r = covey_spawn(&o, &p);
-    seen = cvy_fault_seen();
-    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
-    if (r < 0) {
-      failed++;
-      CHECK(p == NULL);
-      CHECK_INT(covey_last_failure()->code, r);
-    } else {
-      CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
-      covey_process_close(p);
-    }
-    if (seen < n) break;
-  }
-  CHECK(failed > 5);
+  CHECK(test_walk_spawn(&o) > 5);
 }
 
 TEST(pty, allocations_that_fail)

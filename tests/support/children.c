@@ -2,6 +2,8 @@
 
 #include <covey/process.h>
 
+#include "core/fault.h"
+
 /* Asked by its windows, from this thread and from the loop's own: user32 keeps something for each thread. */
 static void warm_windows(void)
 {
@@ -43,4 +45,30 @@ void test_no_child_handles_lost(void)
     one("nothing");
   }
   test_no_handles_lost();
+}
+
+int test_walk_spawn(const covey_process_options *options)
+{
+  int failed = 0;
+
+  for (int64_t n = 1; n < 200; n++) {
+    covey_process *p = NULL;
+    int64_t seen;
+    int r;
+
+    cvy_fault_after(CVOS_FAULT_NONE, n, test_is_windows() ? 1450 : 12); /* no resources, out of memory */
+    r = covey_spawn(options, &p);
+    seen = cvy_fault_seen();
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+    if (r < 0) {
+      failed++;
+      CHECK(p == NULL);
+      CHECK_INT(covey_last_failure()->code, r);
+    } else { /* the call that failed was one that can be done without */
+      CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
+      covey_process_close(p);
+    }
+    if (seen < n) break;
+  }
+  return failed;
 }

@@ -279,6 +279,11 @@ int64_t test_start(const char *const *argv);
  * made (the default loop with its thread, the guard, a pool of Windows). */
 void test_no_child_handles_lost(void);
 
+/* Starts a child that ends by itself, again and again, each time with one system call of the start made to fail, from the first on to the last; checks that a
+ * failed start gives no process and records its code, and that a child that was started all the same ends. Returns how many starts failed. */
+struct covey_process_options;
+int test_walk_spawn(const struct covey_process_options *options);
+
 /* For results that a failing call must leave as they were: a filling that nothing else writes, and whether it is still there. */
 void test_fill(void *ret_data, size_t size);
 bool test_is_filled(const void *data, size_t size);
