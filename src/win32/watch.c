@@ -257,7 +257,7 @@ static void io_on_read(uv_async_t *async)
   bool connected = io->connecting;
   io->read_busy = io->connecting = false;
   if (io->closing) return;
-  if (connected && (!e || is_end(e)))
+  if (connected && (!e || is_end(e) || e == ERROR_IO_INCOMPLETE))
     io_connected(io);
   else if (!connected && !e)
     io->held = n;
@@ -386,7 +386,7 @@ static void io_on_write(uv_async_t *async)
   cvos_watch_count();
   AcquireSRWLockExclusive(&io->lock);
   io->write_busy = false;
-  if (e) io->write_failed = e;
+  if (e && e != ERROR_IO_INCOMPLETE) io->write_failed = e; /* if it went wrong, the next call tells */
   bool waits = io->shut;
   ReleaseSRWLockExclusive(&io->lock);
   if (waits) {

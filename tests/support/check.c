@@ -392,42 +392,6 @@ bool test_process_gone(int64_t pid, int64_t ms)
   return test_wait_until(is_dead, &pid, ms);
 }
 
-struct test_thread {
-  uv_thread_t thread;
-  void (*function)(void *);
-  void *arg;
-};
-
-static void thread_main(void *p)
-{
-  test_thread *t = p;
-  jmp_buf here;
-  if (setjmp(here) == 0) {
-    test_landing = &here;
-    t->function(t->arg);
-  }
-  test_landing = NULL;
-}
-
-test_thread *test_thread_start(void (*function)(void *), void *arg)
-{
-  test_thread *t = malloc(sizeof *t);
-  if (!t) abort();
-  t->function = function;
-  t->arg = arg;
-  if (uv_thread_create(&t->thread, thread_main, t) == 0) return t;
-  free(t);
-  test_fail(__FILE__, __LINE__, true, "cannot start a thread");
-  return NULL;
-}
-
-void test_thread_join(test_thread *thread)
-{
-  if (!thread) return;
-  uv_thread_join(&thread->thread);
-  free(thread);
-}
-
 int64_t test_add(test_counter *counter, int64_t n)
 {
   int64_t value;

@@ -91,7 +91,8 @@ static void on_op(uv_async_t *async)
   s->busy = s->ready = false;
   if (a->closing || !news) return;
   cvos_watch_count();
-  if (e && e != ERROR_PIPE_CONNECTED && e != ERROR_NO_DATA && e != ERROR_BROKEN_PIPE) {
+  if (e && e != ERROR_PIPE_CONNECTED && e != ERROR_NO_DATA && e != ERROR_BROKEN_PIPE &&
+      e != ERROR_IO_INCOMPLETE) {
     if (e != ERROR_OPERATION_ABORTED) {
       CloseHandle(connected);
       *instance = CVOS_NONE;

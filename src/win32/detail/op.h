@@ -27,7 +27,8 @@ DWORD cvos_port_add(uv_loop_t *uv, HANDLE file);
 OVERLAPPED *cvos_op_begin(cvos_op *op);
 void cvos_op_none(cvos_op *op);
 
-/* In the callback: how the call ended; 0 and the bytes, or the error. */
+/* In the callback: how the call ended; 0 and the bytes, or the error. ERROR_IO_INCOMPLETE: it is over, how is not known. Wine (8.0) loses the
+ * result when the thread that started the call ends in that moment (its server/thread.c, thread_apc_destroy); the bytes of a read are gone then. */
 DWORD cvos_op_result(cvos_op *op, HANDLE file, DWORD *ret_size);
 
 /* Counts a callback of a watch on this thread (cvos_watch_activity). */
