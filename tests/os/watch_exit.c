@@ -98,6 +98,35 @@ TEST(watch_exit, closed_before_the_end)
   cvy_loop_private_close(loop);
 }
 
+/* Many watches of one process, closed while the system tells them of its end. */
+TEST_LIMIT(watch_exit, closed_while_it_ends, 120)
+{
+  static watched w[150];
+  enum { COUNT = sizeof w / sizeof w[0] };
+  covey_loop *loop = ends_loop();
+  for (int round = 0; round < 10; round++) {
+    memset(w, 0, sizeof w);
+    child_start(&w[0].c, NULL, TEST_WORDS("sleep", "30"));
+    for (int i = 0; i < COUNT; i++) {
+      w[i].lent = round & 1;
+      w[i].c.process = w[0].c.process;
+      watch(&w[i], loop);
+    }
+    if (round < 2)
+      CHECK(ends_wait(loop, has_exited, &w[0], ENDS_LONG));
+    else
+      CHECK_OK(cvos_process_wait(&w[0].c.process, ENDS_LONG));
+    for (int i = 0; i < COUNT; i++) cvos_exit_watch_close(w[i].watch);
+    for (int i = 0; i < COUNT; i++) {
+      CHECK(ends_wait(loop, is_closed, &w[i], ENDS_LONG));
+      CHECK_INT(w[i].closed, 1);
+      CHECK(w[i].exited <= 1);
+    }
+    child_finish(&w[0].c);
+  }
+  cvy_loop_private_close(loop);
+}
+
 TEST(watch_exit, dropped_or_not)
 {
   covey_loop *loop = ends_loop();

@@ -1,4 +1,6 @@
-/* The end of a process: a thread of the system waits for its handle and sends an async, without a lock. */
+/* The end of a process: a thread of the system waits for its handle and sends an async. It knows the watch by a ticket only, so that closing
+ * waits for nobody and a thread that comes late finds nothing. (To wait for it would not do either: UnregisterWaitEx with INVALID_HANDLE_VALUE
+ * crashes in wine 8 when the process ends in that moment, for it counts a callback of WT_EXECUTEINWAITTHREAD that is in no list.) */
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
@@ -8,17 +10,81 @@
 struct cvos_exit_watch {
   uv_async_t async;
   HANDLE wait;
+  uintptr_t ticket;
   bool told, closing;
   void (*exited)(void *arg);
   void (*closed)(void *arg);
   void *arg;
 };
 
+/* ---- tickets: the lower half is a place, the upper half counts its owners ---- */
+
+#define HALF (sizeof(uintptr_t) * 4)
+#define LOW  (((uintptr_t)1 << HALF) - 1)
+
+static struct {
+  SRWLOCK lock;
+  struct place {
+    cvos_exit_watch *watch; /* NULL: free */
+    uintptr_t turn;
+    size_t next_free;
+  } * places;                   /* as many as there ever were at once */
+  size_t count, capacity, free; /* free: a place, or count */
+} tickets = {.lock = SRWLOCK_INIT};
+
+static int reserve(void)
+{
+  if (tickets.free < tickets.count) return 0;
+  if (tickets.count > LOW) return COVEY_ELIMIT;
+  if (tickets.count == tickets.capacity) {
+    size_t capacity = tickets.capacity ? 2 * tickets.capacity : 16;
+    struct place *places = cvy_realloc_array(tickets.places, capacity, sizeof *places);
+    if (!places) return COVEY_ENOMEM;
+    tickets.places = places;
+    tickets.capacity = capacity;
+  }
+  tickets.places[tickets.count] = (struct place){.next_free = tickets.count + 1};
+  tickets.free = tickets.count++;
+  return 0;
+}
+
+static int ticket_take(cvos_exit_watch *w)
+{
+  AcquireSRWLockExclusive(&tickets.lock);
+  int r = reserve();
+  if (r == 0) {
+    size_t at = tickets.free;
+    struct place *place = &tickets.places[at];
+    tickets.free = place->next_free;
+    place->watch = w;
+    place->turn++;
+    w->ticket = at | place->turn << HALF;
+  }
+  ReleaseSRWLockExclusive(&tickets.lock);
+  return r;
+}
+
+static void ticket_return(const cvos_exit_watch *w)
+{
+  size_t at = w->ticket & LOW;
+  AcquireSRWLockExclusive(&tickets.lock);
+  tickets.places[at].watch = NULL;
+  tickets.places[at].next_free = tickets.free;
+  tickets.free = at;
+  ReleaseSRWLockExclusive(&tickets.lock);
+}
+
 static void CALLBACK on_signalled(void *arg, BOOLEAN timed_out)
 {
+  uintptr_t ticket = (uintptr_t)arg;
   (void)timed_out;
-  uv_async_send(&((cvos_exit_watch *)arg)->async);
+  AcquireSRWLockShared(&tickets.lock);
+  cvos_exit_watch *w = tickets.places[ticket & LOW].watch;
+  if (w && w->ticket == ticket) uv_async_send(&w->async);
+  ReleaseSRWLockShared(&tickets.lock);
 }
+
+/* ---- the watch ---- */
 
 static void on_exit(uv_async_t *async)
 {
@@ -51,11 +117,16 @@ int cvos_exit_watch_open(struct uv_loop_s *uv, bool own, const cvos_process *pro
     return COVEY_ELIMIT;
   }
   w->async.data = w;
-  if (!CVOS_CALL(POLL,
-                 RegisterWaitForSingleObject(&w->wait, process->handle, on_signalled, w, INFINITE,
-                                             WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD),
+  int r = ticket_take(w);
+  if (r == 0 &&
+      !CVOS_CALL(POLL,
+                 RegisterWaitForSingleObject(&w->wait, process->handle, on_signalled, (void *)w->ticket,
+                                             INFINITE, WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD),
                  FALSE)) {
-    int r = cvos_translate(cvos_last_error());
+    r = cvos_translate(cvos_last_error());
+    ticket_return(w);
+  }
+  if (r < 0) {
     uv_close((uv_handle_t *)&w->async, on_closed);
     return r;
   }
@@ -70,7 +141,8 @@ void cvos_exit_watch_close(cvos_exit_watch *watch)
 {
   if (!watch || watch->closing) return;
   watch->closing = true;
-  UnregisterWaitEx(watch->wait, INVALID_HANDLE_VALUE); /* waits for a callback that runs now */
+  ticket_return(watch);
+  UnregisterWaitEx(watch->wait, NULL);
   uv_close((uv_handle_t *)&watch->async, on_closed);
 }
 
