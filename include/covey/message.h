@@ -161,9 +161,23 @@ struct covey_message {
  * ret_message: filled on success; owned, release it with covey_message_free. All its pointers are valid until then, also when the
  * node is closed before.
  * Returns 0. Errors: COVEY_ETIMEDOUT (also with timeout 0: there is none), COVEY_ECLOSED (the group or the node was closed
- * meanwhile), COVEY_EINVAL, COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_ENOMEM, COVEY_ESTALE,
+ * meanwhile), COVEY_EEXIST (a callback has its messages: covey_group_on_message), COVEY_EINVAL, COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_ENOMEM, COVEY_ESTALE,
  * or those of covey_group_open and covey_node_open. Any thread; of several that wait for the same group each message goes to one. */
 COVEY_API int covey_receive(covey_node *node, const char *group, int64_t timeout, covey_message *ret_message);
+
+/* covey_group_on_message has a callback called with every message of a group, for programs that live on an event loop: in
+ * covey_loop_dispatch, or in the uv_run of a lent loop (loop.h); in several threads at a time if several threads dispatch; without
+ * locks, so it may call covey. Messages that wait in the group already come first. Receives skip the group from now on.
+ * node: borrowed; NULL: the default node, opened at need. group: borrowed; NULL: "default"; it is opened at need. on_message: gets the
+ * message; when it returns, the library frees it, unless it has moved it (copied the struct and zeroed the original). NULL: no callback any
+ * more; the messages wait for a receive again. arg: borrowed: handed to on_message. A second callback takes the place of the first.
+ * When the call returns, a callback that was there before does not run any more (but where this is called by it), and its arg may go; the same holds
+ * for covey_group_close. (covey_node_close does not wait for callbacks.)
+ * Errors: COVEY_EINVAL (COVEY_ANY_GROUP), COVEY_EDEADLK (on the owner's thread of a lent loop, when the callback runs in another
+ * thread; it is taken away, and not replaced), COVEY_ECLOSED, COVEY_ENOMEM, COVEY_ESTALE, or those of covey_group_open and
+ * covey_node_open. Any thread. */
+COVEY_API int covey_group_on_message(covey_node *node, const char *group,
+                                     void (*on_message)(covey_message *message, void *arg), void *arg);
 
 typedef struct covey_receive_options {
   const char *group;    /* borrowed; NULL: "default"; COVEY_ANY_GROUP */

@@ -82,6 +82,10 @@ void cvy_request_cancelled(covey_peer *peer, uint64_t id);
 /* The caller is gone. */
 void cvy_requests_over(covey_peer *peer);
 
+/* Takes the next request of a function that somebody still waits for; NULL: none is left. cvy_request_fill: what its server sees. */
+cvy_request *cvy_request_take(cvy_group *group);
+void cvy_request_fill(cvy_request *request, covey_request *ret);
+
 /* Queues REP or ERR. COVEY_ENOMEM: nothing happened. */
 int cvy_answer(covey_peer *peer, uint64_t id, uint8_t kind, int32_t status, const void *data, size_t size);
 

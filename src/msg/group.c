@@ -1,4 +1,5 @@
 #include "msg/group.h"
+#include "msg/handler.h"
 
 #include "core/atomics.h"
 #include "core/error.h"
@@ -208,6 +209,7 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
   cvy_peer_ref(peer);
   cvy_queue_push(&g->queue, item);
   node->items++;
+  cvy_handler_due(g);
   cvy_loop_changed(node->loop);
 }
 
@@ -215,11 +217,11 @@ cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group, uint8_t ki
 {
   cvy_group *found = NULL;
   uint64_t arrival = UINT64_MAX;
-  if (group) return group->queue.count ? group : NULL;
+  if (group) return group->queue.count && group->handled == handled ? group : NULL;
   if (!node->items) return NULL;
   for (uint32_t i = 1; i < node->number_count; i++) {
     cvy_group *g = node->numbers[i];
-    if (!g || g->closed || !g->queue.count || g->kind != kind || (g->handler != NULL) != handled) continue;
+    if (!g || g->closed || !g->queue.count || g->kind != kind || g->handled != handled) continue;
     const cvy_item *first = cvy_queue_peek(&g->queue);
     if (first->arrival >= arrival) continue;
     arrival = first->arrival;
@@ -255,10 +257,15 @@ int covey_group_close(covey_node *node, const char *name)
   if (r == 0) r = cvy_node_enter(node, &node);
   if (r < 0) return r;
   cvy_group *group = cvy_group_find(node, name, CVY_FRAME_DATA);
-  if (group)
+  if (group) {
+    cvy_group_ref(group);
     cvy_group_close(node, group);
-  else
+    cvy_node_flush(node);
+    r = cvy_handler_quiet(group);
+    cvy_group_unref(group);
+  } else {
     r = cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_GROUP, "%s", name);
+  }
   cvy_node_leave(node);
   return r;
 }

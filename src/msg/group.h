@@ -22,10 +22,14 @@ struct cvy_group {
   uint64_t window;    /* lent to each peer */
   uint32_t max_count; /* messages lent to each peer; 0: no limit */
   bool priorities;
-  void (*handler)(covey_request *request, void *arg); /* NULL: none */
+  bool handled; /* what arrives goes to a callback (msg/handler.h) */
+  union {
+    void (*on_message)(covey_message *message, void *arg);
+    void (*on_request)(covey_request *request, void *arg);
+  };
   void *arg;
-  cvy_note note;    /* calls handler; holds a reference while it is queued */
-  uint32_t running; /* threads in handler */
+  cvy_note note;    /* calls it; holds a reference while it is queued */
+  uint32_t running; /* threads in it */
   uint8_t name_size;
   char name[COVEY_NAME_MAX + 1];
 };
@@ -54,7 +58,10 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item);
 /* All peers have answered a close, one of them just now: the number may be used again. */
 void cvy_group_answered(covey_node *node, cvy_group *group);
 
-/* The group that has the next message: group, or of all of this kind, with a handler or without, the one whose message came first
+/* Takes the first message of a group that has one. */
+void cvy_message_take(cvy_group *group, covey_message *ret);
+
+/* The group that has the next message: group, or of all of this kind, with a callback or without, the one whose message came first
  * (NULL: any); NULL: none. */
 cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group, uint8_t kind, bool handled);
 

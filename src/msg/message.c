@@ -290,11 +290,11 @@ struct receive {
 static bool has_message(void *arg)
 {
   const struct receive *w = arg;
-  if (w->node->state != CVY_NODE_OPEN || (w->group && w->group->closed)) return true;
+  if (w->node->state != CVY_NODE_OPEN || (w->group && (w->group->closed || w->group->handled))) return true;
   return cvy_group_filled(w->node, w->group, CVY_FRAME_DATA, false) != NULL;
 }
 
-static void hand_out(cvy_group *group, covey_message *ret)
+void cvy_message_take(cvy_group *group, covey_message *ret)
 {
   cvy_item *item = cvy_queue_take(&group->queue);
   covey_peer *peer = item->owner; /* the item's reference becomes the message's */
@@ -336,8 +336,10 @@ static int receive(covey_node *node, const char *name, cvy_deadline deadline, co
       r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_NONE, "the node was closed");
     else if (w.group && w.group->closed)
       r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
+    else if (w.group && w.group->handled)
+      r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "a callback has the messages of group %s", name);
     else
-      hand_out(cvy_group_filled(w.node, w.group, CVY_FRAME_DATA, false), ret);
+      cvy_message_take(cvy_group_filled(w.node, w.group, CVY_FRAME_DATA, false), ret);
     cvy_group_unref(w.group);
   }
   cvy_node_leave(w.node);

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "msg/group.h"
+#include "msg/handler.h"
 #include "msg/lane.h"
 
 #include <string.h>
@@ -96,10 +97,6 @@ bool cvy_request_new(covey_peer *peer, cvy_group *group, cvy_item *item)
   q->listed = true;
   cvy_map_add(&peer->requests, &q->by_id, q->id);
   item->place = q;
-  if (group->handler && !group->note.queued) {
-    cvy_group_ref(group);
-    cvy_loop_note(group->loop, &group->note);
-  }
   return true;
 }
 
@@ -140,8 +137,7 @@ void cvy_requests_over(covey_peer *peer)
 
 /* ---- requests that are handed out ---- */
 
-/* Takes the next request that somebody still waits for; NULL: none is left. */
-static cvy_request *take(cvy_group *group)
+cvy_request *cvy_request_take(cvy_group *group)
 {
   covey_node *node = group->node;
   cvy_item *item;
@@ -162,7 +158,7 @@ static cvy_request *take(cvy_group *group)
   return NULL;
 }
 
-static void fill(cvy_request *q, covey_request *ret)
+void cvy_request_fill(cvy_request *q, covey_request *ret)
 {
   *ret = (covey_request){.data = cvy_item_data(q->item) + CVY_PREFIX};
   ret->size = (size_t)q->item->size - CVY_PREFIX;
@@ -203,7 +199,7 @@ static int await_request(struct receive *w, cvy_deadline deadline, covey_cancel 
       return cvy_fail(COVEY_ECLOSED, COVEY_STAGE_NONE, "the node was closed");
     if (w->group && w->group->closed)
       return cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "function %s was closed", w->group->name);
-    *ret = take(cvy_group_filled(w->node, w->group, CVY_FRAME_REQ, w->handled));
+    *ret = cvy_request_take(cvy_group_filled(w->node, w->group, CVY_FRAME_REQ, w->handled));
     if (*ret) return 0;
     cvy_node_flush(w->node);
   }
@@ -214,7 +210,7 @@ static int find_function(covey_node *node, const char *name, cvy_group **ret)
   cvy_group *g = cvy_group_find(node, name, CVY_FRAME_REQ);
   int r = 0;
   if (!g) r = cvy_group_make(node, name, CVY_FRAME_REQ, &(covey_group_options){.priorities = 1}, &g);
-  if (r == 0 && g->handler) r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "a handler serves %s", name);
+  if (r == 0 && g->handled) r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "a handler serves %s", name);
   if (r == 0) *ret = g;
   return r;
 }
@@ -237,7 +233,7 @@ static int receive(covey_node *node, const char *name, int64_t timeout, covey_ca
     r = await_request(&w, deadline, cancel, &q);
     cvy_group_unref(w.group);
   }
-  if (r == 0) fill(q, ret);
+  if (r == 0) cvy_request_fill(q, ret);
   cvy_node_leave(w.node);
   return r;
 }
@@ -375,76 +371,6 @@ void covey_request_free(covey_request *request)
 
 /* ---- handlers ---- */
 
-/* Handlers that this thread is inside of. */
-typedef struct inside {
-  const cvy_group *group;
-  struct inside *outer;
-} inside;
-
-static CVOS_THREAD_LOCAL inside *innermost;
-
-/* q goes to its handler: what handle() gives back. Lock held. */
-static void bind_request(cvy_request *q)
-{
-  cvy_group_ref(q->group);
-  cvy_loop_ref(q->loop);
-  q->group->running++;
-}
-
-/* Runs the handler of q's function, which q is bound to. Lock not held. The node may be closed meanwhile, and its loop. */
-static void handle(cvy_request *q)
-{
-  cvy_group *g = q->group;
-  covey_loop *loop = q->loop;
-  covey_request request;
-  inside here = {g, innermost};
-  fill(q, &request);
-  innermost = &here;
-  g->handler(&request, g->arg);
-  innermost = here.outer;
-  covey_request_free(&request);
-  cvy_loop_lock(loop);
-  g->running--;
-  cvy_loop_changed(loop);
-  cvy_loop_unlock(loop);
-  cvy_group_unref(g);
-  cvy_loop_release(loop);
-}
-
-/* The next request of g for its handler, or NULL. Lock held. */
-static cvy_request *begin(cvy_group *g)
-{
-  cvy_request *q = g->closed ? NULL : take(g);
-  if (q) bind_request(q);
-  return q;
-}
-
-enum { ROUND = 16 /* handlers that one callback runs: others want their turn */ };
-
-static void call_back(void *arg)
-{
-  cvy_group *g = arg;
-  covey_loop *loop = g->loop;
-  for (int i = 0; i < ROUND; i++) {
-    cvy_loop_lock(loop);
-    covey_node *node = g->closed ? NULL : g->node;
-    if (node) node->users++;
-    cvy_request *q = begin(g);
-    bool again = q && i + 1 == ROUND && g->queue.count && !g->note.queued;
-    if (again) {
-      cvy_group_ref(g);
-      cvy_loop_note(loop, &g->note);
-    }
-    if (node)
-      cvy_node_leave(node);
-    else
-      cvy_loop_unlock(loop);
-    if (!q) break;
-    handle(q);
-  }
-  cvy_group_unref(g);
-}
-
 int covey_serve(covey_node *node, const char *function, void (*handler)(covey_request *request, void *arg),
                 void *arg)
 {
@@ -458,9 +384,8 @@ int covey_serve(covey_node *node, const char *function, void (*handler)(covey_re
   else
     r = find_function(node, function, &g);
   if (r == 0) {
-    g->handler = handler;
-    g->arg = arg;
-    g->note = (cvy_note){.run = call_back, .arg = g};
+    g->on_request = handler;
+    cvy_handler_set(g, arg);
   }
   cvy_node_leave(node);
   return r;
@@ -474,21 +399,16 @@ int covey_serve_run(covey_node *node, int64_t timeout, covey_cancel *cancel)
   if (r == 0) r = cvy_node_enter(node, &w.node);
   if (r < 0) return r;
   r = await_request(&w, cvy_deadline_in(timeout), cancel, &q);
-  if (r == 0) bind_request(q);
+  if (r < 0) {
+    cvy_node_leave(w.node);
+    return r;
+  }
+  cvy_due due;
+  cvy_request_fill(q, &due.request);
+  cvy_handler_bind(q->group, &due);
   cvy_node_leave(w.node);
-  if (r == 0) handle(q);
-  return r;
-}
-
-struct others {
-  const cvy_group *group;
-  uint32_t own; /* handlers of it that the waiting thread is inside of itself */
-};
-
-static bool are_gone(void *arg)
-{
-  const struct others *w = arg;
-  return w->group->running <= w->own;
+  cvy_handler_run(&due);
+  return 0;
 }
 
 int covey_serve_close(covey_node *node, const char *function)
@@ -501,10 +421,7 @@ int covey_serve_close(covey_node *node, const char *function)
     cvy_group_ref(g);
     cvy_group_close(node, g);
     cvy_node_flush(node);
-    struct others w = {g, 0};
-    for (const inside *i = innermost; i; i = i->outer) w.own += i->group == g;
-    if (!are_gone(&w)) r = cvy_loop_wait(node->loop, are_gone, &w, CVY_NEVER, NULL);
-    if (r < 0) cvy_fail(r, COVEY_STAGE_NONE, "a handler of %s runs in another thread", function);
+    r = cvy_handler_quiet(g);
     cvy_group_unref(g);
   } else {
     r = cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_GROUP, "function %s is not served", function);

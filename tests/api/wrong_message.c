@@ -59,6 +59,21 @@ TEST(wrong_message, group_close)
   still_works();
 }
 
+static void never(covey_message *m, void *arg)
+{
+  (void)arg;
+  CHECK(m == NULL);
+}
+
+TEST(wrong_message, group_on_message)
+{
+  CHECK_WRONG(covey_group_on_message(NULL, "", never, NULL));
+  CHECK_WRONG(covey_group_on_message(NULL, COVEY_ANY_GROUP, never, NULL));
+  CHECK_WRONG(covey_group_on_message(NULL, COVEY_ANY_GROUP, NULL, NULL));
+  CHECK_WRONG(covey_group_on_message(NULL, too_long(), never, NULL));
+  still_works();
+}
+
 TEST(wrong_message, send)
 {
   CHECK_WRONG(covey_send(NULL, 0, NULL, "x", 1, 0));

@@ -1,0 +1,149 @@
+#include "msg/handler.h"
+
+#include "core/error.h"
+#include "msg/call.h"
+
+/* Callbacks that this thread is inside of. */
+typedef struct inside {
+  const cvy_group *group;
+  struct inside *outer;
+} inside;
+
+static CVOS_THREAD_LOCAL inside *innermost;
+
+void cvy_handler_bind(cvy_group *group, cvy_due *due)
+{
+  due->group = group;
+  cvy_group_ref(group);
+  cvy_loop_ref(group->loop);
+  group->running++;
+}
+
+static void call(cvy_due *due)
+{
+  cvy_group *g = due->group;
+  if (g->kind == CVY_FRAME_REQ) {
+    g->on_request(&due->request, g->arg);
+    covey_request_free(&due->request);
+  } else {
+    g->on_message(&due->message, g->arg);
+    covey_message_free(&due->message);
+  }
+}
+
+void cvy_handler_run(cvy_due *due)
+{
+  cvy_group *g = due->group;
+  covey_loop *loop = g->loop;
+  inside here = {g, innermost};
+  innermost = &here;
+  call(due);
+  innermost = here.outer;
+  cvy_loop_lock(loop);
+  g->running--;
+  cvy_loop_changed(loop);
+  cvy_loop_unlock(loop);
+  cvy_group_unref(g);
+  cvy_loop_release(loop);
+}
+
+/* The next of g for its callback. Lock held. */
+static bool take(cvy_group *g, cvy_due *ret)
+{
+  if (g->closed || !g->handled) return false;
+  if (g->kind == CVY_FRAME_REQ) {
+    cvy_request *q = cvy_request_take(g);
+    if (!q) return false;
+    cvy_request_fill(q, &ret->request);
+  } else {
+    if (!g->queue.count) return false;
+    cvy_message_take(g, &ret->message);
+  }
+  cvy_handler_bind(g, ret);
+  return true;
+}
+
+enum { ROUND = 16 /* that one note runs: others want their turn */ };
+
+static void call_back(void *arg)
+{
+  cvy_group *g = arg;
+  covey_loop *loop = g->loop;
+  cvy_due due;
+  for (int i = 0; i < ROUND; i++) {
+    cvy_loop_lock(loop);
+    covey_node *node = g->closed ? NULL : g->node;
+    if (node) node->users++;
+    bool taken = take(g, &due);
+    if (taken && i + 1 == ROUND) cvy_handler_due(g);
+    if (node)
+      cvy_node_leave(node);
+    else
+      cvy_loop_unlock(loop);
+    if (!taken) break;
+    cvy_handler_run(&due);
+  }
+  cvy_group_unref(g);
+}
+
+void cvy_handler_due(cvy_group *group)
+{
+  if (!group->handled || group->note.queued || !group->queue.count) return;
+  cvy_group_ref(group);
+  cvy_loop_note(group->loop, &group->note);
+}
+
+void cvy_handler_set(cvy_group *group, void *arg)
+{
+  group->handled = true;
+  group->arg = arg;
+  group->note.run = call_back;
+  group->note.arg = group;
+  cvy_handler_due(group);
+}
+
+struct others {
+  const cvy_group *group;
+  uint32_t own; /* that the waiting thread is inside of itself */
+};
+
+static bool are_gone(void *arg)
+{
+  const struct others *w = arg;
+  return w->group->running <= w->own;
+}
+
+int cvy_handler_quiet(cvy_group *group)
+{
+  struct others w = {group, 0};
+  for (const inside *i = innermost; i; i = i->outer) w.own += i->group == group;
+  if (are_gone(&w)) return 0;
+  int r = cvy_loop_wait(group->loop, are_gone, &w, CVY_NEVER, NULL);
+  return r < 0 ? cvy_fail(r, COVEY_STAGE_NONE, "the callback of %s runs in another thread", group->name) : 0;
+}
+
+int covey_group_on_message(covey_node *node, const char *name,
+                           void (*on_message)(covey_message *message, void *arg), void *arg)
+{
+  cvy_group *g = NULL;
+  int r = cvy_group_name(name, false, &name);
+  if (r == 0) r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  g = cvy_group_find(node, name, CVY_FRAME_DATA);
+  if (!g && on_message) r = cvy_group_make(node, name, CVY_FRAME_DATA, NULL, &g);
+  if (g) cvy_group_ref(g);
+  if (r == 0 && g && g->handled) { /* the old one goes first, wholly */
+    g->handled = false;
+    if (cvy_loop_unnote(g->loop, &g->note)) cvy_group_unref(g);
+    r = cvy_handler_quiet(g);
+  }
+  if (r == 0 && on_message && g->closed)
+    r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
+  if (r == 0 && on_message) {
+    g->on_message = on_message;
+    cvy_handler_set(g, arg);
+  }
+  cvy_group_unref(g);
+  cvy_node_leave(node);
+  return r;
+}

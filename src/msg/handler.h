@@ -1,0 +1,31 @@
+/* msg/handler.h: groups and functions whose messages go to a callback: in covey_loop_dispatch, or in the uv_run of a lent loop. */
+#ifndef COVEY_MSG_HANDLER_H
+#define COVEY_MSG_HANDLER_H
+
+#include "msg/group.h"
+
+/* A message or request on its way to the callback of its group, which it is bound to. */
+typedef struct cvy_due {
+  cvy_group *group;
+  union {
+    covey_message message;
+    covey_request request;
+  };
+} cvy_due;
+
+/* The callback of group is set: what has come meanwhile is due. Lock held. */
+void cvy_handler_set(cvy_group *group, void *arg);
+
+/* Something has come: notes it where there is a callback. Lock held. */
+void cvy_handler_due(cvy_group *group);
+
+/* due, which is filled, goes to the callback of group. Lock held. */
+void cvy_handler_bind(cvy_group *group, cvy_due *due);
+
+/* Runs the callback. Lock not held. The node may be closed meanwhile, and its loop. */
+void cvy_handler_run(cvy_due *due);
+
+/* Waits until no other thread is in the callback of group, which has lost it or is closed. COVEY_EDEADLK, recorded. Lock held. */
+int cvy_handler_quiet(cvy_group *group);
+
+#endif
