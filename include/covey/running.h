@@ -1,4 +1,4 @@
-/* covey/running.h: more of process.h, which includes it: starts that nobody waits for, waiting for several, and what processes
+/* covey/running.h: more of process.h, which includes it: starts and stops that nobody waits for, waiting for several, and what processes
  * use while they run. */
 #ifndef COVEY_RUNNING_H
 #define COVEY_RUNNING_H
@@ -31,6 +31,14 @@ COVEY_API int covey_spawn_start(const covey_process_options *options, covey_star
  * not told yet, nothing is started, or what was started is closed: killed with its tree, as by covey_process_close. starting: moved, NULL
  * does nothing. Never waits. Any thread. */
 COVEY_API void covey_starting_close(covey_starting *starting);
+
+/* covey_process_stop_start is covey_process_stop without its wait: it asks, and returns; the grace, the kill and the end come by themselves while
+ * the loop turns, and covey_process_on_end or any wait tells the end. For programs that live on an event loop, which must not stand
+ * still for the grace.
+ * process: borrowed; once its handle is closed the tree is killed. grace: as there.
+ * Errors: COVEY_ENOTSUP (grace is COVEY_FOREVER, and there is no way to ask), COVEY_EACCES (grace is 0, and the kill is not ours to do),
+ * COVEY_EINVAL, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_process_stop_start(covey_process *process, int64_t grace);
 
 /* covey_process_wait_any waits until one of several processes has ended and its captures are drained.
  * processes, count: borrowed; at least one, all on one loop; each may be there more than once. ret_index: filled on

@@ -312,19 +312,25 @@ static bool stopped(void *arg)
          cvy_load_seq_u32(&p->cancelled) != w->cancelled;
 }
 
+int covey_process_stop_start(covey_process *process, int64_t grace)
+{
+  int r = check(process);
+  if (r < 0 || (r = cvy_timeout_check(grace)) < 0) return r;
+  r = cvy_process_begin_stop(process, COVEY_WHY_STOP, grace);
+  if (r < 0) return failed(r, process);
+  if (r == 0 && grace == COVEY_FOREVER)
+    return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "asking process %lld", (long long)process->pid);
+  return 0;
+}
+
 int covey_process_stop(covey_process *process, int64_t grace, covey_exit *ret_exit)
 {
   covey_process *p = process;
-  stop_wait w = {p, 0};
+  stop_wait w = {p, p ? cvy_load_seq_u32(&p->cancelled) : 0};
   covey_exit found;
-  int r = check(p);
+  int r = covey_process_stop_start(p, grace);
 
-  if (r < 0 || (r = cvy_timeout_check(grace)) < 0) return r;
-  w.cancelled = cvy_load_seq_u32(&p->cancelled);
-  r = cvy_process_begin_stop(p, COVEY_WHY_STOP, grace);
-  if (r < 0) return failed(r, p);
-  if (r == 0 && grace == COVEY_FOREVER)
-    return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "asking process %lld", (long long)p->pid);
+  if (r < 0) return r;
   cvy_loop_lock(p->loop);
   if (cvy_show_inside(p))
     r = COVEY_EDEADLK;

@@ -124,6 +124,9 @@ TEST_LIMIT(start, many_and_closed, 240)
   for (int i = 0; i < MANY; i++) {
     CHECK_INT(t[i].count, i % 3 ? 1 : 0);
     if (i % 3 == 0) continue;
+    if (!t[i].process)
+      TEST_FAIL("start %d: code %d, stage %d, system %d: %s", i, t[i].failure.code, t[i].failure.stage,
+                t[i].failure.system, t[i].failure.what);
     CHECK_OK(covey_process_kill(t[i].process));
     CHECK_OK(covey_process_wait(t[i].process, TEST_SOON, NULL));
     covey_process_close(t[i].process);

@@ -306,6 +306,7 @@ TEST(wrong_process, without_a_process)
   CHECK_WRONG(covey_process_resize(NULL, 24, 80));
   CHECK_WRONG(covey_process_signal(NULL, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER));
   CHECK_WRONG(covey_process_stop(NULL, 0, &e));
+  CHECK_WRONG(covey_process_stop_start(NULL, 0));
   CHECK_WRONG(covey_process_kill(NULL));
   CHECK_WRONG(covey_process_detach(NULL));
   covey_process_cancel(NULL);
@@ -415,6 +416,7 @@ TEST(wrong_process, every_call)
   CHECK_WRONG(covey_process_signal(p, COVEY_SIGNAL_TERM, 2));
   CHECK_WRONG(covey_process_signal(p, COVEY_SIGNAL_TERM, -1));
   CHECK_WRONG(covey_process_stop(p, -2, &e));
+  CHECK_WRONG(covey_process_stop_start(p, -2));
   CHECK(test_is_filled(&e, sizeof e) && test_is_filled(data, sizeof data));
   CHECK_INT(covey_process_write(p, "\n", 1, TEST_SOON), 1);
   CHECK_INT(covey_process_read(p, COVEY_STDOUT, TEST_SOON, data, 1), 1); /* it answers */
