@@ -4,6 +4,7 @@
 
 #include <covey/base.h>
 #include <covey/call.h>
+#include <covey/channel.h>
 #include <covey/error.h>
 #include <covey/find.h>
 #include <covey/launch.h>

@@ -337,8 +337,7 @@ int cvy_group_open_decode(const uint8_t *body, size_t size, cvy_group_open *ret)
   g.max_count = get32(body + 4);
   g.flags = get16(body + 8);
   g.name_size = body[10];
-  if (g.flags & ~(CVY_GROUP_DROP_NEW | CVY_GROUP_DROP_OLD | CVY_GROUP_PRIORITIES | CVY_GROUP_FUNCTION))
-    return COVEY_EPROTO;
+  if (g.flags & ~CVY_GROUP_ALL) return COVEY_EPROTO;
   if ((g.flags & CVY_GROUP_DROP_NEW) && (g.flags & CVY_GROUP_DROP_OLD)) return COVEY_EPROTO;
   if (!text_in(body + 12, g.name_size, g.name)) return COVEY_EPROTO;
   *ret = g;
@@ -373,7 +372,9 @@ int cvy_frag_decode(const uint8_t *body, size_t size, cvy_frag *ret)
 {
   if (size < CVY_PREFIX || !all_zero(body + 9, 3)) return COVEY_EPROTO;
   cvy_frag f = {get64(body), body[8], get32(body + 12)};
-  if (f.kind >= CVY_FRAME_OPTIONAL || f.kind == CVY_FRAME_FRAG || !rules[f.kind].carries) return COVEY_EPROTO;
+  if (f.kind >= CVY_FRAME_OPTIONAL || f.kind == CVY_FRAME_FRAG || f.kind == CVY_FRAME_END)
+    return COVEY_EPROTO;
+  if (!rules[f.kind].carries) return COVEY_EPROTO;
   if (f.total == 0 || f.total < rules[f.kind].least) return COVEY_EPROTO;
   *ret = f;
   return 0;

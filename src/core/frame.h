@@ -28,7 +28,7 @@
   X(PING, 0x06, 0, 0, 0, 0, 2, 0) \
   X(PONG, 0x07, 0, 0, 0, 0, 2, 0)                    /* with the PING's id */ \
   X(STOP, 0x08, 8, 8, 0, 0, 0, 0)                    /* asks a child to end */ \
-  X(GROUP_OPEN, 0x10, 13, 12 + 255, 0, 1, 0, 0)      /* this number is that name here; its window */ \
+  X(GROUP_OPEN, 0x10, 13, 12 + 255, 0, 1, 2, 0)      /* this number is that name here; its window; id: see CVY_GROUP_CHANNEL */ \
   X(GROUP_CLOSE, 0x11, 0, 0, 0, 1, 0, 0) \
   X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0)                /* window given back; with an id: a large message's grant */ \
   X(ACK, 0x13, 0, 0, 0, 1, 1, 0)                     /* handed out; UINT64_MAX: GROUP_CLOSE was seen */ \
@@ -40,6 +40,8 @@
   X(REP, 0x23, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* first i32 status, 12 zero bytes; id: the request's */ \
   X(ERR, 0x24, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* the same; the body is a text */ \
   X(FRAG, 0x25, 1, CVY_BODY_MAX, 0x3f, 2, 1, 1)      /* a part; all but the last: MORE; first a cvy_frag */ \
+  X(NEXT, 0x2a, 0, CVY_BODY_MAX, 0x30, 1, 1, 1)      /* a message of a channel */ \
+  X(END, 0x2b, 0, 0, 0, 1, 1, 1)                     /* no more of them; to a side that nobody has accepted: it is refused */ \
   X(HANDLE, 0x30, 16, 16 + 8 * 64, 0, 0, 1, 0)       /* handles of the message with this id */ \
   X(HANDLE_ACK, 0x31, 0, 0, 0, 0, 1, 0) \
   X(RING_OFFER, 0x40, 16, 64, 0, 0, 0, 0) \
@@ -63,6 +65,9 @@ enum {
 #undef CVY_FRAME_ENUM
       CVY_FRAME_OPTIONAL = 0x80 /* kinds from here on are skipped by who does not know them */
 };
+
+/* Kinds that carry (part of) a message. */
+#define CVY_FRAME_IS_MESSAGE(kind) (((kind)&0xf0) == CVY_FRAME_DATA)
 
 enum { CVY_FLAG_PRIORITY = 0x07, CVY_FLAG_MORE = 0x08, CVY_FLAG_HANDLES = 0x10, CVY_FLAG_WANT_ACK = 0x20 };
 
@@ -192,7 +197,14 @@ enum {
   CVY_GROUP_DROP_NEW = 1 << 0,
   CVY_GROUP_DROP_OLD = 1 << 1,
   CVY_GROUP_PRIORITIES = 1 << 2,
-  CVY_GROUP_FUNCTION = 1 << 3 /* it takes REQ in place of DATA; its name is one of functions */
+  CVY_GROUP_FUNCTION = 1 << 3, /* it takes REQ in place of DATA; its name is one of functions */
+  CVY_GROUP_ENDPOINT =
+      1 << 4, /* it takes openings of channels, max_count at a time; its name is one of endpoints */
+  /* A new channel: this number takes what its other side sends (NEXT, END). The frame's id is the number of the endpoint there, or with ANSWER, which
+   * is the accept, the number that the other side has opened it with. For all others id is 0. */
+  CVY_GROUP_CHANNEL = 1 << 5,
+  CVY_GROUP_ANSWER = 1 << 6,
+  CVY_GROUP_ALL = (1 << 7) - 1
 };
 
 size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[12 + 255]);
@@ -210,7 +222,7 @@ int cvy_credit_decode(const uint8_t *body, size_t size, cvy_credit *ret);
 typedef struct cvy_frag {
   /* Bytes of all its pieces together, 1 or more: what the body of one frame of this kind would have been. */
   uint64_t total;
-  uint8_t kind;  /* DATA, PUB, REQ, REP or ERR */
+  uint8_t kind;  /* DATA, PUB, REQ, REP, ERR or NEXT */
   uint32_t lent; /* bytes of its charge that are of the window; the rest waits for a grant. 0: all */
 } cvy_frag;
 

@@ -1,5 +1,6 @@
 #include "core/mem.h"
 #include "msg/call.h"
+#include "msg/channel.h"
 #include "msg/group.h"
 
 /* The budget. One half of max_memory is for windows: full windows while less than half of it is lent, the least window from there on. The
@@ -83,16 +84,14 @@ static void leave_begging(cvy_inlet *in)
 static void announce(cvy_inlet *in)
 {
   cvy_group *g = in->group;
-  cvy_group_open open = {
-      .window = (uint32_t)in->window, .max_count = g->max_count, .name_size = g->name_size};
+  cvy_group_open open = {.window = (uint32_t)in->window,
+                         .max_count = g->max_count,
+                         .flags = g->flags,
+                         .name_size = g->name_size};
   uint8_t body[12 + 255];
-  if (g->full == COVEY_FULL_DROP_NEW) open.flags |= CVY_GROUP_DROP_NEW;
-  if (g->full == COVEY_FULL_DROP_OLD) open.flags |= CVY_GROUP_DROP_OLD;
-  if (g->priorities) open.flags |= CVY_GROUP_PRIORITIES;
-  if (g->kind == CVY_FRAME_REQ) open.flags |= CVY_GROUP_FUNCTION;
   for (size_t i = 0; i < g->name_size; i++) open.name[i] = g->name[i];
   size_t size = cvy_group_open_encode(&open, body);
-  cvy_peer_control(in->peer, CVY_FRAME_GROUP_OPEN, 0, in->number, 0, body, size);
+  cvy_peer_control(in->peer, CVY_FRAME_GROUP_OPEN, 0, in->number, g->partner, body, size);
 }
 
 static void send_credit(cvy_inlet *in, uint64_t id, uint64_t bytes, uint32_t count)
@@ -157,6 +156,17 @@ static void forget_arriving(cvy_inlet *in)
   node->lent -= in->arriving_lent;
 }
 
+static void give_back(cvy_inlet *in)
+{
+  uint32_t most = in->group->max_count;
+  if (!in->pending) return;
+  send_credit(in, 0, in->pending, in->pending_count);
+  in->unused += in->pending;
+  if (most) in->unused_count += in->pending_count;
+  in->pending = 0;
+  in->pending_count = 0;
+}
+
 void cvy_inlet_closed(covey_peer *peer, cvy_group *group)
 {
   cvy_inlet *in = cvy_inlet_find(peer, group->number);
@@ -164,6 +174,7 @@ void cvy_inlet_closed(covey_peer *peer, cvy_group *group)
   if (in->arriving && group->kind == CVY_FRAME_REQ) {
     cvy_answer_error(peer, in->arriving_id, COVEY_ENOTFOUND, "it is not served any more");
   }
+  if (group->kind == CVY_FRAME_NEXT) give_back(in); /* its sender counts what was read */
   forget_arriving(in);
   peer->node->lent -= in->unused + in->pending;
   in->unused = in->pending = 0;
@@ -218,12 +229,16 @@ int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin, uint64_t *ret_keep
   cvy_inlet *in = cvy_inlet_find(peer, begin->group);
   uint64_t charge = begin->total + CVY_CHARGE_FIXED, lent = begin->lent ? begin->lent : charge;
   if (!in || (!in->closed && in->window == 0)) return COVEY_EPROTO;
-  if (begin->kind != in->group->kind) return COVEY_EPROTO;
+  bool ends = begin->kind == CVY_FRAME_END;
+  if ((ends ? CVY_FRAME_NEXT : begin->kind) != in->group->kind) return COVEY_EPROTO;
   if (in->closed) {
     if (begin->kind == CVY_FRAME_REQ)
       cvy_answer_error(peer, begin->id, COVEY_ENOTFOUND, "it is not served any more");
     return 0;
   }
+  if (in->group->channel && in->group->channel->heard) return COVEY_EPROTO;
+  if (ends && !in->arriving) *ret_keep = 1;
+  if (ends) return in->arriving ? COVEY_EPROTO : 0;
   if (in->arriving || lent > charge || lent < CVY_CHARGE_FIXED || lent > in->unused) return COVEY_EPROTO;
   if (in->group->max_count && in->unused_count == 0) return COVEY_EPROTO;
   in->unused -= lent;
@@ -254,17 +269,6 @@ void cvy_inlet_whole(covey_peer *peer, cvy_item *item)
   if (!in || !in->arriving) return;
   in->arriving = false;
   item->extra = (uint32_t)in->arriving_extra;
-}
-
-static void give_back(cvy_inlet *in)
-{
-  uint32_t most = in->group->max_count;
-  if (!in->pending) return;
-  send_credit(in, 0, in->pending, in->pending_count);
-  in->unused += in->pending;
-  if (most) in->unused_count += in->pending_count;
-  in->pending = 0;
-  in->pending_count = 0;
 }
 
 /* A quarter of the window: few frames, and a sender that waits for half a window gets it. While more messages wait here to be handed out, half of it:

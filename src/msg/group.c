@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "msg/call.h"
+#include "msg/channel.h"
 
 #include <string.h>
 
@@ -90,6 +91,11 @@ static void limits(const covey_node *node, const covey_group_options *options, c
   g->max_count = options ? options->max_count : 0;
   g->full = options ? options->full : COVEY_FULL_BLOCK;
   g->priorities = options && options->priorities;
+  if (g->full == COVEY_FULL_DROP_NEW) g->flags |= CVY_GROUP_DROP_NEW;
+  if (g->full == COVEY_FULL_DROP_OLD) g->flags |= CVY_GROUP_DROP_OLD;
+  if (g->priorities) g->flags |= CVY_GROUP_PRIORITIES;
+  if (g->kind == CVY_FRAME_REQ) g->flags |= CVY_GROUP_FUNCTION;
+  if (g->kind == CVY_FRAME_GROUP_OPEN) g->flags |= CVY_GROUP_ENDPOINT;
   if (g->full == COVEY_FULL_DROP_OLD) { /* bounded here; its window only keeps a flood in bounds */
     cvy_queue_init(&g->queue, bytes, g->max_count, g->priorities);
     g->max_count = 0;
@@ -103,8 +109,9 @@ static uint64_t reserved(const cvy_group *g)
   return g->full == COVEY_FULL_DROP_OLD ? g->queue.max_bytes : 0;
 }
 
-int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
-                   cvy_group **ret)
+/* One that nobody has been told of. */
+static int make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
+                cvy_group **ret)
 {
   cvy_group *g = cvy_alloc_zero(1, sizeof *g);
   int r = g ? 0 : COVEY_ENOMEM;
@@ -128,6 +135,16 @@ int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey
   }
   node->lent += reserved(g);
   node->group_count++;
+  *ret = g;
+  return 0;
+}
+
+int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
+                   cvy_group **ret)
+{
+  cvy_group *g;
+  int r = make(node, name, kind, options, &g);
+  if (r < 0) return r;
   cvy_map_add(&node->groups, &g->by_name, cvy_map_hash(node->groups.seed, g->name, g->name_size));
   for (covey_peer *p = node->peers; p; p = p->next) {
     if (p->state == CVY_PEER_OPEN && cvy_inlet_open(p, g) < 0) p->tx.doom = COVEY_ENOMEM;
@@ -137,12 +154,33 @@ int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey
   return 0;
 }
 
+int cvy_group_side(covey_peer *peer, const char *name, uint64_t window, uint16_t flags, uint16_t partner,
+                   cvy_group **ret)
+{
+  cvy_group *g;
+  int r = make(peer->node, name, CVY_FRAME_NEXT, &(covey_group_options){.max_bytes = (size_t)window}, &g);
+  if (r < 0) return r;
+  g->flags = flags;
+  g->partner = partner;
+  cvy_group_ref(g);
+  r = cvy_inlet_open(peer, g);
+  if (r == 0 && cvy_inlet_find(peer, g->number)->window == 0) r = COVEY_EQUOTA;
+  if (r == 0) {
+    *ret = g;
+    return 0;
+  }
+  cvy_group_close(peer->node, g);
+  cvy_group_unref(g);
+  return cvy_fail(r, COVEY_STAGE_GROUP, "channel of %s", name);
+}
+
 void cvy_group_close(covey_node *node, cvy_group *g)
 {
   g->closed = true;
   node->group_count--;
   node->lent -= reserved(g);
-  cvy_map_remove(&node->groups, &g->by_name);
+  if (g->kind != CVY_FRAME_NEXT) cvy_map_remove(&node->groups, &g->by_name);
+  cvy_endpoint_shut(g);
   for (covey_peer *p = node->peers; p; p = p->next) cvy_inlet_closed(p, g);
   cvy_item *item;
   while ((item = cvy_queue_take(&g->queue)) != NULL) {
@@ -177,6 +215,9 @@ void cvy_groups_fini(covey_node *node)
   while (node->groups.buckets && (n = cvy_map_next(&node->groups, NULL)) != NULL) {
     cvy_group_close(node, CVY_MAP_OF(n, cvy_group, by_name));
   }
+  for (uint32_t i = 1; i < node->number_count; i++) { /* sides of channels */
+    if (node->numbers[i] && !node->numbers[i]->closed) cvy_group_close(node, node->numbers[i]);
+  }
   cvy_map_fini(&node->groups);
   node->standard = NULL;
 }
@@ -191,6 +232,11 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
   cvy_inlet_whole(peer, item);
   if (!g || g->closed) {
     cvy_item_free(item);
+    return;
+  }
+  if (item->kind == CVY_FRAME_END) {
+    cvy_item_free(item);
+    cvy_channel_heard(g->channel);
     return;
   }
   item->owner = peer;
@@ -248,15 +294,11 @@ int covey_group_open(covey_node *node, const char *name, const covey_group_optio
   return r;
 }
 
-int covey_group_close(covey_node *node, const char *name)
+int cvy_group_close_named(covey_node *node, const char *name, uint8_t kind)
 {
-  int r = cvy_group_name(name, false, &name);
-  if (r == 0 && strcmp(name, standard_name) == 0) {
-    r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group \"default\" is always open");
-  }
-  if (r == 0) r = cvy_node_enter(node, &node);
+  int r = cvy_node_enter(node, &node);
   if (r < 0) return r;
-  cvy_group *group = cvy_group_find(node, name, CVY_FRAME_DATA);
+  cvy_group *group = cvy_group_find(node, name, kind);
   if (group) {
     cvy_group_ref(group);
     cvy_group_close(node, group);
@@ -268,4 +310,13 @@ int covey_group_close(covey_node *node, const char *name)
   }
   cvy_node_leave(node);
   return r;
+}
+
+int covey_group_close(covey_node *node, const char *name)
+{
+  int r = cvy_group_name(name, false, &name);
+  if (r == 0 && strcmp(name, standard_name) == 0) {
+    r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group \"default\" is always open");
+  }
+  return r < 0 ? r : cvy_group_close_named(node, name, CVY_FRAME_DATA);
 }

@@ -13,10 +13,13 @@ struct cvy_group {
   cvy_map_node by_name;
   covey_node *node;
   covey_loop *loop; /* of node */
-  uint8_t kind;     /* CVY_FRAME_DATA: a group of messages; CVY_FRAME_REQ: a function */
+  /* What it takes. CVY_FRAME_DATA: a group of messages; CVY_FRAME_REQ: a function; CVY_FRAME_GROUP_OPEN: an endpoint of channels; CVY_FRAME_NEXT: our side
+   * of a channel, which one peer knows, and no name leads to. */
+  uint8_t kind;
   bool closed;
-  uint16_t number;     /* on every connection */
-  uint32_t unanswered; /* peers that may still send to this number after the close */
+  uint16_t flags, partner; /* CVY_GROUP_...; of a channel: the id with which it is announced */
+  uint16_t number;         /* on every connection */
+  uint32_t unanswered;     /* peers that may still send to this number after the close */
   cvy_queue queue;
   int full;           /* COVEY_FULL_... */
   uint64_t window;    /* lent to each peer */
@@ -28,8 +31,11 @@ struct cvy_group {
     void (*on_request)(covey_request *request, void *arg);
   };
   void *arg;
-  cvy_note note;    /* calls it; holds a reference while it is queued */
-  uint32_t running; /* threads in it */
+  cvy_note note;                /* calls it; holds a reference while it is queued */
+  uint32_t running;             /* threads in it */
+  covey_channel *channel;       /* whose side it is; NULL: none */
+  covey_channel *first_waiting; /* endpoint: openings that nobody has accepted, in order */
+  uint64_t side_window;         /* endpoint: window of a side that is accepted here; 0: the usual one */
   uint8_t name_size;
   char name[COVEY_NAME_MAX + 1];
 };
@@ -46,8 +52,16 @@ cvy_group *cvy_group_find(const covey_node *node, const char *name, uint8_t kind
 int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
                    cvy_group **ret);
 
+/* Our side of a channel with peer, announced to it alone, with flags and partner. *ret: a reference of the caller's. COVEY_EQUOTA: no memory is left to
+ * lend. Failures are recorded. */
+int cvy_group_side(covey_peer *peer, const char *name, uint64_t window, uint16_t flags, uint16_t partner,
+                   cvy_group **ret);
+
 /* Closes it: what waits in it is discarded, requests are answered. */
 void cvy_group_close(covey_node *node, cvy_group *group);
+
+/* The same for a caller who has not entered the node; its callback is waited for. COVEY_ENOTFOUND, or COVEY_EDEADLK of that, recorded. */
+int cvy_group_close_named(covey_node *node, const char *name, uint8_t kind);
 
 void cvy_group_ref(cvy_group *group);
 void cvy_group_unref(cvy_group *group);

@@ -33,7 +33,7 @@ static enum event event_of(uint8_t kind)
   case CVY_FRAME_BYE: return ON_BYE;
   case CVY_FRAME_BYE_ACK: return ON_BYE_ACK;
   case CVY_FRAME_STOP: return ON_STOP;
-  default: return kind >= CVY_FRAME_DATA && kind <= CVY_FRAME_FRAG ? ON_MESSAGE : ON_CONTROL;
+  default: return CVY_FRAME_IS_MESSAGE(kind) ? ON_MESSAGE : ON_CONTROL;
   }
 }
 
@@ -249,7 +249,7 @@ static void on_control(covey_peer *peer, const cvy_chunk *chunk)
   case CVY_FRAME_PONG: peer->ready = true; break;
   case CVY_FRAME_GROUP_OPEN:
     r = cvy_group_open_decode(chunk->data, chunk->size, &open);
-    if (r == 0) r = cvy_outlet_opened(peer, h->group, &open);
+    if (r == 0) r = cvy_outlet_opened(peer, h->group, h->id, &open);
     break;
   case CVY_FRAME_GROUP_CLOSE: r = cvy_outlet_closed(peer, h->group); break;
   case CVY_FRAME_CREDIT:

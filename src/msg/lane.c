@@ -1,5 +1,6 @@
 #include "core/mem.h"
 #include "msg/call.h"
+#include "msg/channel.h"
 #include "msg/lane.h"
 
 #include <string.h>
@@ -68,11 +69,18 @@ static void drop_grant(cvy_outlet *o, uint64_t id)
   }
 }
 
+static void unname(cvy_outlet *o)
+{
+  if (o->named) cvy_map_remove(&o->peer->outlet_names, &o->by_name);
+  o->named = false;
+}
+
 static void free_outlet(cvy_outlet *o)
 {
+  if (o->channel) cvy_channel_deaf(o);
   cvy_outlet_rest(o);
   cvy_map_remove(&o->peer->outlets, &o->by_number);
-  if (!o->closed) cvy_map_remove(&o->peer->outlet_names, &o->by_name);
+  unname(o);
   while (o->large) drop_grant(o, o->large->id);
   cvy_free(o);
 }
@@ -80,6 +88,8 @@ static void free_outlet(cvy_outlet *o)
 static void add_outlet(covey_peer *peer, cvy_outlet *o)
 {
   cvy_map_add(&peer->outlets, &o->by_number, o->number);
+  o->named = o->kind != CVY_FRAME_NEXT;
+  if (!o->named) return;
   cvy_map_add(&peer->outlet_names, &o->by_name, cvy_map_hash(peer->outlet_names.seed, o->name, o->name_size));
 }
 
@@ -100,11 +110,25 @@ bool cvy_is_answer(const cvy_parcel *parcel)
   return parcel->kind == CVY_FRAME_REP || parcel->kind == CVY_FRAME_ERR;
 }
 
-int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *open)
+/* What a group takes, by its flags; 0: they contradict each other. */
+static uint8_t kind_of(uint16_t flags)
+{
+  switch (flags) {
+  case CVY_GROUP_ENDPOINT: return CVY_FRAME_GROUP_OPEN;
+  case CVY_GROUP_CHANNEL:
+  case CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER: return CVY_FRAME_NEXT;
+  default:
+    if (flags & (CVY_GROUP_ENDPOINT | CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER)) return 0;
+    return flags & CVY_GROUP_FUNCTION ? CVY_FRAME_REQ : CVY_FRAME_DATA;
+  }
+}
+
+int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_group_open *open)
 {
   cvy_outlet *o = outlet_by_number(peer, number);
-  uint8_t kind = open->flags & CVY_GROUP_FUNCTION ? CVY_FRAME_REQ : CVY_FRAME_DATA;
+  uint8_t kind = kind_of(open->flags);
   if (open->name_size > COVEY_NAME_MAX || open->window < CVY_WINDOW_LEAST) return COVEY_EPROTO;
+  if (!kind || (id != 0) != (kind == CVY_FRAME_NEXT) || id > UINT16_MAX) return COVEY_EPROTO;
   if (o) { /* the same again: its window has grown, the bytes come as credit */
     if (o->closed || o->kind != kind || o->name_size != open->name_size ||
         memcmp(o->name, open->name, open->name_size)) {
@@ -113,7 +137,8 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *o
     if (open->window > o->window) o->window = open->window;
     return 0;
   }
-  if (peer->outlets.count >= CVY_GROUPS_MAX || cvy_outlet_find(peer, open->name, open->name_size, kind)) {
+  if (peer->outlets.count >= CVY_GROUPS_MAX ||
+      (kind != CVY_FRAME_NEXT && cvy_outlet_find(peer, open->name, open->name_size, kind))) {
     return COVEY_EPROTO;
   }
   o = cvy_alloc_zero(1, sizeof *o);
@@ -130,7 +155,9 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *o
   o->name_size = open->name_size;
   memcpy(o->name, open->name, open->name_size);
   add_outlet(peer, o);
-  return 0;
+  if (kind != CVY_FRAME_NEXT) return 0;
+  return open->flags & CVY_GROUP_ANSWER ? cvy_channel_answered(o, (uint16_t)id)
+                                        : cvy_channel_asked(o, (uint16_t)id);
 }
 
 /* Frames of a closed group are thrown away over there; what was begun must still be ended, so that the peer's assembly ends. */
@@ -161,7 +188,8 @@ int cvy_outlet_closed(covey_peer *peer, uint16_t number)
   cvy_outlet *o = outlet_by_number(peer, number);
   if (!o || o->closed) return COVEY_EPROTO;
   o->closed = true;
-  cvy_map_remove(&peer->outlet_names, &o->by_name);
+  unname(o);
+  if (o->channel) cvy_channel_deaf(o);
   for (cvy_parcel *p = o->first, *next; p; p = next) {
     next = p->next;
     if (p->started || p->planned) {
@@ -170,6 +198,7 @@ int cvy_outlet_closed(covey_peer *peer, uint16_t number)
     }
     unlink_parcel(o, p);
     p->result = COVEY_ENOGROUP;
+    if (p->abandoned) cvy_free(p);
   }
   cvy_outlet_ready(o);
   answer_closed(o);
@@ -192,6 +221,7 @@ int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
     o->credit += credit->bytes;
     if (o->max_count) o->messages += credit->count;
     peer->consumed += credit->count;
+    if (o->channel) o->channel->consumed += credit->count;
   }
   cvy_outlet_ready(o);
   return 0;
@@ -314,15 +344,14 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
   peer->sent++;
   if (p->large && peer->tx.fragmented-- == CVY_ASSEMBLIES) wake_fragments(peer);
   if (o) {
+    if (o->channel && p->kind == CVY_FRAME_NEXT) o->channel->sent++;
     unlink_parcel(o, p);
     if (o->closed && !p->abandoned) p->result = COVEY_ENOGROUP;
     if (o->closed) answer_closed(o);
   }
   if (p->abandoned) {
-    if (cvy_is_answer(p)) {
-      peer->consumed++; /* nobody will tell */
-      answer_gone(peer, p);
-    }
+    if (cvy_is_answer(p) || p->kind == CVY_FRAME_END) peer->consumed++; /* nobody will tell */
+    if (cvy_is_answer(p)) answer_gone(peer, p);
     if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
       cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
     cvy_free(p);
@@ -338,17 +367,39 @@ bool cvy_lane_done(const cvy_parcel *p, const covey_peer *peer)
   return p->result || (p->emitted && peer->tx.flushed >= p->end && (!p->want_ack || p->acked));
 }
 
+cvy_parcel *cvy_parcel_own(uint8_t kind, size_t size, uint8_t **ret_body)
+{
+  struct owned {
+    cvy_parcel parcel;
+    covey_buffer buffer;
+  } *own = cvy_alloc(sizeof *own + size);
+  if (!own) return NULL;
+  *ret_body = (uint8_t *)(own + 1);
+  own->buffer = (covey_buffer){*ret_body, size};
+  own->parcel = (cvy_parcel){.buffers = &own->buffer, .count = 1, .size = size, .kind = kind};
+  own->parcel.abandoned = own->parcel.charged = own->parcel.granted = true;
+  return &own->parcel;
+}
+
+void cvy_lane_end(cvy_outlet *o)
+{
+  uint8_t *body;
+  covey_peer *peer = o->peer;
+  if (peer->state != CVY_PEER_OPEN || peer->tx.broken || peer->tx.doom) return; /* nobody would get it */
+  cvy_parcel *p = cvy_parcel_own(CVY_FRAME_END, 0, &body);
+  if (!p) peer->tx.doom = COVEY_ENOMEM;
+  if (p) cvy_lane_add(o, p);
+  cvy_peer_dirty(peer);
+}
+
 /* A copy of what is left, in the parcel's place. NULL: out of memory. */
 static cvy_parcel *copy_rest(const cvy_parcel *p)
 {
   size_t rest = p->buffers[p->buffer].size - p->offset;
   for (size_t i = p->buffer + 1; i < p->count; i++) rest += p->buffers[i].size;
-  struct owned {
-    cvy_parcel parcel;
-    covey_buffer buffer;
-  } *copy = cvy_alloc(sizeof *copy + rest);
+  uint8_t *data;
+  cvy_parcel *copy = cvy_parcel_own(p->kind, rest, &data);
   if (!copy) return NULL;
-  uint8_t *data = (uint8_t *)(copy + 1);
   size_t done = 0;
   for (size_t i = p->buffer; i < p->count; i++) {
     size_t skip = i == p->buffer ? p->offset : 0;
@@ -357,15 +408,15 @@ static cvy_parcel *copy_rest(const cvy_parcel *p)
     }
     done += p->buffers[i].size - skip;
   }
-  copy->parcel = *p;
-  copy->buffer = (covey_buffer){data, rest};
-  copy->parcel.buffers = &copy->buffer;
-  copy->parcel.count = 1;
-  copy->parcel.buffer = copy->parcel.offset = 0;
-  copy->parcel.abandoned = true;
-  copy->parcel.want_ack = false;
-  copy->parcel.call = NULL;
-  return &copy->parcel;
+  const covey_buffer *whole = copy->buffers;
+  *copy = *p;
+  copy->buffers = whole;
+  copy->count = 1;
+  copy->buffer = copy->offset = 0;
+  copy->abandoned = true;
+  copy->want_ack = false;
+  copy->call = NULL;
+  return copy;
 }
 
 int cvy_lane_abandon(cvy_parcel *p, covey_peer *peer)
@@ -410,9 +461,9 @@ void cvy_lane_hush(covey_peer *peer, int code)
     cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_number);
     for (cvy_parcel *p = o->first, *next; p; p = next) {
       next = p->next;
-      if (cvy_is_answer(p)) break; /* whoever leaves, what was answered is still told */
       p->granted = true;
-      if (p->started || p->planned) continue;
+      if (p->started || p->planned || p->abandoned)
+        continue; /* whoever leaves, what was answered or ended is still told */
       unlink_parcel(o, p);
       p->result = code;
     }
@@ -431,7 +482,7 @@ void cvy_lane_fini(covey_peer *peer, int code)
       p->result = code;
       if (cvy_is_answer(p))
         answer_gone(peer, p);
-      else if (p->abandoned)
+      else if (p->abandoned && p->kind != CVY_FRAME_END)
         peer->node->unknown++;
       if (p->abandoned && !p->planned) cvy_free(p);
     }

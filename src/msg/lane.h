@@ -53,7 +53,9 @@ struct cvy_outlet {
   cvy_outlet *next_ready; /* of those that have something to send, in turn */
   bool ready;
   uint16_t number;
-  uint8_t kind;                 /* CVY_FRAME_DATA: a group of messages; CVY_FRAME_REQ: a function */
+  uint8_t kind;                 /* as cvy_group's */
+  bool named;                   /* in peer->outlet_names */
+  covey_channel *channel;       /* its side of ours; NULL: none, or given up by us */
   bool closed;                  /* by the peer; freed when its last parcel has gone */
   int full;                     /* COVEY_FULL_... */
   uint64_t window;              /* least that the peer lends */
@@ -105,10 +107,16 @@ cvy_outlet *cvy_outlet_answers(covey_peer *peer);
 bool cvy_is_answer(const cvy_parcel *parcel);
 
 /* Frames of the peer about its groups. 0 or a code that ends the connection. */
-int cvy_outlet_opened(covey_peer *peer, uint16_t number, const cvy_group_open *open);
+int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_group_open *open);
 int cvy_outlet_closed(covey_peer *peer, uint16_t number);
 int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_credit *credit);
 int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id);
+
+/* A parcel of the library's own: one allocation with its body, size bytes, which goes out in need of no credit. NULL: out of memory. */
+cvy_parcel *cvy_parcel_own(uint8_t kind, size_t size, uint8_t **ret_body);
+
+/* Queues END behind what waits in outlet. Out of memory: the next flush ends the connection. */
+void cvy_lane_end(cvy_outlet *outlet);
 
 /* Puts parcel into outlet. 1: it was dropped, by the group's policy; 0: it waits, the caller flushes. */
 int cvy_lane_add(cvy_outlet *outlet, cvy_parcel *parcel);

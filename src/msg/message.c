@@ -10,8 +10,6 @@
 
 /* ---- sending ---- */
 
-enum { RETRY = 1 }; /* nothing was sent, and its way may open again: from the start */
-
 static bool is_request(const cvy_send *s)
 {
   return s->parcel.kind == CVY_FRAME_REQ;
@@ -21,8 +19,14 @@ int cvy_send_fail(const cvy_send *s, int code, int stage, int far, const char *w
 {
   char text[128];
   cvy_goal_text(&s->goal, text, sizeof text);
-  if (is_request(s) && code == COVEY_ENOGROUP) code = COVEY_ENOTFOUND;
-  cvy_fail(code, stage, "%s, %s %s: %s", text, is_request(s) ? "function" : "group", s->group, why);
+  uint8_t kind = s->parcel.kind;
+  if (code == COVEY_ENOGROUP && kind == CVY_FRAME_NEXT) code = COVEY_ECLOSED;
+  if (code == COVEY_ENOGROUP && kind != CVY_FRAME_DATA) code = COVEY_ENOTFOUND;
+  const char *what = kind == CVY_FRAME_DATA   ? "group"
+                     : kind == CVY_FRAME_REQ  ? "function"
+                     : kind == CVY_FRAME_NEXT ? "channel"
+                                              : "endpoint";
+  cvy_fail(code, stage, "%s, %s %s: %s", text, what, s->group, why);
   return cvy_fail_far(code, far);
 }
 
@@ -33,8 +37,7 @@ static bool usable(const covey_peer *peer)
 
 static cvy_outlet *find_outlet(const cvy_send *s)
 {
-  uint8_t kind = is_request(s) ? CVY_FRAME_REQ : CVY_FRAME_DATA;
-  return cvy_outlet_find(s->peer, s->group, strlen(s->group), kind);
+  return cvy_outlet_find(s->peer, s->group, strlen(s->group), s->parcel.kind);
 }
 
 static bool has_group(void *arg)
@@ -49,7 +52,7 @@ static int peer_lost(const cvy_send *s)
   if (s->peer->node->state != CVY_NODE_OPEN) {
     return cvy_send_fail(s, COVEY_ECLOSED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "our node was closed");
   }
-  if (!s->goal.peer) return RETRY;
+  if (!s->goal.peer) return CVY_SEND_RETRY;
   return cvy_send_fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING, "it has ended");
 }
 
@@ -60,8 +63,7 @@ static int await_group(cvy_send *s, covey_node *node, cvy_outlet **ret)
     if (r == COVEY_ETIMEDOUT) r = COVEY_ENOGROUP;
     if (r < 0)
       return cvy_send_fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING,
-                           is_request(s) ? "it does not serve this function"
-                                         : "it has not opened this group");
+                           is_request(s) ? "it does not serve this function" : "it has not opened it");
     if (!usable(s->peer) || node->state != CVY_NODE_OPEN) return peer_lost(s);
     outlet = find_outlet(s);
     if (outlet) break;
@@ -120,15 +122,14 @@ static int outcome(cvy_send *s)
   if (code == COVEY_ENOMEM || code == COVEY_ECLOSED)
     return cvy_send_fail(s, code, COVEY_STAGE_WRITE, far, "sending");
   if (code == COVEY_ENOGROUP) {
-    if (far == COVEY_FAR_NOTHING) return RETRY;
-    return cvy_send_fail(s, code, COVEY_STAGE_GROUP, far,
-                         is_request(s) ? "it was closed" : "the group was closed");
+    if (far == COVEY_FAR_NOTHING) return CVY_SEND_RETRY;
+    return cvy_send_fail(s, code, COVEY_STAGE_GROUP, far, "it was closed");
   }
   if (far == COVEY_FAR_NOTHING) return peer_lost(s);
   return cvy_send_fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, far, "it has ended");
 }
 
-static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet)
+int cvy_send_deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet)
 {
   if (s->parcel.want_ack && outlet->full == COVEY_FULL_DROP_OLD) {
     return cvy_send_fail(s, COVEY_ENOTSUP, COVEY_STAGE_RECEIPT, COVEY_FAR_NOTHING,
@@ -163,18 +164,22 @@ static cvy_parcel fresh(const cvy_parcel *p)
                       .want_ack = p->want_ack};
 }
 
+int cvy_send_find(cvy_send *s, covey_node *node, cvy_outlet **ret)
+{
+  int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
+  if (r < 0) return r;
+  if (s->parcel.size - (is_request(s) ? CVY_PREFIX : 0) > s->peer->max_message)
+    return cvy_send_fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "longer than it takes");
+  return await_group(s, node, ret);
+}
+
 static int send_once(cvy_send *s, covey_node *node)
 {
   cvy_outlet *outlet = NULL;
-  int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
-  if (r < 0) return r;
-  if (s->parcel.size - (is_request(s) ? CVY_PREFIX : 0) > s->peer->max_message) {
-    r = cvy_send_fail(s, COVEY_ETOOBIG, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "longer than it takes");
-  }
-  if (r == 0) r = await_group(s, node, &outlet);
-  if (r == 0) r = deliver(s, node, outlet);
-  if (r == RETRY && s->parcel.call) cvy_call_unnamed(s->parcel.call);
-  if (r == RETRY) s->parcel = fresh(&s->parcel);
+  int r = cvy_send_find(s, node, &outlet);
+  if (r == 0) r = cvy_send_deliver(s, node, outlet);
+  if (r == CVY_SEND_RETRY && s->parcel.call) cvy_call_unnamed(s->parcel.call);
+  if (r == CVY_SEND_RETRY) s->parcel = fresh(&s->parcel);
   cvy_peer_unref(s->peer);
   s->peer = NULL;
   return r;
@@ -203,7 +208,7 @@ int cvy_send_run(cvy_send *s, covey_node *node)
     return cvy_send_fail(s, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "a peer of another node");
   }
   do r = send_once(s, node);
-  while (r == RETRY);
+  while (r == CVY_SEND_RETRY);
   return r;
 }
 
@@ -245,9 +250,8 @@ int cvy_send_goal(int64_t pid, const char *name, covey_peer *peer, const covey_m
   return r;
 }
 
-static int check_options(const covey_send_options *o, cvy_send *s)
+int cvy_send_check(const covey_send_options *o, cvy_send *s)
 {
-  if (!o) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
   if (o->priority < 0 || o->priority > 7)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "priority %d", (int)o->priority);
   if (o->level != COVEY_LEVEL_SENT && o->level != COVEY_LEVEL_CONSUMED) {
@@ -258,8 +262,6 @@ static int check_options(const covey_send_options *o, cvy_send *s)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_send_options");
   int64_t timeout = o->flags & COVEY_SEND_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
   int r = cvy_timeout_check(timeout);
-  if (r == 0) r = cvy_send_goal(o->pid, o->name, o->peer, o->reply_to, &s->goal);
-  if (r == 0) r = cvy_group_name(o->group, false, &s->group);
   if (r < 0) return r;
   s->goal.once = timeout == 0;
   s->deadline = cvy_deadline_in(timeout);
@@ -273,7 +275,10 @@ int covey_message_send(covey_node *node, const covey_send_options *options, cons
                        size_t count, uint64_t *ret_id)
 {
   cvy_send s = {.id = 0};
-  int r = check_options(options, &s);
+  int r = options ? cvy_send_goal(options->pid, options->name, options->peer, options->reply_to, &s.goal)
+                  : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
+  if (r == 0) r = cvy_group_name(options->group, false, &s.group);
+  if (r == 0) r = cvy_send_check(options, &s);
   if (r == 0 && count && !buffers) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
   if (r == 0) r = run_send(node, &s, buffers, count);
   if (r == 0 && ret_id) *ret_id = s.id;
@@ -352,16 +357,24 @@ int covey_receive(covey_node *node, const char *group, int64_t timeout, covey_me
   return r < 0 ? r : receive(node, group, cvy_deadline_in(timeout), NULL, ret_message);
 }
 
-int covey_message_receive(covey_node *node, const covey_receive_options *options, covey_message *ret_message)
+int cvy_receive_check(const covey_receive_options *o, cvy_deadline *ret_deadline)
 {
-  static const covey_receive_options all_default;
-  const covey_receive_options *o = options ? options : &all_default;
   if (o->flags & ~(uint32_t)COVEY_RECEIVE_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
   if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_receive_options");
   int64_t timeout = o->flags & COVEY_RECEIVE_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
   int r = cvy_timeout_check(timeout);
-  return r < 0 ? r : receive(node, o->group, cvy_deadline_in(timeout), o->cancel, ret_message);
+  if (r == 0) *ret_deadline = cvy_deadline_in(timeout);
+  return r;
+}
+
+int covey_message_receive(covey_node *node, const covey_receive_options *options, covey_message *ret_message)
+{
+  static const covey_receive_options all_default;
+  const covey_receive_options *o = options ? options : &all_default;
+  cvy_deadline deadline;
+  int r = cvy_receive_check(o, &deadline);
+  return r < 0 ? r : receive(node, o->group, deadline, o->cancel, ret_message);
 }
 
 void covey_message_free(covey_message *message)

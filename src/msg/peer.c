@@ -418,7 +418,7 @@ void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size)
     r = cvy_decoder_next(&peer->decoder, &bytes, &size, &chunk);
     if (r < 0) cvy_peer_end(peer, r);
     if (r <= 0) break;
-    bool message = chunk.header.kind >= CVY_FRAME_DATA && chunk.header.kind <= CVY_FRAME_FRAG;
+    bool message = CVY_FRAME_IS_MESSAGE(chunk.header.kind);
     if (message && (peer->state == CVY_PEER_OPEN || peer->state == CVY_PEER_BYE_SENT))
       take_message(peer, &chunk);
     else

@@ -42,6 +42,7 @@ struct cvy_inlet {
 typedef struct cvy_outlet cvy_outlet;
 typedef struct cvy_parcel cvy_parcel;
 typedef struct cvy_call cvy_call;
+typedef struct covey_channel covey_channel;
 
 typedef struct cvy_transport {
   /* Without the lock; one thread at a time. Takes up to all bytes, as cvos_io_write. */

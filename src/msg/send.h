@@ -8,7 +8,7 @@
 
 typedef struct cvy_send {
   cvy_goal goal;
-  const char *group; /* or function: by parcel.kind */
+  const char *group; /* or function, endpoint, channel: by parcel.kind, which is as cvy_group's */
   cvy_deadline deadline;
   covey_cancel *cancel;
   cvy_parcel parcel;
@@ -22,6 +22,20 @@ int cvy_send_goal(int64_t pid, const char *name, covey_peer *peer, const covey_m
 
 /* Makes the buffers, borrowed, the message. COVEY_EINVAL or COVEY_ETOOBIG, recorded. */
 int cvy_send_buffers(cvy_send *s, const covey_buffer *buffers, size_t count);
+
+enum { CVY_SEND_RETRY = 1 }; /* nothing was sent, and its way may open again: from the start */
+
+/* Finds the peer (s->peer is counted then, whatever the result) and waits for its group. CVY_SEND_RETRY. Lock held; released meanwhile. Failures are recorded. */
+int cvy_send_find(cvy_send *s, covey_node *node, cvy_outlet **ret);
+
+/* Sends it to outlet, of s->peer. CVY_SEND_RETRY: the outlet was closed, or its peer is gone. The same. */
+int cvy_send_deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet);
+
+/* What send options say beside to whom: to s. COVEY_EINVAL, recorded. */
+int cvy_send_check(const covey_send_options *options, cvy_send *s);
+
+/* Times and flags of receive options. COVEY_EINVAL, recorded. */
+int cvy_receive_check(const covey_receive_options *options, cvy_deadline *ret_deadline);
 
 /* Sends it. The node is entered and its lock held; it is released meanwhile. A request whose call is over by then counts as sent. Failures are recorded. */
 int cvy_send_run(cvy_send *s, covey_node *node);

@@ -4,7 +4,7 @@
 #include "core/mem.h"
 #include "msg/group.h"
 #include "msg/handler.h"
-#include "msg/lane.h"
+#include "msg/send.h"
 
 #include <string.h>
 
@@ -12,23 +12,17 @@
 
 int cvy_answer(covey_peer *peer, uint64_t id, uint8_t kind, int32_t status, const void *data, size_t size)
 {
-  struct owned {
-    cvy_parcel parcel;
-    covey_buffer buffer;
-  } * a;
+  uint8_t *body;
   if (peer->state != CVY_PEER_OPEN || peer->tx.broken || peer->tx.doom) return 0; /* nobody would get it */
   cvy_outlet *o = cvy_outlet_answers(peer);
-  a = o ? cvy_alloc(sizeof *a + CVY_PREFIX + size) : NULL;
-  if (!a) return COVEY_ENOMEM;
-  uint8_t *body = (uint8_t *)(a + 1);
+  cvy_parcel *p = o ? cvy_parcel_own(kind, CVY_PREFIX + size, &body) : NULL;
+  if (!p) return COVEY_ENOMEM;
   cvy_prefix_encode((uint32_t)status, body);
   if (size) memcpy(body + CVY_PREFIX, data, size);
-  a->buffer = (covey_buffer){body, CVY_PREFIX + size};
-  a->parcel = (cvy_parcel){.buffers = &a->buffer, .count = 1, .size = a->buffer.size, .id = id, .kind = kind};
-  a->parcel.abandoned = a->parcel.charged = a->parcel.granted = true;
-  peer->answers += a->buffer.size;
-  peer->node->answers += a->buffer.size;
-  cvy_lane_add(o, &a->parcel);
+  p->id = id;
+  peer->answers += p->size;
+  peer->node->answers += p->size;
+  cvy_lane_add(o, p);
   return 0;
 }
 
@@ -215,17 +209,16 @@ static int find_function(covey_node *node, const char *name, cvy_group **ret)
   return r;
 }
 
-static int receive(covey_node *node, const char *name, int64_t timeout, covey_cancel *cancel,
+static int receive(covey_node *node, const char *name, cvy_deadline deadline, covey_cancel *cancel,
                    covey_request *ret)
 {
   struct receive w = {NULL, NULL, false};
   cvy_request *q = NULL;
-  int r = cvy_timeout_check(timeout);
-  if (r == 0 && !ret) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_request is NULL");
+  int r = 0;
+  if (!ret) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_request is NULL");
   if (r == 0) r = function_name(name, true, &name);
   if (r == 0) r = cvy_node_enter(node, &w.node);
   if (r < 0) return r;
-  cvy_deadline deadline = cvy_deadline_in(timeout);
   if (strcmp(name, COVEY_ANY_GROUP) != 0) r = find_function(w.node, name, &w.group);
   if (r == 0) {
     if (w.group) cvy_group_ref(w.group);
@@ -240,18 +233,16 @@ static int receive(covey_node *node, const char *name, int64_t timeout, covey_ca
 
 int covey_call_receive(covey_node *node, const char *function, int64_t timeout, covey_request *ret_request)
 {
-  return receive(node, function, timeout, NULL, ret_request);
+  int r = cvy_timeout_check(timeout);
+  return r < 0 ? r : receive(node, function, cvy_deadline_in(timeout), NULL, ret_request);
 }
 
 int covey_request_receive(covey_node *node, const covey_receive_options *options, covey_request *ret_request)
 {
-  const covey_receive_options *o = options;
-  if (!o) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: which function?");
-  if (o->flags & ~(uint32_t)COVEY_RECEIVE_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
-  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_receive_options");
-  int64_t timeout = o->flags & COVEY_RECEIVE_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
-  return receive(node, o->group, timeout, o->cancel, ret_request);
+  cvy_deadline deadline;
+  int r = options ? cvy_receive_check(options, &deadline)
+                  : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: which function?");
+  return r < 0 ? r : receive(node, options->group, deadline, options->cancel, ret_request);
 }
 
 /* ---- what the server does with one ---- */
@@ -414,18 +405,5 @@ int covey_serve_run(covey_node *node, int64_t timeout, covey_cancel *cancel)
 int covey_serve_close(covey_node *node, const char *function)
 {
   int r = function_name(function, false, &function);
-  if (r == 0) r = cvy_node_enter(node, &node);
-  if (r < 0) return r;
-  cvy_group *g = cvy_group_find(node, function, CVY_FRAME_REQ);
-  if (g) {
-    cvy_group_ref(g);
-    cvy_group_close(node, g);
-    cvy_node_flush(node);
-    r = cvy_handler_quiet(g);
-    cvy_group_unref(g);
-  } else {
-    r = cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_GROUP, "function %s is not served", function);
-  }
-  cvy_node_leave(node);
-  return r;
+  return r < 0 ? r : cvy_group_close_named(node, function, CVY_FRAME_REQ);
 }

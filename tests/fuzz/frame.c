@@ -108,7 +108,7 @@ static uint64_t run(const uint8_t *data, size_t size, size_t piece)
       FUZZ_REQUIRE(c.offset == next && c.offset + c.size <= c.header.size);
       FUZZ_REQUIRE(c.last == (c.offset + c.size == c.header.size));
       next = c.last ? 0 : c.offset + c.size;
-      if (c.header.kind >= CVY_FRAME_DATA && c.header.kind <= CVY_FRAME_FRAG) {
+      if (CVY_FRAME_IS_MESSAGE(c.header.kind)) {
         if ((r = take(&in, &c, arrived)) < 0) break;
       } else {
         FUZZ_REQUIRE(c.last && c.offset == 0);

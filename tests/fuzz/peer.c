@@ -2,7 +2,7 @@
  * ended nothing of it is delivered any more. The first byte chooses: bit 0: it has introduced itself; the rest: how the stream is cut. */
 #include "fuzz.h"
 
-#include <covey/message.h>
+#include <covey/channel.h>
 
 #include "msg/call.h"
 #include "msg/group.h"
@@ -60,6 +60,7 @@ static void begin(void)
   FUZZ_REQUIRE(covey_group_open(node, "few", &few) == 0);
   covey_request q;
   FUZZ_REQUIRE(covey_call_receive(node, "function", 0, &q) == COVEY_ETIMEDOUT);
+  FUZZ_REQUIRE(covey_endpoint_open(node, "end", NULL) == 0);
 }
 
 /* ---- calls that wait for its answers, and requests of its own ---- */
@@ -102,6 +103,41 @@ static bool serve(uint8_t how)
   return true;
 }
 
+/* ---- channels, opened by it and by us ---- */
+
+static covey_channel *channels[4];
+
+static void use(covey_channel **c, covey_peer *peer, uint8_t how)
+{
+  covey_channel_options o = {.peer = peer, .endpoint = "e", .flags = COVEY_CHANNEL_TRY};
+  covey_message m;
+  if (!*c && (how & 1) && covey_channel_open(node, &o, c) < 0) *c = NULL;
+  if (!*c && !(how & 1) && covey_channel_accept(node, "end", 0, c) < 0) *c = NULL;
+  if (!*c) return;
+  switch (how >> 1 & 3) {
+  case 0:
+    if (covey_channel_receive(*c, 0, &m) == 0) covey_message_free(&m);
+    break;
+  case 1: covey_channel_send(*c, "0123456789", 10, 0); break;
+  case 2: covey_channel_end(*c); break;
+  default: covey_channel_close(*c, 0); *c = NULL;
+  }
+}
+
+static void channels_are_over(void)
+{
+  covey_message m;
+  for (int i = 0; i < 4; i++) {
+    if (!channels[i]) continue;
+    while (covey_channel_receive(channels[i], 0, &m) == 0) covey_message_free(&m);
+    int code = covey_last_failure()->code;
+    FUZZ_REQUIRE(code == COVEY_EPEERDIED || code == COVEY_ECLOSED || code == COVEY_ENOTFOUND);
+    FUZZ_REQUIRE(covey_channel_send(channels[i], "x", 1, 0) < 0);
+    FUZZ_REQUIRE(covey_channel_close(channels[i], COVEY_FOREVER) >= 0);
+    channels[i] = NULL;
+  }
+}
+
 static void introduce(covey_peer *peer)
 {
   uint8_t frame[CVY_HEADER + 96 + 255];
@@ -120,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (!node) begin();
   if (size < 1) return 0;
   uint64_t before = node->lent;
+  uint32_t groups = node->group_count;
   cvy_loop_lock(loop);
   covey_peer *peer = cvy_peer_new(node, CVY_PEER_HELLO, &sink);
   FUZZ_REQUIRE(peer != NULL);
@@ -138,11 +175,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_REQUIRE(node->lent <= node->max_memory / 2);
     FUZZ_REQUIRE(node->granted <= node->max_memory / 2 + 1);
     if ((data[at] & 7) == 1) serve(data[at] >> 3);
+    if ((data[at] & 6) == 2) use(&channels[data[at] >> 6], peer, data[at] >> 3);
     if ((data[at] & 7) == 0 && covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
   }
   cvy_peer_over(peer, 0);
   FUZZ_REQUIRE(peer->state == CVY_PEER_DEAD);
   calls_are_over();
+  channels_are_over();
   FUZZ_REQUIRE(node->replies == 0);
   uint64_t items = node->items;
   cvy_peer_bytes(peer, data, size);
@@ -150,6 +189,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   while (covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
   FUZZ_REQUIRE(!serve(0)); /* what a dead caller wanted is not handed out */
   FUZZ_REQUIRE(node->answers == 0);
+  FUZZ_REQUIRE(node->group_count == groups);
   FUZZ_REQUIRE(node->lent == before && node->granted == 0 && node->items == 0);
   cvy_peer_unref(peer);
   FUZZ_REQUIRE(covey_loop_dispatch(loop) >= 0);

@@ -143,6 +143,7 @@ bool helper_become(int64_t user);
 
 extern const helper_behaviour helper_node[];      /* node.c: behaviours that talk */
 extern const helper_behaviour helper_call[];      /* call.c: behaviours that call and serve */
+extern const helper_behaviour helper_channel[];   /* channel.c: behaviours with channels */
 extern const helper_behaviour helper_signalled[]; /* signal.c: behaviours that hear signals */
 
 extern const helper_behaviour helper_tty[]; /* tty.c: behaviours on a terminal */

@@ -60,6 +60,8 @@ TEST(frame, numbers)
   CHECK_INT(CVY_FRAME_GROUP_OPEN, 0x10);
   CHECK_INT(CVY_FRAME_DATA, 0x20);
   CHECK_INT(CVY_FRAME_FRAG, 0x25);
+  CHECK_INT(CVY_FRAME_NEXT, 0x2a);
+  CHECK_INT(CVY_FRAME_END, 0x2b);
   CHECK_INT(CVY_FRAME_RING_OFFER, 0x40);
   CHECK_STR(cvy_frame_name(CVY_FRAME_DATA), "DATA");
   CHECK_STR(cvy_frame_name(CVY_FRAME_DOORBELL), "DOORBELL");
@@ -136,7 +138,7 @@ static size_t put_all_kinds(cvy_header *expected)
   wire_size = 0;
   for (size_t i = 0; i < RULES; i++) {
     uint32_t sizes[] = {rules[i].least, rules[i].least + (rules[i].most - rules[i].least) / 3 % 50,
-                        rules[i].carries ? 100 : rules[i].most};
+                        rules[i].most > 100 && rules[i].carries ? 100 : rules[i].most};
     for (size_t s = 0; s < 3; s++) {
       expected[n] = allowed(&rules[i], sizes[s]);
       put(&expected[n], n);
@@ -170,7 +172,7 @@ static int feed(cvy_decoder *d, const uint8_t *from, size_t size, reader *r)
     REQUIRE(c.header.group == h->group && c.header.flags == h->flags);
     REQUIRE(c.offset == r->offset);
     REQUIRE(c.offset > 0 || c.size >= CVY_PREFIX || c.last);
-    REQUIRE(h->kind >= CVY_FRAME_DATA && h->kind <= CVY_FRAME_FRAG ? true : c.last && c.offset == 0);
+    REQUIRE(CVY_FRAME_IS_MESSAGE(h->kind) ? true : c.last && c.offset == 0);
     for (uint32_t i = 0; i < c.size; i++) REQUIRE(c.data[i] == body_byte(r->frames, c.offset + i));
     r->offset += c.size;
     REQUIRE(c.last == (r->offset == h->size));
@@ -435,7 +437,10 @@ TEST(body, group_open)
   g.flags = CVY_GROUP_FUNCTION | CVY_GROUP_PRIORITIES;
   REQUIRE_OK(cvy_group_open_decode(body, cvy_group_open_encode(&g, body), &back));
   CHECK_UINT(back.flags, CVY_GROUP_FUNCTION | CVY_GROUP_PRIORITIES);
-  g.flags = 16;
+  g.flags = CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER;
+  REQUIRE_OK(cvy_group_open_decode(body, cvy_group_open_encode(&g, body), &back));
+  CHECK_UINT(back.flags, CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER);
+  g.flags = CVY_GROUP_ALL + 1;
   size = cvy_group_open_encode(&g, body);
   CHECK_ERR(cvy_group_open_decode(body, size, &back), COVEY_EPROTO);
 }
@@ -494,7 +499,7 @@ TEST(body, frag)
   cvy_frag back;
   for (int kind = 0; kind < 256; kind++) {
     cvy_frag f = {.total = 100000, .kind = (uint8_t)kind, .lent = 70000};
-    bool carried = kind >= CVY_FRAME_DATA && kind <= CVY_FRAME_ERR;
+    bool carried = (kind >= CVY_FRAME_DATA && kind <= CVY_FRAME_ERR) || kind == CVY_FRAME_NEXT;
     CHECK_INT(cvy_frag_decode(body, cvy_frag_encode(&f, body), &back), carried ? 0 : COVEY_EPROTO);
   }
   cvy_frag f = {.total = 100000, .kind = CVY_FRAME_DATA, .lent = 70000};

@@ -1,0 +1,65 @@
+/* Behaviours with channels. */
+#include "helper.h"
+
+#include <covey/channel.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATIENCE = 60000 };
+
+static int failed(const char *what, int code)
+{
+  const covey_failure *f = covey_last_failure();
+  helper_print(2, "%s: %s, reached %d: %s\n", what, covey_errname(code), f->reached, f->what);
+  return 100 - code;
+}
+
+/* channel-echo ENDPOINT COUNT: sends back what comes over COUNT channels, one after the other, each until its end. */
+static int do_echo(int argc, char **argv)
+{
+  covey_channel *c;
+  covey_message m;
+  for (int i = argc > 2 ? atoi(argv[2]) : 1; i > 0; i--) {
+    int r = covey_channel_accept(NULL, argv[1], PATIENCE, &c);
+    if (r < 0) return failed("accept", r);
+    while ((r = covey_channel_receive(c, PATIENCE, &m)) == 0) {
+      r = covey_channel_send(c, m.data, m.size, PATIENCE);
+      covey_message_free(&m);
+      if (r < 0) return failed("send", r);
+    }
+    if (r != COVEY_ECLOSED) return failed("receive", r);
+    r = covey_channel_close(c, PATIENCE);
+    if (r != 0) return failed("close", r);
+  }
+  return covey_node_close(NULL, PATIENCE);
+}
+
+/* channel-send PID ENDPOINT COUNT SIZE HOW: sends COUNT messages of the pattern, message number i from byte i on; then HOW: "die" at once, "close" the
+ * channel first, or "hang" until it is ended. */
+static int do_send(int argc, char **argv)
+{
+  covey_channel *c;
+  if (argc < 6) return HELPER_USAGE;
+  int64_t count = strtoll(argv[3], NULL, 10);
+  size_t size = (size_t)strtoull(argv[4], NULL, 10);
+  unsigned char *data = malloc(size + 1);
+  covey_channel_options o = {.pid = strtoll(argv[1], NULL, 10), .endpoint = argv[2], .timeout = PATIENCE};
+  int r = covey_channel_open(NULL, &o, &c);
+  if (r < 0) return failed("open", r);
+  for (int64_t i = 0; i < count; i++) {
+    helper_pattern(data, size, (uint64_t)i);
+    r = covey_channel_send(c, data, size, PATIENCE);
+    if (r < 0) return failed("send", r);
+  }
+  if (strcmp(argv[5], "hang") == 0) helper_pause(600000);
+  if (strcmp(argv[5], "close") == 0) r = covey_channel_close(c, PATIENCE);
+  helper_exit(r != 0);
+  return 0;
+}
+
+const helper_behaviour helper_channel[] = {
+    {"channel-echo", do_echo, "ENDPOINT COUNT: sends back what comes over channels"},
+    {"channel-send", do_send, "PID ENDPOINT COUNT SIZE die|close|hang: sends over a channel"},
+    {NULL, NULL, NULL},
+};
