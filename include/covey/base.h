@@ -63,7 +63,7 @@ COVEY_API int covey_version(void);
 enum {
   COVEY_CAP_PIDFD = 1 << 0,       /* processes are held by a kernel object: a reused pid is never touched (Linux 5.4, Windows) */
   COVEY_CAP_TREE_KERNEL = 1 << 1, /* the kernel ends whole trees without escape (Windows job; Linux 5.14 with cgroup v2, where our own
-                                     control group may be divided: as root, or in a session whose manager runs as the user) */
+                                     control group may be divided: as root, or in a session whose manager runs as the user; and /bin/sh) */
   COVEY_CAP_TIED_LIFE = 1 << 2,   /* tied children die with us even after SIGKILL (Windows job; POSIX: needs /bin/sh) */
   COVEY_CAP_ASK_CONSOLE = 1 << 3, /* a console that is not ours can be asked to stop (POSIX: signals; Windows: covey.exe found) */
   COVEY_CAP_SPAWN_FLAT = 1 << 4,  /* starting a child costs the same however much memory we use */

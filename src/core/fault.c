@@ -1,6 +1,8 @@
 #include "core/fault.h"
 
 #if defined(COVEY_FAULTS)
+#include <stdlib.h>
+#include <string.h>
 
 static CVOS_THREAD_LOCAL int fail_point, fail_with;
 static CVOS_THREAD_LOCAL int64_t fail_at, seen;
@@ -25,6 +27,16 @@ void cvy_fault_after(int point, int64_t n, int system)
 int64_t cvy_fault_seen(void)
 {
   return seen;
+}
+
+bool cvy_fault_lacks(const char *what)
+{
+  size_t size = strlen(what);
+  const char *list = getenv("COVEY_LACKS");
+  for (const char *at = list; at && (at = strstr(at, what)); at += size) {
+    if ((at == list || at[-1] == ',') && (at[size] == ',' || !at[size])) return true;
+  }
+  return false;
 }
 
 static size_t io_limit;
@@ -58,6 +70,12 @@ void cvy_fault_after(int point, int64_t n, int system)
 int64_t cvy_fault_seen(void)
 {
   return 0;
+}
+
+bool cvy_fault_lacks(const char *what)
+{
+  (void)what;
+  return false;
 }
 
 void cvy_fault_limit(size_t size)

@@ -17,6 +17,9 @@ int64_t cvy_fault_seen(void);
  * Always false without COVEY_FAULTS. */
 bool cvy_fault_due(int point, int *ret_system);
 
+/* Whether the environment variable COVEY_LACKS names what: words with commas between them. Always false without COVEY_FAULTS. */
+bool cvy_fault_lacks(const char *what);
+
 /* From now on a connection takes and gives at most size bytes in one call, in every thread; 0: as many as it can. To be set while no
  * connection is open: what is cut anywhere must arrive all the same. */
 void cvy_fault_limit(size_t size);

@@ -28,12 +28,20 @@ enum {
 
 #if defined(COVEY_FAULTS)
 #define CVOS_CALL(point, call, failed) (cvos_fault(CVOS_FAULT_##point) ? (failed) : (call))
+#define CVOS_LACKS(what)               cvos_lacks(what)
 #else
 #define CVOS_CALL(point, call, failed) (call)
+#define CVOS_LACKS(what)               false
 #endif
 
 /* Counts a call of this thread; true when it is to fail: the system's error number is set then. Async-signal-safe, and usable in a child
  * that shares our memory. Always false without COVEY_FAULTS. */
 bool cvos_fault(int point);
+
+/* In builds with COVEY_FAULTS the system plays an older one, which lacks what the environment variable COVEY_LACKS names, words with commas between
+ * them: so the whole program, and each that it starts, goes another way. Linux: "clone3", "clone", "vfork" (ways to start), "pidfd" (nor the first
+ * two then), "cgroup", "memfd"; POSIX: "children" (lists of a process's children), "sh" (the guard's shell). Else false. Any thread, while
+ * nobody changes the environment. */
+bool cvos_lacks(const char *what);
 
 #endif

@@ -131,7 +131,7 @@ typedef struct cvos_exit_watch cvos_exit_watch;
 
 /* [token] Calls exited once when the process has ended (not reaped: os/process.h does that). Linux: pidfd; macOS: EVFILT_PROC in one kqueue;
  * Windows: a registered wait; a POSIX system without either: a timer that looks. process: its handle must stay open until closed. A process that
- * has ended already is told in the next turn or sleep. Once it was told it keeps no uv_run going. own: uv is ours, so that cvos_watch_sleep may look at it before uv does. Errors: COVEY_ENOTFOUND (no such process), COVEY_ENOMEM, COVEY_ELIMIT.
+ * has ended already, or was reaped by somebody, is told in the next turn or sleep. Once it was told it keeps no uv_run going. own: uv is ours, so that cvos_watch_sleep may look at it before uv does. Errors: COVEY_ENOMEM, COVEY_ELIMIT.
  * cvos_exit_watch_drop closes it at once where uv never knew of it: true, it is gone and closed does not come; false: nothing has happened. */
 int cvos_exit_watch_open(struct uv_loop_s *uv, bool own, const cvos_process *process, void (*exited)(void *arg), void (*closed)(void *arg), void *arg, cvos_exit_watch **ret);
 void cvos_exit_watch_close(cvos_exit_watch *watch); /* [token] */

@@ -10,3 +10,8 @@ bool cvos_fault(int point)
   errno = system;
   return true;
 }
+
+bool cvos_lacks(const char *what)
+{
+  return cvy_fault_lacks(what);
+}

@@ -114,7 +114,8 @@ static bool meet_member(pid_t pid, void *arg)
   return true;
 }
 
-/* Finds the members, round by round until a round finds nothing new. 0 or errno (ELOOP: no end of it). */
+/* Finds the members, round by round until a round finds nothing new; without lists of children one round does not see all. 0 or errno (ELOOP: no
+ * end of it). */
 static int find_members(sweep *s, int rounds)
 {
   for (size_t i = 0; i < s->tree->kin_count; i++) {
@@ -123,11 +124,11 @@ static int find_members(sweep *s, int rounds)
     if (cvos_system_entry(kin->pid, &entry) == 0 && entry.start == kin->start) (void)meet(kin->pid, s);
   }
   (void)meet(s->tree->leader, s);
-  for (int round = 0; round < rounds; round++) {
+  for (int round = 0; round < (s->scan_all ? MOST_ROUNDS : rounds); round++) {
     size_t before = s->count;
     int error = cvos_system_each(meet_member, s);
     for (size_t i = 0; i < s->count && !error && !s->full && !s->scan_all; i++) {
-      error = cvos_system_children(s->list[i].pid, meet, s);
+      error = CVOS_LACKS("children") ? ENOTSUP : cvos_system_children(s->list[i].pid, meet, s);
       if (error == ENOTSUP) {
         s->scan_all = true;
         error = 0;

@@ -9,3 +9,8 @@ bool cvos_fault(int point)
   SetLastError((DWORD)system);
   return true;
 }
+
+bool cvos_lacks(const char *what)
+{
+  return cvy_fault_lacks(what);
+}

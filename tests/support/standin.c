@@ -57,6 +57,19 @@ static struct {
   size_t number, passed, failed, skipped;
 } run;
 
+/* One of the globs of the filter, which have commas between them. */
+static bool wanted(const char *filter, const char *name)
+{
+  char glob[256];
+  for (const char *at = filter;; at++) {
+    size_t size = strcspn(at, ",");
+    snprintf(glob, sizeof glob, "%.*s", (int)size, at);
+    if (matches(glob, name)) return true;
+    at += size;
+    if (!*at) return false;
+  }
+}
+
 static test_case *take(size_t *ret_number)
 {
   test_case *test;
@@ -64,7 +77,7 @@ static test_case *take(size_t *ret_number)
   uv_mutex_lock(&run.lock);
   for (test = run.next; test; test = test->next) {
     full_name(test, name, sizeof name);
-    if (!run.filter || matches(run.filter, name)) break;
+    if (!run.filter || wanted(run.filter, name)) break;
   }
   run.next = test ? test->next : NULL;
   if (test) *ret_number = ++run.number;
@@ -189,7 +202,7 @@ static int list(const char *filter)
   for (test_case *test = first; test; test = test->next) {
     char name[256];
     full_name(test, name, sizeof name);
-    if (!filter || matches(filter, name)) printf("%s\n", name);
+    if (!filter || wanted(filter, name)) printf("%s\n", name);
   }
   return first ? 0 : 1;
 }
@@ -243,7 +256,7 @@ int main(int argc, char **argv)
     else if (strncmp(a, "-j", 2) == 0)
       jobs = atoi(a[2] || i + 1 == argc ? a + 2 : argv[++i]);
     else {
-      fprintf(stderr, "usage: %s [--list] [--filter GLOB] [-jN] [--run SUITE/NAME]\n", argv[0]);
+      fprintf(stderr, "usage: %s [--list] [--filter GLOB[,GLOB...]] [-jN] [--run SUITE/NAME]\n", argv[0]);
       return 2;
     }
   }

@@ -323,7 +323,6 @@ static void unwatch_pid(cvos_exit_watch *w)
 
 static int watch_pid(cvos_exit_watch *w)
 {
-  if (kill(w->pid, 0) < 0 && errno == ESRCH) return COVEY_ENOTFOUND;
   look_by_timer(w);
   return 0;
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,7 +28,8 @@
 enum {
   TAKES_A_PROBE = 256, /* children after which the guard is asked for a sign of life */
   STUCK_MS = 1000,
-  START_MS = 10000
+  START_MS = 10000,
+  SHELL_FILES = 16 /* descriptors that a shell needs: it puts aside what it redirects, from 10 on */
 };
 
 /* Descriptors 0 table, 3 life, 1 where it says its pid; $1 the folder of our control groups or "". The loop runs in the background of a shell that
@@ -93,7 +95,9 @@ static int open_table(void)
 {
 #if defined(SYS_memfd_create)
   /* close-on-exec and never executable, which some systems insist on and old ones do not know */
-  int fd = CVOS_CALL(OPEN, (int)syscall(SYS_memfd_create, "covey-guard", 9U), -1);
+  int fd = -1;
+  errno = ENOSYS;
+  if (!CVOS_LACKS("memfd")) fd = CVOS_CALL(OPEN, (int)syscall(SYS_memfd_create, "covey-guard", 9U), -1);
   if (fd < 0 && errno == EINVAL) fd = (int)syscall(SYS_memfd_create, "covey-guard", 1U);
   if (fd >= 0 || errno == EMFILE || errno == ENFILE) return cvos_fd_high(fd);
 #endif
@@ -170,6 +174,9 @@ static int grow_table(void)
 static int start_shell(int life_end, pid_t *ret_pid)
 {
   int answer[2], null = -1, pidfd = -1;
+  struct rlimit files;
+  if (CVOS_LACKS("sh")) return ENOTSUP;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < SHELL_FILES) return EMFILE;
   if (cvos_fd_pipe(answer) < 0) return errno;
   int error = 0;
   null = cvos_fd_high(open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -404,5 +411,5 @@ void cvos_guard_use_shell(const char *path)
 
 bool cvos_guard_possible(void)
 {
-  return access(shell_file, X_OK) == 0;
+  return !CVOS_LACKS("sh") && access(shell_file, X_OK) == 0;
 }

@@ -234,7 +234,7 @@ static bool possible(void)
 {
   if (state != UNKNOWN) return state != NONE;
   int saved = errno, found = NONE;
-  if (find_own()) {
+  if (!CVOS_LACKS("cgroup") && find_own()) {
     int error = make_base();
     if (!error && cvos_launch_into(base_folder)) found = POSSIBLE;
     /* descriptors may be back later */

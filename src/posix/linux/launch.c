@@ -181,6 +181,12 @@ static int probe_path(int path, int cgroup)
   return works;
 }
 
+static bool lacks(int path)
+{
+  if (path == CVOS_PATH_VFORK) return CVOS_LACKS("vfork");
+  return CVOS_LACKS("pidfd") || CVOS_LACKS("clone") || (path == CVOS_PATH_CLONE3 && CVOS_LACKS("clone3"));
+}
+
 /* The best way of this system, found by the first call that is not kept from it (threads that meet here find the same, and a fork finds no
  * lock held); or a negative errno. */
 static int find_best(void)
@@ -197,7 +203,7 @@ static int find_best(void)
   if (path) return path;
   int saved = errno;
   for (size_t i = 0; !path; i++) {
-    int r = paths[i] == CVOS_PATH_FORK ? 1 : probe_path(paths[i], -1);
+    int r = paths[i] == CVOS_PATH_FORK ? 1 : lacks(paths[i]) ? 0 : probe_path(paths[i], -1);
     if (r < 0)
       path = r;
     else if (r)

@@ -16,7 +16,7 @@ int cvos_peer_read(int socket, cvos_peer *ret)
   if (CVOS_CALL(IDENTITY, getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size), -1) < 0) return errno;
   if (who.uid == (uid_t)-1) return ENOTCONN;
   cvos_peer peer = {.pid = who.pid, .uid = who.uid, .gid = who.gid, .pidfd = -1};
-  if (peer.pid != 0) {
+  if (peer.pid != 0 && !CVOS_LACKS("pidfd")) {
     int pidfd;
     size = sizeof pidfd;
     if (CVOS_CALL(PIDFD, getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size), -1) == 0)

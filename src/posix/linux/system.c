@@ -5,6 +5,7 @@
 #include "os/fault.h"
 #include "posix/detail/cgroup.h"
 #include "posix/detail/controllers.h"
+#include "posix/detail/guard.h"
 #include "posix/detail/launch.h"
 #include "posix/detail/system.h"
 #include "posix/linux/procfs.h"
@@ -198,6 +199,10 @@ int cvos_system_self(char **ret)
 
 int cvos_system_pidfd(pid_t pid)
 {
+  if (CVOS_LACKS("pidfd")) {
+    errno = ENOSYS;
+    return -1;
+  }
   return CVOS_CALL(PIDFD, (int)syscall(SYS_pidfd_open, pid, 0U), -1);
 }
 
@@ -273,6 +278,7 @@ uint32_t cvos_system_caps(void)
   if (pidfd >= 0 && cvos_system_pidfd_signal(pidfd, 0) == 0) caps |= COVEY_CAP_PIDFD;
   cvos_fd_close(pidfd);
   if (cvos_launch_flat()) caps |= COVEY_CAP_SPAWN_FLAT;
-  if (cvos_cgroup_possible()) caps |= COVEY_CAP_TREE_KERNEL | cvos_controllers_caps();
+  if (cvos_guard_possible() && cvos_cgroup_possible())
+    caps |= COVEY_CAP_TREE_KERNEL | cvos_controllers_caps();
   return caps;
 }
