@@ -12,10 +12,13 @@
 #include <covey/manager.h>
 #include <covey/message.h>
 #include <covey/node.h>
+#include <covey/pipeline.h>
 #include <covey/process.h>
+#include <covey/result.h>
 #include <covey/running.h>
 #include <covey/self.h>
 #include <covey/shell.h>
 #include <covey/signal.h>
+#include <covey/streams.h>
 
 #endif

@@ -32,6 +32,9 @@
  *   disk      No priority for input and output: on Linux it follows the nice value (ioprio_set(2)), on Windows only a process
  *             itself can lower its own (SetPriorityClass).
  *
+ * Its parts, which it includes: streams.h (streams, terminals, lines, output by callbacks), launch.h (user, limits, priority, window), result.h
+ * (how it ended), pipeline.h, running.h (starts that nobody waits for, several at once, usage).
+ *
  * Handles are counted: covey_spawn gives one reference, covey_process_close releases one. All calls may be made from
  * any number of threads at the same time on the same handle, except that covey_process_close must be the caller's
  * last use of its reference. */
@@ -41,6 +44,8 @@
 #include <covey/base.h>
 #include <covey/error.h>
 #include <covey/launch.h>
+#include <covey/result.h>
+#include <covey/streams.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -50,104 +55,6 @@ typedef struct covey_loop covey_loop; /* covey/loop.h */
 
 /* A child, or an adopted process. */
 typedef struct covey_process covey_process;
-
-/* ---- streams ---- */
-
-enum { COVEY_STDIN = 0, COVEY_STDOUT = 1, COVEY_STDERR = 2 };
-
-/* Where a standard stream of the child comes from or goes to. */
-enum {
-  /* in: NULL; out and err: INHERIT. Each of them in scope DETACHED: NULL */
-  COVEY_STDIO_DEFAULT = 0,
-  /* ours. Its flags are never changed. A stream that is closed here: the null device */
-  COVEY_STDIO_INHERIT,
-  COVEY_STDIO_NULL, /* the null device */
-  /* a pipe to us: covey_process_write, covey_process_read. Bounded: who does not read stops the child */
-  COVEY_STDIO_PIPE,
-  /* out, err: read by the library into memory, up to capture_max bytes */
-  COVEY_STDIO_CAPTURE,
-  COVEY_STDIO_FILE, /* path: in: read; out, err: made, or emptied, and written */
-  /* out, err: path is made if missing and written at its end, whoever else appends */
-  COVEY_STDIO_APPEND,
-  COVEY_STDIO_FILE_NEW, /* out, err: path must not exist yet, else COVEY_EEXIST */
-  /* native: an open descriptor or HANDLE of ours, duplicated for the child */
-  COVEY_STDIO_NATIVE,
-  COVEY_STDIO_MERGE, /* err only: the same as out */
-  /* out, err: a pipe to us whose bytes come as lines: covey_process_read_line, or options.on_line. Bounded as PIPE */
-  COVEY_STDIO_LINES
-};
-
-/* How it is made. */
-enum {
-  /* POSIX, PIPE, CAPTURE and LINES: a pair of sockets in place of a pipe, which carries about twice as much. A child may not
-   * open its /dev/stdout (/proc/self/fd/1) anew then, as some scripts do: the system has no such open for sockets.
-   * Windows: COVEY_ENOTSUP, what is "in SOCKET", "out SOCKET" or "err SOCKET" */
-  COVEY_STDIO_SOCKET = 1 << 0
-};
-
-typedef struct covey_stdio {
-  int kind;       /* COVEY_STDIO_... */
-  uint32_t flags; /* COVEY_STDIO_SOCKET or 0 */
-  /* FILE, APPEND, FILE_NEW: borrowed; relative to our working directory, not to the child's */
-  const char *path;
-  /* NATIVE: borrowed, stays open here; read nowhere else, so 0 in an all-zero struct means nothing */
-  covey_native native;
-  uint64_t reserved[2]; /* zero */
-} covey_stdio;
-
-/* A further descriptor or handle that the child gets. */
-typedef struct covey_pass {
-  covey_native native; /* borrowed, stays open here */
-  /* POSIX: its number in the child, 3 or more, each once. Windows: zero; the child gets the same value */
-  int child;
-  uint32_t reserved0; /* zero */
-} covey_pass;
-
-/* The size of a child's own terminal (COVEY_PROCESS_PTY), and how it begins. All zero is the default. Windows keeps the whole
- * screen in memory: thousands by thousands are slow there. */
-typedef struct covey_pty {
-  uint16_t rows;    /* 1 to 32,767; 0: 24 */
-  uint16_t columns; /* 1 to 32,767; 0: 80 */
-  uint32_t flags;   /* COVEY_PTY_... */
-} covey_pty;
-
-enum {
-  /* what is written to the child comes back as output, as on a screen. Without it the terminal begins without echo (POSIX; on
-   * Windows each program sets that itself, and has it as a rule). The child may change it */
-  COVEY_PTY_ECHO = 1 << 0
-};
-
-/* A line of output, or a piece of one. It ends with LF or CR LF, and neither is part of it; CR and NUL elsewhere are bytes
- * like others. */
-typedef struct covey_line {
-  const char *data; /* a view, as the call says that gives it; without a NUL behind it */
-  size_t size;      /* bytes */
-  uint64_t number;  /* from 1 on, over both streams, in the order in which lines ended; pieces of a line share it */
-  int stream;       /* COVEY_STDOUT or COVEY_STDERR; with COVEY_STDIO_MERGE always the first */
-  uint32_t flags;   /* COVEY_LINE_... */
-  uint64_t reserved[2];
-} covey_line;
-
-enum {
-  COVEY_LINE_MORE = 1 << 0, /* longer than options.line_max: the next piece of this stream goes on with it */
-  COVEY_LINE_OPEN = 1 << 1, /* the stream ended without a line end */
-  COVEY_LINE_CRLF = 1 << 2  /* it ended with CR LF */
-};
-
-/* ---- callbacks ----
- * They run by the rules of loop.h: inside covey_run (covey_pipeline, the calls of shell.h) on the calling thread; of a
- * process of its own inside covey_process_wait, _stop, _read, _read_line and _write on that process, while its manager waits
- * for it, or inside covey_loop_dispatch of its loop; one at a time, in the order of the output, never under a lock. While
- * nobody comes to run them, or one takes long, the child's output waits: 256 KiB of it here, the rest with the child. A
- * callback may call covey; on its own process covey_process_wait and _stop answer COVEY_EDEADLK where they would have to
- * wait, and a write needs a time. Once the handle is closed none comes any more. */
-
-/* A piece of output as it came: stream is COVEY_STDOUT or COVEY_STDERR, data a view of size bytes for this call. Returns 0;
- * anything else stops the child (COVEY_WHY_CANCEL, and the failure COVEY_ECANCELED), and no further output is shown. */
-typedef int (*covey_output_callback)(int stream, const void *data, size_t size, void *user);
-
-/* A line; it and its bytes are a view for this call. Returns as above. */
-typedef int (*covey_line_callback)(const covey_line *line, void *user);
 
 /* ---- stopping ---- */
 
@@ -216,7 +123,7 @@ enum {
   /* the child runs on a pseudo-terminal of its own (a pseudo-console on Windows) of the size in options.pty: its three
    * streams are that terminal, which is its controlling terminal, in a session of its own. A terminal has one output: in and
    * err must be DEFAULT (or PIPE, MERGE); out says how we get what it shows: PIPE (DEFAULT), CAPTURE (DEFAULT of covey_run), or LINES.
-   * scope: TREE or SESSION. See "a child on a terminal" below */
+   * scope: TREE or SESSION. See "a child on a terminal" in streams.h */
   COVEY_PROCESS_PTY = 1 << 9,
   /* the child gets the foreground of our terminal, if we have it: its group, of scope TREE, reads from there and gets ctrl-C and
    * ctrl-Z, and we do not. For programs that talk with the user; in, out and err still say what their streams are. The foreground is ours
@@ -314,138 +221,6 @@ typedef struct covey_process_options {
   uint64_t reserved[15]; /* zero */
 } covey_process_options;
 
-/* A child on a terminal (COVEY_PROCESS_PTY; COVEY_CAP_PTY says whether this system has them)
- *   output    covey_process_read of COVEY_STDOUT, or the capture: what the child writes as a terminal gets it. POSIX: as written,
- *             but "\n" becomes "\r\n", unless the child changes that. Windows: the system's drawing of the screen, as VT sequences.
- *             Nothing of it is lost when the child ends at once behind its last write; then the stream ends, also when a
- *             descendant still has the terminal open: that one delays nobody beyond the drain time.
- *   input     covey_process_write, or options.input. End a line with "\r", which is what the Enter key sends on every system. Programs
- *             that read lines get them as lines, and a line of more than 4,095 bytes is cut by the terminal (Linux; macOS: 1,023). "\x03"
- *             is ctrl-C.
- *   its end   covey_process_close_input, or the end of options.input: what was taken, then ctrl-D as the terminal has it set (twice behind
- *             a line that was not finished), or on Windows ctrl-Z and Enter. It ends one read, as on any terminal: a program that reads
- *             on waits, and one that reads single characters gets a character. covey_run without input sends it at once.
- *   size      options.pty, in force before the first instruction; covey_process_resize.
- *   TERM      is not set by us: the child has ours, if any. For a program of ours that understands what terminals show,
- *             "TERM=xterm-256color" in env is right; for one that only collects text, "TERM=dumb".
- *   stop      as ever. The terminal itself is closed with the handle, or when we end: its programs get SIGHUP, or CTRL_CLOSE. On
- *             Windows the request of covey_process_stop is that close. Interactive shells do not follow SIGTERM:
- *             covey_process_signal with COVEY_SIGNAL_HUP asks them.
- *   the tree  when the child itself ends, who shares its terminal gets SIGHUP from the system (POSIX), or CTRL_CLOSE, also with
- *             LEAVE_TREE.
- *   errors    stage COVEY_STAGE_PTY: COVEY_ENOTSUP (Windows before 10 1809), COVEY_ELIMIT (as many terminals as the system
- *             allows).
- *   macOS     such a child is made by fork, at a cost that grows with our memory: posix_spawn cannot give it a controlling terminal. */
-
-/* ---- results ---- */
-
-/* How a process ended. */
-enum {
-  COVEY_HOW_EXITED = 0, /* by itself: code is its exit code */
-  /* POSIX: by a signal, which is in signal and system_signal. Windows: by our kill, signal is
-   * COVEY_SIGNAL_KILL */
-  COVEY_HOW_SIGNALLED,
-  /* it has ended, but its status went to someone else: a host that ignores SIGCHLD or reaps everything,
-   * or an adopted process on a system that tells only parents */
-  COVEY_HOW_LOST
-};
-
-/* Why it ended, as far as we were the reason. */
-enum {
-  COVEY_WHY_SELF = 0, /* we did nothing to it */
-  COVEY_WHY_STOP,     /* covey_process_stop: it followed the request */
-  /* covey_process_kill, or a stop whose grace ran out, or COVEY_SIGNAL_KILL by covey_process_signal */
-  COVEY_WHY_KILL,
-  COVEY_WHY_TIMEOUT, /* options.timeout */
-  COVEY_WHY_IDLE,    /* options.idle */
-  COVEY_WHY_OUTPUT,  /* it wrote more than capture_max */
-  COVEY_WHY_CANCEL   /* options.cancel of covey_run, or a callback of the program's that said so */
-};
-
-/* Signals, with the same numbers everywhere; COVEY_SIGNAL_RAW + n is the system's own signal n (POSIX). */
-enum {
-  COVEY_SIGNAL_HUP = 1,
-  COVEY_SIGNAL_INT = 2,
-  COVEY_SIGNAL_QUIT = 3,
-  COVEY_SIGNAL_ABRT = 4,
-  COVEY_SIGNAL_KILL = 5,
-  COVEY_SIGNAL_USR1 = 6,
-  COVEY_SIGNAL_USR2 = 7,
-  COVEY_SIGNAL_PIPE = 8,
-  COVEY_SIGNAL_ALRM = 9,
-  COVEY_SIGNAL_TERM = 10,
-  COVEY_SIGNAL_STOP = 11,
-  COVEY_SIGNAL_CONT = 12,
-  COVEY_SIGNAL_WINCH = 13,
-  COVEY_SIGNAL_ILL = 14,
-  COVEY_SIGNAL_FPE = 15,
-  COVEY_SIGNAL_SEGV = 16,
-  COVEY_SIGNAL_BUS = 17,
-  COVEY_SIGNAL_TRAP = 18,
-  COVEY_SIGNAL_CHLD = 19,
-  COVEY_SIGNAL_TSTP = 20,
-  COVEY_SIGNAL_RAW = 1000
-};
-
-/* Whom a signal is for. */
-enum { COVEY_TARGET_LEADER = 0, COVEY_TARGET_TREE = 1 };
-
-typedef struct covey_exit {
-  int how; /* COVEY_HOW_... */
-  int why; /* COVEY_WHY_... */
-  /* EXITED: the exit code (Windows: all 32 bits, such as 0xC0000005). SIGNALLED: 128 + the system's
-   * signal, 137 for our kill on Windows, so that 0 always means a clean exit. LOST: 0xFFFFFFFF */
-  uint32_t code;
-  /* SIGNALLED: COVEY_SIGNAL_..., or COVEY_SIGNAL_RAW + n where we have no name; else 0 */
-  int signal;
-  int system_signal; /* SIGNALLED: the system's number (POSIX); else 0 */
-  int core;          /* 1: the system wrote a core image */
-  /* 1: a descendant still held a captured or piped stream when it was given up */
-  int pipe_held;
-  /* the last step of the stop ladder that was taken, from 1 on; one more than it has: the kill behind its last; 0: none */
-  uint32_t step;
-  int64_t started; /* milliseconds since 1970 UTC */
-  int64_t ended;
-  /* microseconds of processor time of the child and the children it waited for; -1 unknown */
-  int64_t user_time;
-  int64_t system_time; /* the same, in the kernel */
-  int64_t peak_memory; /* largest resident memory in bytes; -1 unknown */
-  uint64_t reserved[4];
-} covey_exit;
-
-/* True for a clean end: it exited by itself, with code 0, and we were not the reason. */
-#define COVEY_EXIT_OK(exit_)                                                                                 \
-  ((exit_)->how == COVEY_HOW_EXITED && (exit_)->why == COVEY_WHY_SELF && (exit_)->code == 0)
-
-enum {
-  /* out is not all that was written: capture_max, or given up while a descendant held it */
-  COVEY_RESULT_OUT_CUT = 1 << 0,
-  COVEY_RESULT_ERR_CUT = 1 << 1,
-  COVEY_RESULT_HELD = 1 << 2 /* the same as exit.pipe_held */
-};
-
-/* What covey_run returns; freed with covey_result_free. */
-typedef struct covey_result {
-  covey_exit exit;
-  /* captured output, with a NUL behind it; never NULL after success: "" when nothing was captured. Owned */
-  char *out;
-  size_t out_size; /* bytes without that NUL; the output may contain NULs */
-  /* the same for the errors; "" with COVEY_STDIO_MERGE, which has all in out */
-  char *err;
-  size_t err_size;
-  uint32_t flags; /* COVEY_RESULT_... */
-  uint32_t reserved0;
-  /* code 0 when the child ran to its end by itself; COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ETOOBIG
-   * (stage STDIO, index: COVEY_STDOUT or COVEY_STDERR) when we ended it; COVEY_ENOMEM when a capture had
-   * to be cut for want of memory */
-  covey_failure failure;
-  /* bytes that were read, and dropped by capture_max; they are missing before out[out_gap], which is out_size where
-   * nothing came behind them. Both 0 when none was */
-  uint64_t out_dropped, err_dropped;
-  size_t out_gap, err_gap;
-  uint64_t reserved[4];
-} covey_result;
-
 /* ---- one call: start, feed, drain, wait ---- */
 
 /* covey_run starts a program, feeds its input, collects its output, and returns when it has ended and
@@ -470,58 +245,6 @@ COVEY_API int covey_run(const covey_process_options *options, covey_result *ret_
 /* covey_result_free frees what result holds and zeroes it. result: the struct stays the caller's; NULL and
  * all-zero do nothing. */
 COVEY_API void covey_result_free(covey_result *result);
-
-/* ---- several in a row ---- */
-
-enum {
-  /* a command but the last that ends by SIGPIPE, because the one behind it had read enough, has not failed (POSIX;
-   * on Windows a broken pipe is an exit code like any other) */
-  COVEY_PIPELINE_ALLOW_SIGPIPE = 1 << 0
-};
-
-enum { COVEY_PIPELINE_MOST = 64 }; /* commands in one pipeline */
-
-/* How a pipeline is run as a whole. All zero is the default. */
-typedef struct covey_pipeline_options {
-  uint32_t flags;     /* COVEY_PIPELINE_... */
-  uint32_t reserved0; /* zero */
-  /* milliseconds for all of it, from the call on; then every command that still runs is stopped
-   * (COVEY_WHY_TIMEOUT). 0 or COVEY_FOREVER: none */
-  int64_t timeout;
-  /* between asking and killing when the whole is stopped. 0: that of each command */
-  int64_t grace;
-  covey_cancel *cancel; /* borrowed; once fired every command is stopped (COVEY_WHY_CANCEL). NULL: none */
-  uint64_t reserved[8]; /* zero */
-} covey_pipeline_options;
-
-/* What covey_pipeline returns; freed with covey_pipeline_result_free. */
-typedef struct covey_pipeline_result {
-  covey_result *results; /* one for each command, in their order; owned with the struct */
-  size_t count;
-  /* index of the last command that did not end cleanly, which is what a shell calls pipefail; -1: all did */
-  int64_t failed;
-  uint64_t reserved[4];
-} covey_pipeline_result;
-
-/* covey_pipeline runs several programs at once, each of which reads from its standard input what the one before writes
- * to its standard output, without a shell and without a copy through this process; and returns when all have ended and
- * nothing of them is left.
- * commands, count: borrowed; 1 to COVEY_PIPELINE_MOST, each with all options of covey_run, but: in and input only of
- * the first, out only of the last (for the others they are the pipes between them), cancel only in options. err of each
- * goes where its own options say; COVEY_STDIO_MERGE sends it down the pipe too. A timeout of a command is its own.
- * options: borrowed, NULL: the default. ret_result: owned, free with covey_pipeline_result_free; may be NULL.
- * Returns 0 when all were started and their ends are known, whatever those were: see failed, and each exit. A
- * negative code means that there is no result: ret_result is untouched. When a command cannot be started those before
- * it are killed, and what in the failure begins with its number ("command 2: ...", counted from 1). With
- * COVEY_PROCESS_CHECK in the options of the command that is failed, its end is a failure of the call, as in covey_run.
- * Errors: COVEY_EINVAL (ARGUMENTS; also no command, or too many), and all of covey_run. Any thread; calls of different
- * threads do not disturb each other. */
-COVEY_API int covey_pipeline(const covey_process_options *commands, size_t count,
-                             const covey_pipeline_options *options, covey_pipeline_result *ret_result);
-
-/* covey_pipeline_result_free frees what result holds and zeroes it. result: the struct stays the caller's; NULL and
- * all-zero do nothing. */
-COVEY_API void covey_pipeline_result_free(covey_pipeline_result *result);
 
 /* ---- a running process ---- */
 
@@ -608,7 +331,7 @@ COVEY_API int covey_process_read_line(covey_process *process, int64_t timeout, c
 /* Called once when process has ended, its captures are drained and its output was shown. exit: a view for this call. */
 typedef void (*covey_end_callback)(covey_process *process, const covey_exit *exit, void *user);
 
-/* covey_process_on_end has callback called at the end of the process, by the rules of callbacks above; at the next chance when
+/* covey_process_on_end has callback called at the end of the process, by the rules of callbacks in streams.h; at the next chance when
  * that was before. Inside covey_loop_dispatch its handle may be closed in it.
  * callback: NULL takes back one that has not run. A second one takes the place of the first. user: for it.
  * Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */
@@ -693,6 +416,7 @@ COVEY_API void covey_process_close(covey_process *process);
 }
 #endif
 
+#include <covey/pipeline.h>
 #include <covey/running.h>
 
 #endif
