@@ -288,7 +288,7 @@ static int begin(cvy_send *s, covey_node *node, uint64_t window, uint16_t endpoi
 int covey_channel_open(covey_node *node, const covey_channel_options *options, covey_channel **ret_channel)
 {
   cvy_send s = {.id = 0};
-  uint16_t endpoint;
+  uint16_t endpoint = 0;
   int r = check(options, ret_channel, &s);
   if (r == 0) r = cvy_node_enter(node, &node);
   if (r < 0) return r;
