@@ -37,14 +37,17 @@ static int child_echo(void)
 }
 
 /* Says that it is there, takes count messages, then answers one. */
-static int child_sink(uint64_t count)
+static int child_sink(uint64_t count, int most)
 {
-  covey_message m;
+  covey_message m[64];
+  covey_receive_options from = {.group = "sink", .timeout = 30000};
   int64_t parent = covey_self_parent();
   if (covey_group_open(NULL, "sink", NULL) || covey_send(NULL, parent, "done", "", 0, 10000)) return 1;
-  for (uint64_t i = 0; i < count; i++) {
-    if (covey_receive(NULL, "sink", 30000, &m)) return 1;
-    covey_message_free(&m);
+  for (uint64_t left = count; left;) {
+    int n = covey_receive_many(NULL, &from, m, (size_t)most);
+    if (n < 0) return 1;
+    for (int i = 0; i < n; i++) covey_message_free(&m[i]);
+    left -= (uint64_t)n;
   }
   return covey_send(NULL, parent, "done", "", 0, 10000) ? 1 : covey_node_close(NULL, 5000) != 0;
 }
@@ -56,6 +59,7 @@ int child_main(int argc, char **argv)
   if (cpu >= 0) bench_pin(cpu);
   if (!strcmp(argv[0], "write")) return child_write(number);
   if (!strcmp(argv[0], "echo")) return child_echo();
-  if (!strcmp(argv[0], "sink")) return child_sink(number);
+  if (!strcmp(argv[0], "sink")) return child_sink(number, 1);
+  if (!strcmp(argv[0], "sink-many")) return child_sink(number, 64);
   return 2;
 }

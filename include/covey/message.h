@@ -134,10 +134,22 @@ enum {
 COVEY_API int covey_message_send(covey_node *node, const covey_send_options *options,
                                  const covey_buffer *buffers, size_t count, uint64_t *ret_id);
 
+/* covey_send_many sends count messages to one group, each of them one buffer: as covey_message_send for one after the other, but with many of them in
+ * one system call. Nothing waits for more to come. options: as there; level means each of them, timeout all together. buffers: borrowed, count of them,
+ * at most INT32_MAX.
+ * Returns how many went, from the first on; 0 only for count 0. When fewer than count went, covey_last_failure() tells what about the first that did
+ * not, as covey_message_send would: with reached COVEY_FAR_NOTHING nothing of it or of those behind it was sent; else they may be on their way too.
+ * Errors: none went; those of covey_message_send (COVEY_ETOOBIG: one of them is longer than the receiver takes). Any thread, several at once: messages
+ * of others may come between. */
+COVEY_API int covey_send_many(covey_node *node, const covey_send_options *options,
+                              const covey_buffer *buffers, size_t count);
+
 /* ---- receiving ---- */
 
 typedef enum covey_kind {
-  COVEY_KIND_DATA = 0 /* sent by covey_send or covey_message_send */
+  COVEY_KIND_DATA = 0,     /* sent by covey_send, covey_message_send or covey_send_many */
+  COVEY_KIND_PEER_UP = 8,  /* told by covey_node_watch: peer is connected now */
+  COVEY_KIND_PEER_DOWN = 9 /* its connection has ended */
 } covey_kind;
 
 struct covey_message {
@@ -196,6 +208,19 @@ enum {
  * Any thread. */
 COVEY_API int covey_message_receive(covey_node *node, const covey_receive_options *options,
                                     covey_message *ret_message);
+
+/* covey_receive_many is covey_message_receive for several: it waits for one message, and takes what else is there at that moment, up to capacity, in the
+ * same order. ret_messages: that many structs, of which the first ones are filled; each is owned and released by itself.
+ * Returns how many, 1 or more. Errors: those of covey_message_receive; COVEY_EINVAL (capacity is 0 or above INT32_MAX). Any thread. */
+COVEY_API int covey_receive_many(covey_node *node, const covey_receive_options *options,
+                                 covey_message *ret_messages, size_t capacity);
+
+/* covey_receive_into takes the next message into memory of the caller: nothing is allocated, and nothing is to be freed. options: as for
+ * covey_message_receive. ret_data: capacity bytes, may be NULL when that is 0; no NUL is put behind the message. ret_from: its sender; may be NULL.
+ * Returns the message's size in bytes. Errors: those of covey_message_receive; COVEY_ETOOBIG (it is longer than capacity:
+ * covey_last_failure()->offset is its size; it stays the next one, to be taken with more room or by another call). Any thread. */
+COVEY_API int covey_receive_into(covey_node *node, const covey_receive_options *options, void *ret_data,
+                                 size_t capacity, covey_identity *ret_from);
 
 /* covey_message_free releases what a received message holds. message: its contents are moved, the struct is zeroed; NULL, and a
  * struct that is all zero, do nothing. Any thread. */

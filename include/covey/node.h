@@ -1,4 +1,4 @@
-/* covey/node.h: this process's address among the processes of its user: open, identity, children that hold a connection, close.
+/* covey/node.h: this process's address among the processes of its user: open, identity, children that hold a connection, peers, close.
  *
  * A node is where messages leave and arrive (message.h). Most programs have one, and need not open it: NULL in place of a node
  * means the default node of the process, which is opened at the first use with all options at their defaults.
@@ -110,6 +110,130 @@ COVEY_API int covey_node_close(covey_node *node, int64_t timeout);
  * itself, whose random name it is told; on macOS and others from our spawn, and the child's word that it is that process. */
 COVEY_API int covey_node_spawn(covey_node *node, const covey_process_options *options,
                                covey_process **ret_process);
+
+/* ---- peers ---- */
+
+/* What has gone over a connection, or over all of a node since it was opened, and what stands at this moment. */
+typedef struct covey_statistics {
+  uint64_t sent, received;      /* messages, requests and answers */
+  uint64_t bytes_out, bytes_in; /* with headers and everything else that the library says */
+  uint64_t dropped;             /* messages that found no room: ours there, and of a node also those in its own queues */
+  uint64_t waiting;             /* bytes of messages that came from there and were not handed out yet; each counts 64 more */
+  uint64_t unsent;              /* our messages that wait for room or for the system */
+  uint64_t unread;              /* our messages that were sent, and not handed out there as far as we were told */
+  uint64_t credit;              /* bytes that we could send at once, of all its groups together */
+  uint64_t memory;              /* of a node: what others may use of its max_memory, used or not; else 0 */
+  uint32_t peers;               /* of a node: connections; else 0 */
+  uint32_t broken;              /* of a node: connections that were ended because the other side broke a rule; else 0 */
+  uint64_t reserved[4];         /* zero */
+} covey_statistics;
+
+enum {
+  COVEY_PEER_SELF = 1 << 0,   /* this node itself */
+  COVEY_PEER_PARENT = 1 << 1, /* by the connection that we were born with */
+  COVEY_PEER_CHILD = 1 << 2,  /* by the connection that it was born with */
+  COVEY_PEER_DIALLED = 1 << 3 /* we have connected to it, not it to us */
+};
+
+typedef struct covey_peer_description {
+  covey_identity identity;       /* by the kernel, or by our spawn */
+  char name[COVEY_NAME_MAX + 8]; /* of its node, as it says; "" for none */
+  uint32_t flags;                /* COVEY_PEER_... */
+  int32_t ended; /* 0: we are connected; COVEY_ENOPEER: it said good-bye; COVEY_ECLOSED: we did; else what ended it */
+  uint64_t max_message; /* bytes of the longest message that it takes */
+  covey_statistics statistics;
+  uint64_t reserved[4]; /* zero */
+} covey_peer_description;
+
+typedef struct covey_peer_options {
+  /* Which: exactly one of the two. */
+  int64_t pid;
+  const char *name;     /* borrowed */
+  int64_t timeout;      /* milliseconds; 0: COVEY_FOREVER; to try once: COVEY_PEER_TRY in flags */
+  covey_cancel *cancel; /* borrowed; ends the call with COVEY_ECANCELED; NULL: none */
+  uint32_t flags;       /* COVEY_PEER_TRY */
+  uint32_t reserved0;   /* zero */
+  uint64_t reserved[4]; /* zero */
+} covey_peer_options;
+
+enum {
+  COVEY_PEER_TRY = 1 << 0 /* timeout 0 */
+};
+
+/* covey_peer_open connects to the node of a process, or of a name, if we are not connected, and waits until it is ready. From then on
+ * the peer means this very process and node: a send to it (covey_send_options.peer) never reaches another one. node: borrowed; NULL: the
+ * default node, opened at need. options: borrowed, needed. ret_peer: owned, give it back with covey_peer_close.
+ * Errors: those of covey_send about whom (COVEY_ENOPEER, COVEY_EDENIED, COVEY_EUNSAFE ...), COVEY_ECANCELED. Any thread. */
+COVEY_API int covey_peer_open(covey_node *node, const covey_peer_options *options, covey_peer **ret_peer);
+
+/* covey_peer_describe tells about a peer: one that was opened, or covey_message.peer while the message and the node are there.
+ * ret_description: filled by the call. Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */
+COVEY_API int covey_peer_describe(covey_peer *peer, covey_peer_description *ret_description);
+
+/* covey_peer_wait waits until the connection has ended: its process has, or its node or ours was closed. All that it had sent before is in our groups then.
+ * peer: as for covey_peer_describe. timeout: milliseconds. cancel: borrowed, may be NULL. Returns 0. Errors: COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_EINVAL,
+ * COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_ESTALE. Any thread. */
+COVEY_API int covey_peer_wait(covey_peer *peer, int64_t timeout, covey_cancel *cancel);
+
+/* covey_peer_close gives back what covey_peer_open gave. The connection stays: it is the node's. peer: moved; NULL does nothing. Any thread, also after the
+ * node was closed. */
+COVEY_API void covey_peer_close(covey_peer *peer);
+
+/* What a peer has opened. */
+enum {
+  COVEY_GROUP_MESSAGES = 0, /* a group (message.h) */
+  COVEY_GROUP_FUNCTION = 1, /* a function (call.h) */
+  COVEY_GROUP_ENDPOINT = 2  /* an endpoint of channels (channel.h) */
+};
+
+typedef struct covey_peer_group {
+  char name[COVEY_NAME_MAX + 8];
+  int32_t kind;           /* COVEY_GROUP_... */
+  int32_t full;           /* COVEY_FULL_... of message.h */
+  uint64_t window;        /* bytes that it lends us */
+  uint64_t credit;        /* of these we could use now */
+  uint64_t waiting;       /* messages that wait there to be handed out, from whomever */
+  uint64_t waiting_bytes; /* of these, each with 64 more */
+  uint64_t reserved[2];   /* zero */
+} covey_peer_group;
+
+/* covey_peer_groups asks a peer for its groups, functions and endpoints, and how full they are. peer: as for covey_peer_describe. ret_groups: the first ones, at most
+ * capacity; may be NULL when that is 0. Returns how many there are, which may be more. Errors: COVEY_EPEERDIED (the connection has ended), else as
+ * covey_peer_wait. Any thread. */
+COVEY_API int covey_peer_groups(covey_peer *peer, int64_t timeout, covey_cancel *cancel,
+                                covey_peer_group *ret_groups, size_t capacity);
+
+/* covey_node_peers tells to whom node is connected, the newest first. node: borrowed; NULL: the default node, opened at need. ret_peers: the first ones,
+ * at most capacity; may be NULL when that is 0. Returns how many there are, which may be more. Errors: COVEY_EINVAL, COVEY_ECLOSED, COVEY_ESTALE, or those
+ * of covey_node_open. Any thread. */
+COVEY_API int covey_node_peers(covey_node *node, covey_peer_description *ret_peers, size_t capacity);
+
+/* covey_node_statistics tells about all of node's connections since it was opened, those that have ended too. node: as for covey_node_peers.
+ * ret_statistics: filled by the call. Errors: COVEY_EINVAL, COVEY_ECLOSED, COVEY_ESTALE, or those of covey_node_open. Any thread. */
+COVEY_API int covey_node_statistics(covey_node *node, covey_statistics *ret_statistics);
+
+/* covey_node_watch tells of peers that come and go, by messages of kind COVEY_KIND_PEER_UP and COVEY_KIND_PEER_DOWN (message.h) in a group of ours: no bytes,
+ * from and peer say who. They stand in the order of what happens: UP before the first message of a peer, DOWN behind the last one that it sent to this
+ * group, or, received with COVEY_ANY_GROUP, to any. Who is connected already comes first. Not told: ourselves, and more than 4096 that nobody has received,
+ * which are counted in covey_message.lost.
+ * node: as for covey_node_peers. group: borrowed; NULL: "default"; opened at need, with default options; one group of a node has them: the last that was named.
+ * on: 1, or 0: no more of them (then group does not count). Closing the group ends it too.
+ * Errors: COVEY_EINVAL, those of covey_group_open and of covey_node_open. Any thread. */
+COVEY_API int covey_node_watch(covey_node *node, const char *group, int on);
+
+/* The address of a node. */
+typedef struct covey_node_entry {
+  int64_t pid;                   /* of a node without a name, else 0 */
+  char name[COVEY_NAME_MAX + 8]; /* of one with a name, else "" */
+  uint64_t reserved[2];          /* zero */
+} covey_node_entry;
+
+/* covey_node_list looks for addresses of nodes: of our user, in a namespace; who it is that has one, and whether he lives (a crash leaves its address until
+ * somebody meets it), covey_peer_open tells. app, directory: as in covey_node_options. ret_entries: the first ones, at most capacity; may be NULL when that
+ * is 0. Returns how many there are, which may be more; none where no node was ever opened. Errors: COVEY_EINVAL, COVEY_EUNSAFE, COVEY_ENOMEM, COVEY_ELIMIT,
+ * COVEY_ENOTSUP (the system does not tell). Any thread. */
+COVEY_API int covey_node_list(const char *app, const char *directory, covey_node_entry *ret_entries,
+                              size_t capacity);
 
 #ifdef __cplusplus
 }

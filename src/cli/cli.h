@@ -30,6 +30,7 @@ int cli_run(int argc, char **argv);
 int cli_send(int argc, char **argv);
 int cli_call(int argc, char **argv);
 int cli_receive(int argc, char **argv);
+int cli_nodes(int argc, char **argv);
 int cli_quote(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_kill(int argc, char **argv);

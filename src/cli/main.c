@@ -62,6 +62,13 @@ static const cli_command commands[] = {
      "  --from            put the sender's pid and a blank before each message\n"
      "  --raw             no line end behind a message\n"
      "exit code: 0, 1 failed, 2 usage, 124 timeout\n"},
+    {"nodes", cli_nodes, "[OPTIONS]",
+     "list nodes: who is there by the kernel's word, groups, what waits in them",
+     "  --app APP         namespace; default covey\n"
+     "  --directory DIR   in place of the user's own\n"
+     "  --timeout MS      for each node; default 2000\n"
+     "  --json            one object a line\n"
+     "exit code: 0, 1 there is none or one does not answer, 2 usage\n"},
     {"quote", cli_quote, "DIALECT [--split] WORD...", "quote words for a parser, or split a line as it does",
      "  DIALECT           sh, argv (Windows programs), cmd (cmd.exe), powershell\n"
      "  --split           the one WORD is a line: print its words, one a line (sh and argv)\n"

@@ -51,6 +51,18 @@ size_t cvy_fault_limited(size_t size)
   return io_limit && io_limit < size ? io_limit : size;
 }
 
+static void (*step_hook)(int step);
+
+void cvy_fault_on_step(void (*hook)(int step))
+{
+  step_hook = hook;
+}
+
+void cvy_fault_step(int step)
+{
+  if (step_hook) step_hook(step);
+}
+
 #else
 
 bool cvy_fault_due(int point, int *ret_system)

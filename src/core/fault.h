@@ -27,6 +27,31 @@ void cvy_fault_limit(size_t size);
 /* size, or that limit if it is less; always size without COVEY_FAULTS. */
 size_t cvy_fault_limited(size_t size);
 
+/* Steps of a message on its way and of a connection's life, at any of which a process may be killed. In builds with COVEY_FAULTS the hook is called at
+ * each, by whatever thread is there, with or without locks; it may end the process, and nothing else. Elsewhere they cost nothing. */
+/* clang-format off */
+#define CVY_STEPS(X) \
+  X(ADDED) X(PLANNED) X(WRITTEN) X(SETTLED) /* a message of ours: waits; cut into frames; written; accounted for */ \
+  X(READ) X(BEGUN) X(WHOLE) X(QUEUED)       /* one of theirs: bytes are here; it has its room; all of it is here; in its group */ \
+  X(HANDED) X(CREDITED)                     /* taken out; its room given back */ \
+  X(DIALLED) X(HELLO) X(OPEN) X(BYE) X(BYE_GOT) X(ENDED) /* of a connection */
+/* clang-format on */
+
+enum {
+#define CVY_STEP_ENUM(step) CVY_STEP_##step,
+  CVY_STEPS(CVY_STEP_ENUM)
+#undef CVY_STEP_ENUM
+      CVY_STEP_COUNT
+};
+
+#if defined(COVEY_FAULTS)
+#define CVY_STEP(step) cvy_fault_step(CVY_STEP_##step)
+void cvy_fault_step(int step);                  /* by CVY_STEP */
+void cvy_fault_on_step(void (*hook)(int step)); /* NULL: none. To be set while nothing is going on */
+#else
+#define CVY_STEP(step) ((void)0)
+#endif
+
 /* "PIPE" for CVOS_FAULT_PIPE; "?" else. Static. */
 const char *cvy_fault_name(int point);
 

@@ -28,12 +28,14 @@
   X(PING, 0x06, 0, 0, 0, 0, 2, 0) \
   X(PONG, 0x07, 0, 0, 0, 0, 2, 0)                    /* with the PING's id */ \
   X(STOP, 0x08, 8, 8, 0, 0, 0, 0)                    /* asks a child to end */ \
+  X(LOOK, 0x09, 0, 0, 0, 0, 1, 0)                    /* asks for a FILL of each group, and then a PONG with this id */ \
   X(GROUP_OPEN, 0x10, 13, 12 + 255, 0, 1, 2, 0)      /* this number is that name here; its window; id: see CVY_GROUP_CHANNEL */ \
   X(GROUP_CLOSE, 0x11, 0, 0, 0, 1, 0, 0) \
   X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0)                /* window given back; with an id: a large message's grant */ \
   X(ACK, 0x13, 0, 0, 0, 1, 1, 0)                     /* handed out; UINT64_MAX: GROUP_CLOSE was seen */ \
   X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0)                  /* nobody waits for the answer to this request any more */ \
   X(GAP, 0x15, 8, 8, 0, 1, 0, 0)                     /* so many for this group were dropped for want of room */ \
+  X(FILL, 0x16, 16, 16, 0, 1, 0, 0)                  /* how much waits in this group, as in CREDIT: bytes, messages */ \
   X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1) \
   X(PUB, 0x21, 0, CVY_BODY_MAX, 0x17, 1, 1, 1) \
   X(REQ, 0x22, 16, CVY_BODY_MAX, 0x37, 1, 1, 1)      /* first a cvy_ask: what is left of its time, room for the reply */ \

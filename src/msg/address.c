@@ -1,6 +1,7 @@
 #include "msg/address.h"
 
 #include "core/error.h"
+#include "core/fault.h"
 #include "os/handle.h"
 
 #include <inttypes.h>
@@ -342,6 +343,7 @@ static int dial(covey_node *node, const cvy_goal *goal, covey_peer **ret)
     cvos_handle_close(handle);
     r = COVEY_ECLOSED;
   } else if (r == 0) {
+    CVY_STEP(DIALLED);
     peer->pin = pin; /* closed with the connection */
     peer->identity = who;
     peer->state = CVY_PEER_WELCOME;

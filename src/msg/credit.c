@@ -2,6 +2,7 @@
 #include "msg/call.h"
 #include "msg/channel.h"
 #include "msg/group.h"
+#include "msg/watch.h"
 
 /* The budget. One half of max_memory is for windows: full windows while less than half of it is lent, the least window from there on. The
  * other half is for grants of large messages, at most half of that for one peer, if it is more than one message. */
@@ -314,6 +315,14 @@ void cvy_credit_return(cvy_group *group, cvy_item *item)
     node->lent -= lent;
   }
   item->extra = 0;
+}
+
+void cvy_credit_left(cvy_group *group, cvy_item *item)
+{
+  if (cvy_watch_is_event(item))
+    group->node->events--;
+  else if (group->full != COVEY_FULL_DROP_OLD)
+    cvy_credit_return(group, item);
 }
 
 void cvy_credit_serve(covey_node *node)

@@ -3,6 +3,7 @@
 
 #include "core/atomics.h"
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/channel.h"
@@ -177,6 +178,7 @@ int cvy_group_side(covey_peer *peer, const char *name, uint64_t window, uint16_t
 void cvy_group_close(covey_node *node, cvy_group *g)
 {
   g->closed = true;
+  if (node->watch == g) node->watch = NULL;
   node->group_count--;
   node->lent -= reserved(g);
   if (g->kind != CVY_FRAME_NEXT) cvy_map_remove(&node->groups, &g->by_name);
@@ -185,7 +187,7 @@ void cvy_group_close(covey_node *node, cvy_group *g)
   cvy_item *item;
   while ((item = cvy_queue_take(&g->queue)) != NULL) {
     node->items--;
-    if (g->full != COVEY_FULL_DROP_OLD) cvy_credit_return(g, item);
+    cvy_credit_left(g, item);
     if (g->kind == CVY_FRAME_REQ) {
       cvy_request_refuse(item->place, COVEY_ENOTFOUND, "it is not served any more");
       continue;
@@ -247,6 +249,8 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
     for (cvy_item *old = cvy_queue_evict(&g->queue, item->size), *next; old; old = next) {
       next = old->next;
       node->items--;
+      node->past.dropped++;
+      cvy_credit_left(g, old);
       cvy_peer_unref(old->owner);
       cvy_item_free(old);
     }
@@ -254,6 +258,7 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
   if (g->kind == CVY_FRAME_REQ && !cvy_request_new(peer, g, item)) return;
   cvy_peer_ref(peer);
   cvy_queue_push(&g->queue, item);
+  CVY_STEP(QUEUED);
   node->items++;
   cvy_handler_due(g);
   cvy_loop_changed(node->loop);

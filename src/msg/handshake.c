@@ -1,9 +1,12 @@
 #include "msg/peer.h"
 
+#include "core/fault.h"
+
 #include "msg/call.h"
 #include "msg/group.h"
 #include "msg/lane.h"
 #include "msg/self.h"
+#include "msg/watch.h"
 
 #include <string.h>
 
@@ -63,6 +66,7 @@ static void send_hello(covey_peer *peer, int kind, uint16_t version)
 
 void cvy_handshake_hello(covey_peer *peer)
 {
+  CVY_STEP(HELLO);
   send_hello(peer, CVY_FRAME_HELLO, 0);
 }
 
@@ -195,6 +199,7 @@ static void on_bye(covey_peer *peer, const cvy_chunk *chunk)
   }
   size_t size = cvy_bye_encode(&bye, body);
   cvy_peer_control(peer, CVY_FRAME_BYE_ACK, 0, 0, 0, body, size);
+  CVY_STEP(BYE_GOT);
   if (peer->state == CVY_PEER_BYE_SENT) return; /* both leave: our own answer is still due */
   peer->state = CVY_PEER_BYE_GOT;
   cvy_lane_hush(peer, COVEY_EPEERDIED);
@@ -246,7 +251,15 @@ static void on_control(covey_peer *peer, const cvy_chunk *chunk)
   int r = 0;
   switch (h->kind) {
   case CVY_FRAME_PING: cvy_peer_control(peer, CVY_FRAME_PONG, 0, 0, h->id, NULL, 0); break;
-  case CVY_FRAME_PONG: peer->ready = true; break;
+  case CVY_FRAME_PONG:
+    peer->ready = true;
+    peer->told = h->id;
+    break;
+  case CVY_FRAME_LOOK: cvy_peer_look(peer, h->id); break;
+  case CVY_FRAME_FILL:
+    r = cvy_credit_decode(chunk->data, chunk->size, &credit);
+    if (r == 0) r = cvy_outlet_fill(peer, h->group, &credit);
+    break;
   case CVY_FRAME_GROUP_OPEN:
     r = cvy_group_open_decode(chunk->data, chunk->size, &open);
     if (r == 0) r = cvy_outlet_opened(peer, h->group, h->id, &open);

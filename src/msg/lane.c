@@ -227,6 +227,16 @@ int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
   return 0;
 }
 
+int cvy_outlet_fill(covey_peer *peer, uint16_t number, const cvy_credit *fill)
+{
+  cvy_outlet *o = outlet_by_number(peer, number);
+  if (o) { /* else closed meanwhile */
+    o->fill_bytes = fill->bytes;
+    o->fill_count = fill->count;
+  }
+  return 0;
+}
+
 int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id)
 {
   cvy_outlet *o = outlet_by_number(peer, number);
@@ -299,6 +309,7 @@ int cvy_lane_add(cvy_outlet *o, cvy_parcel *parcel)
     if (!cvy_lane_charge(o, parcel)) {
       if (parcel->result) return 0;
       o->dropped++;
+      o->peer->dropped++;
       return 1;
     }
     if (o->dropped) {

@@ -63,15 +63,17 @@ struct cvy_outlet {
   uint32_t max_count, messages; /* 0: no limit; messages that may still be sent */
   uint64_t large_bytes;         /* grants in use: messages that were not handed out yet */
   uint64_t dropped;             /* by us, not told yet */
-  cvy_parcel *first, *last;     /* waiting, the first one perhaps partly sent */
-  cvy_parcel *framing;          /* of these, the first whose frames are not all made; NULL: none */
-  cvy_large *large;             /* messages with a grant that were not handed out yet */
+  uint64_t fill_bytes;          /* that wait there, by the last FILL */
+  uint32_t fill_count;
+  cvy_parcel *first, *last; /* waiting, the first one perhaps partly sent */
+  cvy_parcel *framing;      /* of these, the first whose frames are not all made; NULL: none */
+  cvy_large *large;         /* messages with a grant that were not handed out yet */
   uint8_t name_size;
   char name[COVEY_NAME_MAX + 1];
 };
 
 enum {
-  CVY_PLAN_FRAMES = 16, /* frames in one write */
+  CVY_PLAN_FRAMES = 31, /* frames in one write */
   CVY_PLAN_PIECES = 64,
   CVY_FRAGMENT = CVY_PIECE_MAX, /* most bytes of a message in one frame of ours */
   CVY_LARGE_SHARE =
@@ -110,6 +112,7 @@ bool cvy_is_answer(const cvy_parcel *parcel);
 int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_group_open *open);
 int cvy_outlet_closed(covey_peer *peer, uint16_t number);
 int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_credit *credit);
+int cvy_outlet_fill(covey_peer *peer, uint16_t number, const cvy_credit *fill);
 int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id);
 
 /* A parcel of the library's own: one allocation with its body, size bytes, which goes out in need of no credit. NULL: out of memory. */

@@ -1,6 +1,7 @@
 #include <covey/message.h>
 
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/group.h"
@@ -75,47 +76,34 @@ static int await_group(cvy_send *s, covey_node *node, cvy_outlet **ret)
 static bool is_done(void *arg)
 {
   const cvy_send *s = arg;
-  return cvy_lane_done(&s->parcel, s->peer) || (s->parcel.call && s->parcel.call->over);
+  return cvy_lane_done(s->now, s->peer) || (s->now->call && s->now->call->over);
 }
 
 static bool is_still(void *arg)
 {
   const cvy_send *s = arg;
-  return !s->parcel.planned;
+  return !s->now->planned;
 }
 
 /* Waits until no thread is writing it: nobody but them may touch it before. */
 static void settle(cvy_send *s, covey_node *node)
 {
-  while (s->parcel.planned && cvy_loop_wait(node->loop, is_still, s, CVY_NEVER, NULL) < 0) {
+  while (s->now->planned && cvy_loop_wait(node->loop, is_still, s, CVY_NEVER, NULL) < 0) {
     cvy_loop_unlock(
         node->loop); /* on the thread of a lent loop: another thread is inside a call that does not wait */
     cvy_loop_lock(node->loop);
   }
 }
 
-/* The wait has ended with r before the parcel was done: takes it back, or leaves its rest to the library. */
-static int give_up(cvy_send *s, covey_node *node, int r)
-{
-  settle(s, node);
-  if (is_done(s)) return 0;
-  int far = cvy_lane_abandon(&s->parcel, s->peer);
-  if (r == COVEY_ETIMEDOUT && s->goal.once && far == COVEY_FAR_NOTHING) r = COVEY_EAGAIN;
-  if (r == COVEY_ETIMEDOUT && s->goal.once && far != COVEY_FAR_NOTHING && is_request(s))
-    return 0; /* the library sends the rest */
-  int stage = far == COVEY_FAR_NOTHING ? COVEY_STAGE_ROOM
-              : far == COVEY_FAR_SENT  ? COVEY_STAGE_RECEIPT
-                                       : COVEY_STAGE_WRITE;
-  return cvy_send_fail(s, r, stage, far,
-                       far == COVEY_FAR_NOTHING ? "no room"
-                       : far == COVEY_FAR_SENT  ? "not handed out"
-                                                : "partly sent");
-}
-
 /* What has become of a parcel that is done. */
-static int outcome(cvy_send *s)
+static int outcome(cvy_send *s, covey_node *node)
 {
-  cvy_parcel *p = &s->parcel;
+  cvy_parcel *p = s->now;
+  if (!cvy_lane_done(p, s->peer)) { /* it was answered before it was whole over there */
+    settle(s, node);
+    if (!cvy_lane_done(p, s->peer)) cvy_lane_abandon(p, s->peer);
+    return 0;
+  }
   int code = p->result;
   if (code == 0) return 0;
   int far = cvy_lane_abandon(p, s->peer);
@@ -129,39 +117,87 @@ static int outcome(cvy_send *s)
   return cvy_send_fail(s, COVEY_EPEERDIED, COVEY_STAGE_WRITE, far, "it has ended");
 }
 
-int cvy_send_deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet)
+/* Takes back what is not done of parcels from the one on, the last one first, and leaves the rest of one that was begun to the library. Returns the
+ * first of these, and how far it came; count: there was none. */
+static size_t take_back(cvy_send *s, covey_node *node, cvy_parcel *parcels, size_t from, size_t count,
+                        int *ret_far)
 {
-  if (s->parcel.want_ack && outlet->full == COVEY_FULL_DROP_OLD) {
+  size_t first = count;
+  while (count-- > from) {
+    s->now = &parcels[count];
+    settle(s, node);
+    if (is_done(s)) continue;
+    *ret_far = cvy_lane_abandon(s->now, s->peer);
+    first = count;
+  }
+  return first;
+}
+
+/* The wait has ended with r before all parcels were done. */
+static int give_up(cvy_send *s, covey_node *node, cvy_parcel *parcels, size_t count, size_t *went, int r)
+{
+  int far = COVEY_FAR_NOTHING;
+  size_t first = take_back(s, node, parcels, *went, count, &far);
+  for (; *went < first; ++*went) {
+    s->now = &parcels[*went];
+    int e = outcome(s, node);
+    if (e != 0) return e;
+  }
+  if (first == count) return 0;
+  if (r == COVEY_ETIMEDOUT && s->goal.once && far == COVEY_FAR_NOTHING) r = COVEY_EAGAIN;
+  if (r == COVEY_ETIMEDOUT && s->goal.once && is_request(s)) return 0; /* the library sends the rest */
+  int stage = far == COVEY_FAR_NOTHING ? COVEY_STAGE_ROOM
+              : far == COVEY_FAR_SENT  ? COVEY_STAGE_RECEIPT
+                                       : COVEY_STAGE_WRITE;
+  return cvy_send_fail(s, r, stage, far,
+                       far == COVEY_FAR_NOTHING ? "no room"
+                       : far == COVEY_FAR_SENT  ? "not handed out"
+                                                : "partly sent");
+}
+
+/* Puts s->now behind what waits for outlet. */
+static int put(cvy_send *s, cvy_outlet *outlet)
+{
+  if (s->now->want_ack && outlet->full == COVEY_FULL_DROP_OLD) {
     return cvy_send_fail(s, COVEY_ENOTSUP, COVEY_STAGE_RECEIPT, COVEY_FAR_NOTHING,
                          "it drops its oldest messages: no receipts");
   }
-  int r = cvy_lane_add(outlet, &s->parcel);
-  if (r > 0 && s->parcel.want_ack)
+  int r = cvy_lane_add(outlet, s->now);
+  if (r > 0 && s->now->want_ack)
     return cvy_send_fail(s, COVEY_EAGAIN, COVEY_STAGE_ROOM, COVEY_FAR_NOTHING, "dropped for want of room");
-  if (r > 0) return 0;
-  cvy_peer_flush(s->peer);
-  if (!is_done(s)) r = cvy_loop_wait(node->loop, is_done, s, s->deadline, s->cancel);
-  if (r < 0) r = give_up(s, node, r);
-  if (r == 0 && !cvy_lane_done(&s->parcel, s->peer)) { /* it was answered before it was whole over there */
-    settle(s, node);
-    if (!cvy_lane_done(&s->parcel, s->peer)) cvy_lane_abandon(&s->parcel, s->peer);
-  } else if (r == 0) {
-    r = outcome(s);
+  if (r > 0) s->now->emitted = true; /* as good as gone */
+  CVY_STEP(ADDED);
+  return 0;
+}
+
+static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet, cvy_parcel *parcels, size_t count,
+                   size_t *went)
+{
+  size_t added = 0;
+  int r = 0, far;
+  if (s->parcel.want_ack && outlet->full == COVEY_FULL_DROP_NEW) count = 1;
+  for (; added < count && r == 0; added += r == 0) {
+    s->now = &parcels[added];
+    r = put(s, outlet);
   }
-  s->id = s->parcel.id;
+  if (added == 0) return r; /* else that failure comes again when it is the first */
+  cvy_peer_flush(s->peer);
+  for (r = 0; *went < added && r == 0; *went += r == 0) {
+    s->now = &parcels[*went];
+    if (!is_done(s)) r = cvy_loop_wait(node->loop, is_done, s, s->deadline, s->cancel);
+    if (r < 0) return give_up(s, node, parcels, added, went, r);
+    r = outcome(s, node);
+    if (r != 0) take_back(s, node, parcels, *went + 1, added, &far);
+  }
   return r;
 }
 
-/* As before its first try. */
-static cvy_parcel fresh(const cvy_parcel *p)
+int cvy_send_deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet)
 {
-  return (cvy_parcel){.buffers = p->buffers,
-                      .count = p->count,
-                      .size = p->size,
-                      .call = p->call,
-                      .kind = p->kind,
-                      .priority = p->priority,
-                      .want_ack = p->want_ack};
+  size_t went = 0;
+  int r = deliver(s, node, outlet, &s->parcel, 1, &went);
+  s->id = s->parcel.id;
+  return r;
 }
 
 int cvy_send_find(cvy_send *s, covey_node *node, cvy_outlet **ret)
@@ -173,16 +209,26 @@ int cvy_send_find(cvy_send *s, covey_node *node, cvy_outlet **ret)
   return await_group(s, node, ret);
 }
 
-static int send_once(cvy_send *s, covey_node *node)
+static int send_once(cvy_send *s, covey_node *node, cvy_parcel *parcels, size_t count, size_t *went)
 {
   cvy_outlet *outlet = NULL;
   int r = cvy_send_find(s, node, &outlet);
-  if (r == 0) r = cvy_send_deliver(s, node, outlet);
-  if (r == CVY_SEND_RETRY && s->parcel.call) cvy_call_unnamed(s->parcel.call);
-  if (r == CVY_SEND_RETRY) s->parcel = fresh(&s->parcel);
+  if (r == 0) r = deliver(s, node, outlet, parcels, count, went);
   cvy_peer_unref(s->peer);
   s->peer = NULL;
   return r;
+}
+
+/* A parcel like another, before its first try. */
+static cvy_parcel fresh(const cvy_parcel *p, const covey_buffer *buffers, size_t count, size_t size)
+{
+  return (cvy_parcel){.buffers = buffers,
+                      .count = count,
+                      .size = size,
+                      .call = p->call,
+                      .kind = p->kind,
+                      .priority = p->priority,
+                      .want_ack = p->want_ack};
 }
 
 int cvy_send_buffers(cvy_send *s, const covey_buffer *buffers, size_t count)
@@ -201,14 +247,23 @@ int cvy_send_buffers(cvy_send *s, const covey_buffer *buffers, size_t count)
   return 0;
 }
 
+static int check_node(const cvy_send *s, const covey_node *node)
+{
+  if (!s->goal.peer || s->goal.peer->node == node) return 0;
+  return cvy_send_fail(s, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "a peer of another node");
+}
+
 int cvy_send_run(cvy_send *s, covey_node *node)
 {
-  int r;
-  if (s->goal.peer && s->goal.peer->node != node) {
-    return cvy_send_fail(s, COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, COVEY_FAR_NOTHING, "a peer of another node");
+  size_t went = 0;
+  cvy_parcel *p = &s->parcel;
+  int r = check_node(s, node);
+  while (r == 0 && (r = send_once(s, node, p, 1, &went)) == CVY_SEND_RETRY) {
+    if (p->call) cvy_call_unnamed(p->call);
+    *p = fresh(p, p->buffers, p->count, p->size);
+    r = 0;
   }
-  do r = send_once(s, node);
-  while (r == CVY_SEND_RETRY);
+  s->id = s->parcel.id;
   return r;
 }
 
@@ -271,120 +326,65 @@ int cvy_send_check(const covey_send_options *o, cvy_send *s)
   return 0;
 }
 
+/* To whom, to which group, and the rest. */
+static int check_options(const covey_send_options *o, cvy_send *s)
+{
+  if (!o) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
+  int r = cvy_send_goal(o->pid, o->name, o->peer, o->reply_to, &s->goal);
+  if (r == 0) r = cvy_group_name(o->group, false, &s->group);
+  return r < 0 ? r : cvy_send_check(o, s);
+}
+
 int covey_message_send(covey_node *node, const covey_send_options *options, const covey_buffer *buffers,
                        size_t count, uint64_t *ret_id)
 {
   cvy_send s = {.id = 0};
-  int r = options ? cvy_send_goal(options->pid, options->name, options->peer, options->reply_to, &s.goal)
-                  : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: to whom?");
-  if (r == 0) r = cvy_group_name(options->group, false, &s.group);
-  if (r == 0) r = cvy_send_check(options, &s);
+  int r = check_options(options, &s);
   if (r == 0 && count && !buffers) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
   if (r == 0) r = run_send(node, &s, buffers, count);
   if (r == 0 && ret_id) *ret_id = s.id;
   return r;
 }
 
-/* ---- receiving ---- */
+/* ---- several ---- */
 
-struct receive {
-  covey_node *node;
-  cvy_group *group; /* NULL: any */
-};
+enum { AT_ONCE = 64 /* messages that wait for one write: more than one takes */ };
 
-static bool has_message(void *arg)
+static int send_several(cvy_send *s, covey_node *node, const covey_buffer *buffers, size_t count,
+                        size_t *went)
 {
-  const struct receive *w = arg;
-  if (w->node->state != CVY_NODE_OPEN || (w->group && (w->group->closed || w->group->handled))) return true;
-  return cvy_group_filled(w->node, w->group, CVY_FRAME_DATA, false) != NULL;
+  cvy_parcel parcels[AT_ONCE];
+  int r = check_node(s, node);
+  while (*went < count && r == 0) {
+    size_t n = 0, done = 0;
+    for (const covey_buffer *b = buffers + *went; n < AT_ONCE && n < count - *went; n++, b++) {
+      parcels[n] = fresh(&s->parcel, b, 1, b->size);
+    }
+    r = send_once(s, node, parcels, n, &done);
+    *went += done;
+    if (r == CVY_SEND_RETRY) r = 0;
+  }
+  return r;
 }
 
-void cvy_message_take(cvy_group *group, covey_message *ret)
+int covey_send_many(covey_node *node, const covey_send_options *options, const covey_buffer *buffers,
+                    size_t count)
 {
-  cvy_item *item = cvy_queue_take(&group->queue);
-  covey_peer *peer = item->owner; /* the item's reference becomes the message's */
-  group->node->items--;
-  if (group->full != COVEY_FULL_DROP_OLD) cvy_credit_return(group, item);
-  cvy_credit_serve(group->node);
-  cvy_group_ref(group);
-  item->place = group;
-  *ret = (covey_message){.data = cvy_item_data(item), .size = (size_t)item->size, .group = group->name};
-  ret->kind = COVEY_KIND_DATA;
-  ret->priority = cvy_item_priority(item);
-  ret->id = item->id;
-  ret->lost = item->lost;
-  ret->from = peer->identity;
-  ret->peer = peer;
-  ret->internal = item;
-}
-
-static int receive(covey_node *node, const char *name, cvy_deadline deadline, covey_cancel *cancel,
-                   covey_message *ret)
-{
-  struct receive w = {NULL, NULL};
-  bool any = name && strcmp(name, COVEY_ANY_GROUP) == 0;
-  int r = ret ? cvy_group_name(name, true, &name)
-              : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_message is NULL");
-  if (r == 0) r = cvy_node_enter(node, &w.node);
+  cvy_send s = {.id = 0};
+  size_t went = 0;
+  int r = check_options(options, &s);
+  if (r == 0 && count && !buffers) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
+  if (r == 0 && count > INT32_MAX) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "count");
   if (r < 0) return r;
-  if (!any) {
-    w.group = cvy_group_find(w.node, name, CVY_FRAME_DATA);
-    if (!w.group) r = cvy_group_make(w.node, name, CVY_FRAME_DATA, NULL, &w.group);
-    if (r == 0) cvy_group_ref(w.group);
-    cvy_node_flush(w.node);
+  s.parcel.kind = CVY_FRAME_DATA;
+  for (size_t i = 0; i < count; i++) {
+    if (!buffers[i].data && buffers[i].size)
+      return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, (int64_t)i, -1, "data is NULL");
+    if (buffers[i].size > s.parcel.size) s.parcel.size = buffers[i].size;
   }
-  if (r == 0) {
-    r = cvy_loop_wait(w.node->loop, has_message, &w, deadline, cancel);
-    if (r < 0)
-      r = cvy_fail(r, COVEY_STAGE_NONE, "group %s", name);
-    else if (w.node->state != CVY_NODE_OPEN)
-      r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_NONE, "the node was closed");
-    else if (w.group && w.group->closed)
-      r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
-    else if (w.group && w.group->handled)
-      r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "a callback has the messages of group %s", name);
-    else
-      cvy_message_take(cvy_group_filled(w.node, w.group, CVY_FRAME_DATA, false), ret);
-    cvy_group_unref(w.group);
-  }
-  cvy_node_leave(w.node);
-  return r;
-}
-
-int covey_receive(covey_node *node, const char *group, int64_t timeout, covey_message *ret_message)
-{
-  int r = cvy_timeout_check(timeout);
-  return r < 0 ? r : receive(node, group, cvy_deadline_in(timeout), NULL, ret_message);
-}
-
-int cvy_receive_check(const covey_receive_options *o, cvy_deadline *ret_deadline)
-{
-  if (o->flags & ~(uint32_t)COVEY_RECEIVE_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
-  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_receive_options");
-  int64_t timeout = o->flags & COVEY_RECEIVE_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
-  int r = cvy_timeout_check(timeout);
-  if (r == 0) *ret_deadline = cvy_deadline_in(timeout);
-  return r;
-}
-
-int covey_message_receive(covey_node *node, const covey_receive_options *options, covey_message *ret_message)
-{
-  static const covey_receive_options all_default;
-  const covey_receive_options *o = options ? options : &all_default;
-  cvy_deadline deadline;
-  int r = cvy_receive_check(o, &deadline);
-  return r < 0 ? r : receive(node, o->group, deadline, o->cancel, ret_message);
-}
-
-void covey_message_free(covey_message *message)
-{
-  if (!message) return;
-  cvy_item *item = message->internal;
-  if (item) {
-    cvy_peer_unref(item->owner);
-    cvy_group_unref(item->place);
-    cvy_item_free(item);
-  }
-  *message = (covey_message){0};
+  r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  r = send_several(&s, node, buffers, count, &went);
+  cvy_node_leave(node);
+  return went ? (int)went : r;
 }

@@ -22,7 +22,7 @@ enum {
   LARGEST = 1024 * MEGA
 };
 
-static const char standard_app[] = "covey";
+static const char standard_app[] = CVY_STANDARD_APP;
 
 /* ---- the default node ---- */
 

@@ -25,6 +25,8 @@ enum {
   CVY_GONE = 64 /* ended peers that are remembered, so that their number does not lead to another */
 };
 
+#define CVY_STANDARD_APP "covey"
+
 enum cvy_node_state { CVY_NODE_OPEN, CVY_NODE_CLOSING, CVY_NODE_CLOSED };
 
 struct covey_node {
@@ -77,6 +79,11 @@ struct covey_node {
   uint32_t number_count, number_hint, group_count;
   cvy_group *standard;      /* "default" */
   uint64_t arrivals, items; /* messages so far, and those that wait */
+
+  /* peers.c */
+  cvy_group *watch;      /* gets a message when a peer comes or goes; NULL: none */
+  uint32_t events;       /* of those, that wait */
+  covey_statistics past; /* of connections that have ended */
 
   /* call.c, serve.c */
   uint64_t replies; /* bytes that calls in flight may bring */

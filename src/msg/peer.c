@@ -2,11 +2,13 @@
 
 #include "core/atomics.h"
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/group.h"
 #include "msg/lane.h"
 #include "msg/self.h"
+#include "msg/watch.h"
 
 #include <string.h>
 
@@ -154,12 +156,16 @@ void cvy_peer_end(covey_peer *peer, int code)
   if (open && !peer->all_there) node->unknown += peer->sent - peer->consumed;
   peer->state = CVY_PEER_DEAD;
   peer->failure = code;
+  CVY_STEP(ENDED);
   break_off(peer, open ? COVEY_EPEERDIED : code);
   cvy_calls_over(peer);
   cvy_requests_over(peer);
   cvy_credit_fini(peer);
   cvy_intake_fini(&peer->intake);
+  cvy_peer_count(peer, &node->past);
+  if (code == COVEY_EPROTO) node->past.broken++;
   if (peer->introduced) {
+    cvy_watch_tell(peer, false);
     node->peer_count--;
     if (!peer->name[0]) remember_gone(peer, farewell);
   }
@@ -247,6 +253,7 @@ static bool written_all(covey_peer *peer)
     size_t size = cvy_bye_encode(&bye, body);
     cvy_peer_control(peer, CVY_FRAME_BYE, 0, 0, 0, body, size);
     peer->state = CVY_PEER_BYE_SENT;
+    CVY_STEP(BYE);
     return true;
   }
   return false;
@@ -296,12 +303,15 @@ void cvy_peer_flush(covey_peer *peer)
     }
     tx->writing = true;
     cvy_loop_unlock(loop);
+    CVY_STEP(PLANNED);
     int system;
     int64_t n = peer->transport->write(peer, plan.pieces, plan.piece_count, &system);
+    CVY_STEP(WRITTEN);
     cvy_loop_lock(loop);
     tx->writing = false;
     bool ended = peer->state == CVY_PEER_DEAD; /* meanwhile: its stream was not closed, for it was in use */
     account(peer, &plan, n);
+    CVY_STEP(SETTLED);
     if (ended) peer->transport->close(peer, true);
     if (all_quiet(peer)) break;
   }
@@ -344,6 +354,7 @@ void cvy_peer_stop(covey_peer *peer)
 void cvy_peer_open(covey_peer *peer)
 {
   covey_node *node = peer->node;
+  CVY_STEP(OPEN);
   peer->state = CVY_PEER_OPEN;
   peer->introduced = true;
   node->peer_count++;
@@ -351,6 +362,7 @@ void cvy_peer_open(covey_peer *peer)
   peer->shaking = false;
   peer->limit = CVY_NEVER;
   cvy_peer_index(peer);
+  cvy_watch_tell(peer, true);
   cvy_map_node *n = NULL;
   while ((n = cvy_map_next(&node->groups, n)) != NULL) {
     if (cvy_inlet_open(peer, CVY_MAP_OF(n, cvy_group, by_name)) < 0) peer->tx.doom = COVEY_ENOMEM;
@@ -394,12 +406,14 @@ static void take_message(covey_peer *peer, const cvy_chunk *chunk)
   uint64_t keep = 0;
   int r = cvy_intake_begins(&peer->intake, chunk, &begin);
   if (r > 0) r = begin.group ? cvy_inlet_begin(peer, &begin, &keep) : cvy_call_begins(peer, &begin, &keep);
+  if (keep) CVY_STEP(BEGUN);
   if (r >= 0) r = cvy_intake_take(&peer->intake, chunk, keep, &item);
   if (r < 0) {
     cvy_peer_end(peer, r);
     return;
   }
   if (r == 0 && cvy_inlet_exceeds(peer, group)) cvy_peer_end(peer, COVEY_EPROTO);
+  if (r > 0) CVY_STEP(WHOLE);
   if (r > 0 && group)
     cvy_group_arrived(peer, group, item);
   else if (r > 0 && item)
@@ -411,7 +425,9 @@ void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size)
   covey_node *node = peer->node;
   const uint8_t *bytes = data;
   int r = 1;
+  CVY_STEP(READ);
   cvy_loop_lock(node->loop);
+  peer->bytes_in += size;
   if (peer->intake.lent) cvy_intake_placed(&peer->intake);
   while (peer->state != CVY_PEER_DEAD && peer->state != CVY_PEER_LEAVING) {
     cvy_chunk chunk;

@@ -141,9 +141,11 @@ struct covey_peer {
 
   cvy_tx tx;
   cvy_map outlets, outlet_names;
-  cvy_parcel *acks;        /* emitted, waiting for their ACK */
-  uint64_t sent, consumed; /* messages: emitted, and handed out as far as we were told */
-  uint64_t granted;        /* by us, for large messages that were not handed out yet */
+  cvy_parcel *acks;           /* emitted, waiting for their ACK */
+  uint64_t sent, consumed;    /* messages: emitted, and handed out as far as we were told */
+  uint64_t bytes_in, dropped; /* dropped: messages, by us */
+  uint64_t asked, told;       /* the last LOOK, and the last PONG */
+  uint64_t granted;           /* by us, for large messages that were not handed out yet */
 
   cvy_map calls;    /* ours that wait for an answer, by number */
   cvy_map requests; /* its that nobody has answered, by number */
@@ -237,8 +239,11 @@ bool cvy_inlet_exceeds(const covey_peer *peer, uint16_t number);
 /* It is whole. */
 void cvy_inlet_whole(covey_peer *peer, cvy_item *item);
 
-/* item has left its group's queue: handed out, or discarded. Gives credit back and tells the sender what it wants to know. */
+/* item uses no room any more. Gives credit back and tells the sender what it wants to know. */
 void cvy_credit_return(cvy_group *group, cvy_item *item);
+
+/* item has left its group's queue: handed out, or discarded. Returns its credit, unless that was done when it came (DROP_OLD), or it has none (watch.h). */
+void cvy_credit_left(cvy_group *group, cvy_item *item);
 
 /* Gives back at once what is held up for fewer frames: more messages wait, and none is handed out. */
 void cvy_credit_now(covey_peer *peer, uint16_t number);

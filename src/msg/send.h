@@ -1,5 +1,5 @@
 /* msg/send.h: one message on its way from its sender's call to the system: find the peer, wait for the group and for room, write. The common part of
- * message.c and call.c. */
+ * message.c (one message, or several in one go) and call.c. */
 #ifndef COVEY_MSG_SEND_H
 #define COVEY_MSG_SEND_H
 
@@ -11,8 +11,9 @@ typedef struct cvy_send {
   const char *group; /* or function, endpoint, channel: by parcel.kind, which is as cvy_group's */
   cvy_deadline deadline;
   covey_cancel *cancel;
-  cvy_parcel parcel;
-  covey_peer *peer; /* counted */
+  cvy_parcel parcel; /* the message; of several: what all have, and the largest size */
+  cvy_parcel *now;   /* the message in question */
+  covey_peer *peer;  /* counted */
   uint64_t id;
 } cvy_send;
 

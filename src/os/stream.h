@@ -40,6 +40,12 @@ enum { CVOS_NAME_MAX = 66 }; /* 64 of a user's, and a prefix */
  * always terminated. Never fails: without an answer it writes "<app>.<name>". */
 void cvos_address_text(const cvos_address *address, char *ret_text, size_t capacity);
 
+/* Tells the names that are in use in a namespace (app of where, its directory; name does not count, by_pid says where names are numbers), in no order;
+ * also those that a dead process has left. found: called for each; the text is valid during the call. What begins like one and is none is told too: the
+ * caller knows his names. Errors: COVEY_EUNSAFE, COVEY_EINVAL, COVEY_ELIMIT, COVEY_ENOMEM, COVEY_ENOTSUP (Windows, where the system has no
+ * list of pipes), COVEY_EOS. */
+int cvos_address_list(const cvos_address *where, void (*found)(void *arg, const char *name), void *arg);
+
 /* ---- listening ---- */
 
 /* A listening endpoint that only one process at a time can have: a Unix socket under a held lock, or a named

@@ -7,6 +7,7 @@
 #include "posix/detail/lock.h"
 #include "posix/detail/peer.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -87,6 +88,60 @@ void cvos_address_text(const cvos_address *address, char *ret_text, size_t capac
     (void)snprintf(ret_text, capacity, "%s/%s", folder, name);
   }
   errno = saved;
+}
+
+/* A name as it was before append_name of place.c. */
+static void plain_name(const char *file, size_t size, char ret[CVOS_FILE_MAX])
+{
+  size_t n = 0;
+  for (size_t i = 0; i < size && n + 1 < CVOS_FILE_MAX; i++) {
+    bool capital = file[i] == '+' && i + 1 < size && file[i + 1] >= 'a' && file[i + 1] <= 'z';
+    ret[n++] = capital ? (char)(file[++i] - 'a' + 'A') : file[i];
+  }
+  ret[n] = '\0';
+}
+
+static int list_in(const cvos_place *place, const char *prefix, void (*found)(void *arg, const char *name),
+                   void *arg)
+{
+  char name[CVOS_FILE_MAX];
+  size_t begin = strlen(prefix);
+  int fd = CVOS_CALL(OPEN, openat(place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), -1);
+  DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+  if (!folder) {
+    int r = cvos_translate(errno);
+    cvos_fd_close(fd);
+    return r;
+  }
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    size_t size = strlen(entry->d_name);
+    if (size < begin + 3 || strncmp(entry->d_name, prefix, begin) != 0) continue;
+    if (strcmp(entry->d_name + size - 2, ".s") != 0) continue;
+    plain_name(entry->d_name + begin, size - begin - 2, name);
+    found(arg, name);
+  }
+  (void)closedir(folder);
+  return 0;
+}
+
+int cvos_address_list(const cvos_address *where, void (*found)(void *arg, const char *name), void *arg)
+{
+  char prefix[CVOS_FILE_MAX];
+  cvos_address any = *where;
+  any.name = "n";
+  int r = cvos_place_name(&any, "", prefix);
+  if (r < 0) return r;
+  prefix[strlen(prefix) - 1] = '\0'; /* "<app>~" */
+  for (int i = 0;; i++) {
+    cvos_place place;
+    r = cvos_place_open(&any, i, false, &place);
+    if (r == 1) return 0;
+    if (r == COVEY_ENOTFOUND) continue;
+    if (r < 0) return r;
+    r = list_in(&place, prefix, found, arg);
+    cvos_place_close(&place);
+    if (r < 0) return r;
+  }
 }
 
 /* ---- dialling ---- */

@@ -87,6 +87,40 @@ void cvos_address_text(const cvos_address *address, char *ret_text, size_t capac
   SetLastError(error);
 }
 
+int cvos_address_list(const cvos_address *where, void (*found)(void *arg, const char *name), void *arg)
+{
+  char prefix[CVOS_PIPE_NAME_MAX], name[CVOS_PIPE_NAME_MAX];
+  WIN32_FIND_DATAW entry;
+  cvos_address any = *where;
+  any.name = "n";
+  int r = pipe_name(&any, prefix);
+  if (r < 0) return r;
+  size_t begin = strlen(PREFIX) - strlen("covey."),
+         size = strlen(prefix) - 1 - begin; /* "covey.<hash>.<app>~" */
+  HANDLE list = CVOS_CALL(OPEN, FindFirstFileW(L"\\\\.\\pipe\\*", &entry), INVALID_HANDLE_VALUE);
+  if (list == INVALID_HANDLE_VALUE) {
+    DWORD error = GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_NO_MORE_FILES) return 0;
+    return error == ERROR_NOT_ENOUGH_MEMORY ? failed_here() : failed(COVEY_ENOTSUP);
+  }
+  do {
+    size_t n = 0, i = 0;
+    for (; entry.cFileName[i] && i < CVOS_PIPE_NAME_MAX - 1; i++) {
+      wchar_t c = entry.cFileName[i];
+      if (c > 126) break;
+      if (n && name[n - 1] == '+' && i > size && c >= 'a' && c <= 'z')
+        name[n - 1] = (char)(c - 'a' + 'A');
+      else
+        name[n++] = (char)c;
+    }
+    name[n] = '\0';
+    if (entry.cFileName[i] || n <= size || strncmp(name, prefix + begin, size) != 0) continue;
+    found(arg, name + size);
+  } while (FindNextFileW(list, &entry));
+  FindClose(list);
+  return 0;
+}
+
 /* ---- listening ---- */
 
 static int make_instance(const wchar_t *name, void *security, bool first, DWORD most, HANDLE *ret)

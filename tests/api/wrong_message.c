@@ -155,6 +155,44 @@ TEST(wrong_message, message_send_what)
   still_works();
 }
 
+TEST(wrong_message, send_many)
+{
+  const covey_buffer bad[] = {{"x", 1}, {NULL, 0}, {NULL, 3}};
+  covey_send_options to = {.pid = test_pid(), .timeout = TEST_SOON};
+
+  CHECK_WRONG(covey_send_many(NULL, NULL, bad, 1));
+  CHECK_WRONG(covey_send_many(NULL, &(covey_send_options){0}, bad, 1));
+  CHECK_WRONG(covey_send_many(NULL, &to, NULL, 1));
+  CHECK_WRONG(covey_send_many(NULL, &to, bad, SIZE_MAX));
+  CHECK_WRONG(covey_send_many(NULL, &to, bad, 3));
+  CHECK_INT(covey_last_failure()->index, 2);
+  CHECK_ERR(covey_send_many(NULL, &to, &(covey_buffer){"x", SIZE_MAX}, 1), COVEY_ETOOBIG);
+  to.reserved0 = 1;
+  CHECK_WRONG(covey_send_many(NULL, &to, bad, 1));
+  still_works();
+}
+
+TEST(wrong_message, receive_many_and_into)
+{
+  covey_message m;
+  covey_identity from;
+  char data[4];
+  covey_receive_options look = {.flags = COVEY_RECEIVE_TRY}, bad = {.timeout = -2};
+
+  test_fill(&m, sizeof m);
+  test_fill(&from, sizeof from);
+  CHECK_WRONG(covey_receive_many(NULL, &look, NULL, 1));
+  CHECK_WRONG(covey_receive_many(NULL, &look, &m, 0));
+  CHECK_WRONG(covey_receive_many(NULL, &look, &m, SIZE_MAX));
+  CHECK_WRONG(covey_receive_many(NULL, &bad, &m, 1));
+  CHECK_WRONG(covey_receive_into(NULL, &look, NULL, 1, &from));
+  CHECK_WRONG(covey_receive_into(NULL, &bad, data, sizeof data, &from));
+  CHECK_ERR(covey_receive_many(NULL, &look, &m, 1), COVEY_ETIMEDOUT);
+  CHECK_ERR(covey_receive_into(NULL, &look, data, sizeof data, &from), COVEY_ETIMEDOUT);
+  CHECK(test_is_filled(&m, sizeof m) && test_is_filled(&from, sizeof from));
+  still_works();
+}
+
 TEST(wrong_message, receive)
 {
   covey_message m;

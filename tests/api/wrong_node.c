@@ -1,7 +1,7 @@
 /* Every function of covey/node.h, called as nobody should. */
 #include "support/test.h"
 
-#include <covey/node.h>
+#include <covey/message.h>
 
 static void refused(covey_node_options options)
 {
@@ -80,5 +80,73 @@ TEST(wrong_node, spawn)
       COVEY_ENOTFOUND);
   CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_LOOKUP);
   CHECK(test_is_filled(&p, sizeof p));
+  CHECK_OK(covey_node_close(NULL, TEST_SOON));
+}
+
+static void peer_refused(covey_peer_options options)
+{
+  covey_peer *peer;
+
+  test_fill(&peer, sizeof peer);
+  CHECK_WRONG(covey_peer_open(NULL, &options, &peer));
+  CHECK(test_is_filled(&peer, sizeof peer));
+}
+
+TEST(wrong_node, peer_open)
+{
+  covey_peer *peer;
+
+  CHECK_WRONG(covey_peer_open(NULL, NULL, &peer));
+  CHECK_WRONG(covey_peer_open(NULL, &(covey_peer_options){.pid = 1}, NULL));
+  peer_refused((covey_peer_options){0});
+  peer_refused((covey_peer_options){.pid = -1});
+  peer_refused((covey_peer_options){.pid = test_pid(), .name = "x"});
+  peer_refused((covey_peer_options){.name = "../x"});
+  peer_refused((covey_peer_options){.pid = test_pid(), .timeout = -2});
+  peer_refused((covey_peer_options){.pid = test_pid(), .reserved0 = 1});
+  for (int i = 1; i < 32; i++) peer_refused((covey_peer_options){.pid = test_pid(), .flags = 1u << i});
+  for (int i = 0; i < 4; i++) {
+    covey_peer_options options = {.pid = test_pid()};
+    options.reserved[i] = 1;
+    peer_refused(options);
+  }
+}
+
+TEST(wrong_node, peer_of_ourselves)
+{
+  covey_peer *peer;
+  covey_peer_description d;
+  covey_peer_group g;
+
+  REQUIRE_OK(covey_peer_open(NULL, &(covey_peer_options){.pid = test_pid()}, &peer));
+  test_fill(&g, sizeof g);
+  CHECK_WRONG(covey_peer_describe(NULL, &d));
+  CHECK_WRONG(covey_peer_describe(peer, NULL));
+  CHECK_WRONG(covey_peer_wait(NULL, 0, NULL));
+  CHECK_WRONG(covey_peer_wait(peer, -2, NULL));
+  CHECK_WRONG(covey_peer_groups(NULL, 0, NULL, &g, 1));
+  CHECK_WRONG(covey_peer_groups(peer, -2, NULL, &g, 1));
+  CHECK_WRONG(covey_peer_groups(peer, 0, NULL, NULL, 1));
+  CHECK(test_is_filled(&g, sizeof g));
+  CHECK_INT(covey_peer_groups(peer, TEST_SOON, NULL, &g, 1), 1);
+  CHECK_STR(g.name, "default");
+  covey_peer_close(peer);
+  covey_peer_close(NULL);
+  CHECK_OK(covey_node_close(NULL, TEST_SOON));
+}
+
+TEST(wrong_node, peers_statistics_watch_and_list)
+{
+  covey_node_entry e;
+
+  CHECK_WRONG(covey_node_peers(NULL, NULL, 1));
+  CHECK_WRONG(covey_node_statistics(NULL, NULL));
+  CHECK_WRONG(covey_node_watch(NULL, NULL, 2));
+  CHECK_WRONG(covey_node_watch(NULL, NULL, -1));
+  CHECK_WRONG(covey_node_watch(NULL, "", 1));
+  CHECK_WRONG(covey_node_watch(NULL, COVEY_ANY_GROUP, 1));
+  CHECK_WRONG(covey_node_list(NULL, NULL, NULL, 1));
+  CHECK_WRONG(covey_node_list("a/b", NULL, &e, 1));
+  if (!test_is_windows()) CHECK_WRONG(covey_node_list(NULL, "not/absolute", &e, 1));
   CHECK_OK(covey_node_close(NULL, TEST_SOON));
 }

@@ -44,6 +44,9 @@ void helper_pattern(unsigned char *data, size_t size, uint64_t from);
 
 /* ---- twins ---- */
 
+/* Ends this process as a kill would: at once, whatever its threads are at. */
+void helper_die(void);
+
 /* Before anything else: streams without translation; the arguments in UTF-8 (WTF-8 on Windows, raw bytes on POSIX). */
 void helper_begin(int *argc, char ***argv);
 
@@ -142,6 +145,7 @@ bool helper_become(int64_t user);
 /* ---- further tables ---- */
 
 extern const helper_behaviour helper_node[];      /* node.c: behaviours that talk */
+extern const helper_behaviour helper_step[];      /* step.c */
 extern const helper_behaviour helper_call[];      /* call.c: behaviours that call and serve */
 extern const helper_behaviour helper_channel[];   /* channel.c: behaviours with channels */
 extern const helper_behaviour helper_signalled[]; /* signal.c: behaviours that hear signals */

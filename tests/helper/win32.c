@@ -157,6 +157,12 @@ void helper_exit(uint32_t code)
   ExitProcess(code);
 }
 
+void helper_die(void)
+{
+  TerminateProcess(GetCurrentProcess(), 9);
+  for (;;) helper_pause(1000);
+}
+
 void helper_signal(int number)
 {
   (void)number;
