@@ -20,5 +20,6 @@
 #include <covey/shell.h>
 #include <covey/signal.h>
 #include <covey/streams.h>
+#include <covey/topic.h>
 
 #endif

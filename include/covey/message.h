@@ -148,6 +148,8 @@ COVEY_API int covey_send_many(covey_node *node, const covey_send_options *option
 
 typedef enum covey_kind {
   COVEY_KIND_DATA = 0,     /* sent by covey_send, covey_message_send or covey_send_many */
+  COVEY_KIND_PUBLISHED = 1, /* published while we listened: topic.h */
+  COVEY_KIND_KEPT = 2,     /* the last one published before we did */
   COVEY_KIND_PEER_UP = 8,  /* told by covey_node_watch: peer is connected now */
   COVEY_KIND_PEER_DOWN = 9 /* its connection has ended */
 } covey_kind;

@@ -395,6 +395,26 @@ int cvy_ask_decode(const uint8_t *body, size_t size, cvy_ask *ret)
   return 0;
 }
 
+size_t cvy_pub_encode(const cvy_pub *p, uint8_t ret[CVY_PREFIX])
+{
+  put64(ret, p->number);
+  put32(ret + 8, (uint32_t)p->code);
+  put32(ret + 12, p->what | (uint32_t)p->drop_old << 8);
+  return CVY_PREFIX;
+}
+
+int cvy_pub_decode(const uint8_t *body, size_t size, cvy_pub *ret)
+{
+  if (size < CVY_PREFIX || !all_zero(body + 14, 2)) return COVEY_EPROTO;
+  cvy_pub p = {get64(body), (int32_t)get32(body + 8), body[12], body[13] == 1};
+  bool event = p.what == CVY_PUB_BEGIN || p.what == CVY_PUB_END;
+  if (!p.number || p.what >= CVY_PUBS || (event && size != CVY_PREFIX)) return COVEY_EPROTO;
+  if (body[13] > (p.what == CVY_PUB_BEGIN)) return COVEY_EPROTO;
+  if (p.what == CVY_PUB_END ? p.code >= 0 || p.code < COVEY_EFAILED : p.code != 0) return COVEY_EPROTO;
+  *ret = p;
+  return 0;
+}
+
 size_t cvy_prefix_encode(uint32_t value, uint8_t ret[CVY_PREFIX])
 {
   memset(ret, 0, CVY_PREFIX);

@@ -37,7 +37,7 @@
   X(GAP, 0x15, 8, 8, 0, 1, 0, 0)                     /* so many for this group were dropped for want of room */ \
   X(FILL, 0x16, 16, 16, 0, 1, 0, 0)                  /* how much waits in this group, as in CREDIT: bytes, messages */ \
   X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1) \
-  X(PUB, 0x21, 0, CVY_BODY_MAX, 0x17, 1, 1, 1) \
+  X(PUB, 0x21, 16, CVY_BODY_MAX, 0x20, 1, 1, 1)      /* first a cvy_pub: its number in the topic */ \
   X(REQ, 0x22, 16, CVY_BODY_MAX, 0x37, 1, 1, 1)      /* first a cvy_ask: what is left of its time, room for the reply */ \
   X(REP, 0x23, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* first i32 status, 12 zero bytes; id: the request's */ \
   X(ERR, 0x24, 16, CVY_BODY_MAX, 0x10, 0, 1, 1)      /* the same; the body is a text */ \
@@ -53,9 +53,9 @@
 /* clang-format on */
 
 enum {
-  CVY_HEADER = 16,       /* bytes of a header */
-  CVY_PREFIX = 16,       /* bytes before the message's own in REQ, REP, ERR and in a message's first FRAG */
-  CVY_PIECE_MAX = 65536, /* most bytes of a message in one frame; larger ones travel as FRAG */
+  CVY_HEADER = 16, /* bytes of a header */
+  CVY_PREFIX = 16, /* bytes before the message's own in PUB, REQ, REP, ERR and in a message's first FRAG */
+  CVY_PIECE_MAX = 65536,             /* most bytes of a message in one frame; larger ones travel as FRAG */
   CVY_BODY_MAX = CVY_PIECE_MAX + 32, /* most bytes of any body: a piece, a cvy_frag, a prefix */
   CVY_CONTROL_MAX = 16 + 8 * 64      /* most bytes of a body that carries no message */
 };
@@ -206,7 +206,8 @@ enum {
    * is the accept, the number that the other side has opened it with. For all others id is 0. */
   CVY_GROUP_CHANNEL = 1 << 5,
   CVY_GROUP_ANSWER = 1 << 6,
-  CVY_GROUP_ALL = (1 << 7) - 1
+  CVY_GROUP_TOPIC = 1 << 7, /* a subscription: it takes PUB, and its name is one of the receiver's topics */
+  CVY_GROUP_ALL = (1 << 8) - 1
 };
 
 size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[12 + 255]);
@@ -239,6 +240,19 @@ typedef struct cvy_ask {
 
 size_t cvy_ask_encode(const cvy_ask *a, uint8_t ret[CVY_PREFIX]);
 int cvy_ask_decode(const uint8_t *body, size_t size, cvy_ask *ret);
+
+/* The first bytes of a PUB. BEGIN and END have nothing else. */
+enum { CVY_PUB_DATA, CVY_PUB_KEPT, CVY_PUB_BEGIN, CVY_PUB_END, CVY_PUBS };
+
+typedef struct cvy_pub {
+  uint64_t number; /* of the message in its topic, from 1 on; BEGIN and END: of the next one */
+  int32_t code;    /* END: why, a code of error.h; else 0 */
+  uint8_t what;    /* CVY_PUB_... */
+  bool drop_old;   /* BEGIN: old messages that wait make room for new ones */
+} cvy_pub;
+
+size_t cvy_pub_encode(const cvy_pub *p, uint8_t ret[CVY_PREFIX]);
+int cvy_pub_decode(const uint8_t *body, size_t size, cvy_pub *ret);
 
 /* The first bytes of REP and ERR: the status, as the bits of an int32_t. */
 size_t cvy_prefix_encode(uint32_t value, uint8_t ret[CVY_PREFIX]);

@@ -72,7 +72,7 @@ static bool is_answer(uint8_t kind)
 
 static bool has_prefix(uint8_t kind)
 {
-  return is_answer(kind) || kind == CVY_FRAME_REQ;
+  return is_answer(kind) || kind == CVY_FRAME_REQ || kind == CVY_FRAME_PUB;
 }
 
 int cvy_intake_begins(const cvy_intake *in, const cvy_chunk *chunk, cvy_begin *ret)

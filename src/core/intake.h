@@ -61,7 +61,7 @@ int cvy_intake_begins(const cvy_intake *in, const cvy_chunk *chunk, cvy_begin *r
 /* Takes a chunk of a frame that carries (part of) a message. keep: counts for the first chunk of a message;
  * 0 throws its bytes away as they come (its group is closed, say), else it is the number of bytes that may be
  * allocated at once, for which the caller vouches (1: none beyond what has arrived). 1: a message is complete,
- * *ret_item is it: owned, or NULL when it was thrown away; its data begin with the prefix for REQ, REP and ERR; a
+ * *ret_item is it: owned, or NULL when it was thrown away; its data begin with the prefix for PUB, REQ, REP and ERR; a
  * NUL is behind them. 0: not yet. COVEY_EPROTO, COVEY_ENOMEM: for good. */
 int cvy_intake_take(cvy_intake *in, const cvy_chunk *chunk, uint64_t keep, cvy_item **ret_item);
 

@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/channel.h"
+#include "msg/topic.h"
 
 #include <string.h>
 
@@ -97,6 +98,7 @@ static void limits(const covey_node *node, const covey_group_options *options, c
   if (g->priorities) g->flags |= CVY_GROUP_PRIORITIES;
   if (g->kind == CVY_FRAME_REQ) g->flags |= CVY_GROUP_FUNCTION;
   if (g->kind == CVY_FRAME_GROUP_OPEN) g->flags |= CVY_GROUP_ENDPOINT;
+  if (g->kind == CVY_FRAME_PUB) g->flags |= CVY_GROUP_TOPIC;
   if (g->full == COVEY_FULL_DROP_OLD) { /* bounded here; its window only keeps a flood in bounds */
     cvy_queue_init(&g->queue, bytes, g->max_count, g->priorities);
     g->max_count = 0;
@@ -148,7 +150,8 @@ int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey
   if (r < 0) return r;
   cvy_map_add(&node->groups, &g->by_name, cvy_map_hash(node->groups.seed, g->name, g->name_size));
   for (covey_peer *p = node->peers; p; p = p->next) {
-    if (p->state == CVY_PEER_OPEN && cvy_inlet_open(p, g) < 0) p->tx.doom = COVEY_ENOMEM;
+    if (kind != CVY_FRAME_PUB && p->state == CVY_PEER_OPEN && cvy_inlet_open(p, g) < 0)
+      p->tx.doom = COVEY_ENOMEM;
     if (p->tx.doom) cvy_peer_dirty(p);
   }
   *ret = g;
@@ -220,11 +223,24 @@ void cvy_groups_fini(covey_node *node)
   for (uint32_t i = 1; i < node->number_count; i++) { /* sides of channels */
     if (node->numbers[i] && !node->numbers[i]->closed) cvy_group_close(node, node->numbers[i]);
   }
+  cvy_topics_fini(node);
   cvy_map_fini(&node->groups);
   node->standard = NULL;
 }
 
 /* ---- messages ---- */
+
+void cvy_group_evict(cvy_group *g, uint64_t size)
+{
+  for (cvy_item *old = cvy_queue_evict(&g->queue, size), *next; old; old = next) {
+    next = old->next;
+    g->node->items--;
+    g->node->past.dropped++;
+    cvy_credit_left(g, old);
+    cvy_peer_unref(old->owner);
+    cvy_item_free(old);
+  }
+}
 
 void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
 {
@@ -244,16 +260,13 @@ void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item)
   item->owner = peer;
   item->place = g;
   item->arrival = ++node->arrivals;
+  if (g->kind == CVY_FRAME_PUB) {
+    cvy_topic_arrived(peer, g, item);
+    return;
+  }
   if (g->full == COVEY_FULL_DROP_OLD) {
     cvy_credit_return(g, item);
-    for (cvy_item *old = cvy_queue_evict(&g->queue, item->size), *next; old; old = next) {
-      next = old->next;
-      node->items--;
-      node->past.dropped++;
-      cvy_credit_left(g, old);
-      cvy_peer_unref(old->owner);
-      cvy_item_free(old);
-    }
+    cvy_group_evict(g, item->size);
   }
   if (g->kind == CVY_FRAME_REQ && !cvy_request_new(peer, g, item)) return;
   cvy_peer_ref(peer);

@@ -14,7 +14,7 @@ struct cvy_group {
   covey_node *node;
   covey_loop *loop; /* of node */
   /* What it takes. CVY_FRAME_DATA: a group of messages; CVY_FRAME_REQ: a function; CVY_FRAME_GROUP_OPEN: an endpoint of channels; CVY_FRAME_NEXT: our side
-   * of a channel, which one peer knows, and no name leads to. */
+   * of a channel, which one peer knows, and no name leads to; CVY_FRAME_PUB: a subscription. */
   uint8_t kind;
   bool closed;
   uint16_t flags, partner; /* CVY_GROUP_...; of a channel: the id with which it is announced */
@@ -30,7 +30,7 @@ struct cvy_group {
     void (*on_message)(covey_message *message, void *arg);
     void (*on_request)(covey_request *request, void *arg);
   };
-  void *arg;
+  void *arg;                    /* the callback's; of a subscription: itself */
   cvy_note note;                /* calls it; holds a reference while it is queued */
   uint32_t running;             /* threads in it */
   covey_channel *channel;       /* whose side it is; NULL: none */
@@ -48,7 +48,7 @@ void cvy_groups_fini(covey_node *node); /* closes all */
 
 cvy_group *cvy_group_find(const covey_node *node, const char *name, uint8_t kind);
 
-/* Opens and announces. Failures are recorded. */
+/* Opens and announces; a subscription is announced by its owner (cvy_inlet_open). Failures are recorded. */
 int cvy_group_make(covey_node *node, const char *name, uint8_t kind, const covey_group_options *options,
                    cvy_group **ret);
 
@@ -68,6 +68,9 @@ void cvy_group_unref(cvy_group *group);
 
 /* A whole message has arrived: item is moved; NULL: it was thrown away. */
 void cvy_group_arrived(covey_peer *peer, uint16_t number, cvy_item *item);
+
+/* A message of size bytes comes into a group that drops its oldest ones: they go. */
+void cvy_group_evict(cvy_group *group, uint64_t size);
 
 /* All peers have answered a close, one of them just now: the number may be used again. */
 void cvy_group_answered(covey_node *node, cvy_group *group);

@@ -1,7 +1,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/channel.h"
-#include "msg/lane.h"
+#include "msg/topic.h"
 
 #include <string.h>
 
@@ -79,6 +79,7 @@ static void free_outlet(cvy_outlet *o)
 {
   if (o->channel) cvy_channel_deaf(o);
   cvy_outlet_rest(o);
+  cvy_topic_left(o);
   cvy_map_remove(&o->peer->outlets, &o->by_number);
   unname(o);
   while (o->large) drop_grant(o, o->large->id);
@@ -115,10 +116,11 @@ static uint8_t kind_of(uint16_t flags)
 {
   switch (flags) {
   case CVY_GROUP_ENDPOINT: return CVY_FRAME_GROUP_OPEN;
+  case CVY_GROUP_TOPIC: return CVY_FRAME_PUB;
   case CVY_GROUP_CHANNEL:
   case CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER: return CVY_FRAME_NEXT;
   default:
-    if (flags & (CVY_GROUP_ENDPOINT | CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER)) return 0;
+    if (flags & (CVY_GROUP_ENDPOINT | CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER | CVY_GROUP_TOPIC)) return 0;
     return flags & CVY_GROUP_FUNCTION ? CVY_FRAME_REQ : CVY_FRAME_DATA;
   }
 }
@@ -137,8 +139,8 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
     if (open->window > o->window) o->window = open->window;
     return 0;
   }
-  if (peer->outlets.count >= CVY_GROUPS_MAX ||
-      (kind != CVY_FRAME_NEXT && cvy_outlet_find(peer, open->name, open->name_size, kind))) {
+  if (peer->outlets.count >= CVY_GROUPS_MAX || (kind != CVY_FRAME_NEXT && kind != CVY_FRAME_PUB &&
+                                                cvy_outlet_find(peer, open->name, open->name_size, kind))) {
     return COVEY_EPROTO;
   }
   o = cvy_alloc_zero(1, sizeof *o);
@@ -155,6 +157,7 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
   o->name_size = open->name_size;
   memcpy(o->name, open->name, open->name_size);
   add_outlet(peer, o);
+  if (kind == CVY_FRAME_PUB) cvy_topic_subscribed(o);
   if (kind != CVY_FRAME_NEXT) return 0;
   return open->flags & CVY_GROUP_ANSWER ? cvy_channel_answered(o, (uint16_t)id)
                                         : cvy_channel_asked(o, (uint16_t)id);
@@ -180,7 +183,16 @@ static void unlink_parcel(cvy_outlet *o, cvy_parcel *parcel)
   if (o->framing == parcel) o->framing = parcel->next;
   parcel->outlet = NULL;
   parcel->next = NULL;
+  if (parcel->payload) o->waiting -= parcel->size;
   o->peer->tx.parcels--;
+}
+
+/* It will not get there. */
+static void refuse(cvy_outlet *o, cvy_parcel *parcel, int code)
+{
+  unlink_parcel(o, parcel);
+  parcel->result = code;
+  if (parcel->abandoned) cvy_parcel_free(parcel);
 }
 
 int cvy_outlet_closed(covey_peer *peer, uint16_t number)
@@ -190,15 +202,14 @@ int cvy_outlet_closed(covey_peer *peer, uint16_t number)
   o->closed = true;
   unname(o);
   if (o->channel) cvy_channel_deaf(o);
+  cvy_topic_left(o);
   for (cvy_parcel *p = o->first, *next; p; p = next) {
     next = p->next;
     if (p->started || p->planned) {
       p->granted = true;
       continue;
     }
-    unlink_parcel(o, p);
-    p->result = COVEY_ENOGROUP;
-    if (p->abandoned) cvy_free(p);
+    refuse(o, p, COVEY_ENOGROUP);
   }
   cvy_outlet_ready(o);
   answer_closed(o);
@@ -220,7 +231,7 @@ int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
     if (credit->bytes > ((uint64_t)1 << 40) || o->credit > ((uint64_t)1 << 40)) return COVEY_EPROTO;
     o->credit += credit->bytes;
     if (o->max_count) o->messages += credit->count;
-    peer->consumed += credit->count;
+    if (o->kind != CVY_FRAME_PUB) peer->consumed += credit->count;
     if (o->channel) o->channel->consumed += credit->count;
   }
   cvy_outlet_ready(o);
@@ -258,18 +269,28 @@ int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id)
 
 /* Takes the charge of parcel from what the outlet has. A message that could wait for ever for half a window takes what is there and asks for
  * the rest, once earlier grants have been used up. */
-bool cvy_lane_charge(cvy_outlet *o, cvy_parcel *parcel)
+bool cvy_lane_affords(const cvy_outlet *o, uint64_t need, uint64_t *ret_lent)
 {
-  uint64_t need = parcel->size + CVY_CHARGE_FIXED, lent = need;
-  if (parcel->charged) return true;
+  uint64_t lent = need;
   if (o->max_count && o->messages == 0) return false;
   if (need > o->credit) {
     if (need <= o->window / 2 || o->credit < LEAST_LENT) return false;
     lent = o->credit;
     if (o->large_bytes && o->large_bytes + (need - lent) > CVY_LARGE_SHARE) return false;
+  }
+  if (ret_lent) *ret_lent = lent;
+  return true;
+}
+
+bool cvy_lane_charge(cvy_outlet *o, cvy_parcel *parcel)
+{
+  uint64_t need = parcel->size + CVY_CHARGE_FIXED, lent;
+  if (parcel->charged) return true;
+  if (!cvy_lane_affords(o, need, &lent)) return false;
+  if (lent < need) {
     parcel->grant = cvy_alloc_zero(1, sizeof *parcel->grant);
     if (!parcel->grant) {
-      parcel->result = COVEY_ENOMEM;
+      if (!parcel->abandoned) parcel->result = COVEY_ENOMEM; /* nobody to tell: later, perhaps */
       return false;
     }
     parcel->grant->extra = need - lent;
@@ -304,7 +325,7 @@ static void refund(cvy_outlet *o, cvy_parcel *parcel)
 int cvy_lane_add(cvy_outlet *o, cvy_parcel *parcel)
 {
   parcel->left = parcel->size;
-  parcel->large = parcel->size > CVY_FRAGMENT;
+  parcel->large |= parcel->size > CVY_FRAGMENT;
   if (o->full == COVEY_FULL_DROP_NEW) {
     if (!cvy_lane_charge(o, parcel)) {
       if (parcel->result) return 0;
@@ -327,6 +348,7 @@ int cvy_lane_add(cvy_outlet *o, cvy_parcel *parcel)
     o->first = parcel;
   o->last = parcel;
   if (!o->framing) o->framing = parcel;
+  if (parcel->payload) o->waiting += parcel->size;
   o->peer->tx.parcels++;
   cvy_outlet_ready(o);
   return 0;
@@ -361,11 +383,12 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
     if (o->closed) answer_closed(o);
   }
   if (p->abandoned) {
-    if (cvy_is_answer(p) || p->kind == CVY_FRAME_END) peer->consumed++; /* nobody will tell */
+    bool unasked = p->kind == CVY_FRAME_END || p->kind == CVY_FRAME_PUB;
+    if (cvy_is_answer(p) || unasked) peer->consumed++; /* nobody will tell, or ask */
     if (cvy_is_answer(p)) answer_gone(peer, p);
     if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
       cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
-    cvy_free(p);
+    cvy_parcel_free(p);
   } else if (p->want_ack && !p->result) {
     p->next = peer->acks;
     peer->acks = p;
@@ -472,11 +495,11 @@ void cvy_lane_hush(covey_peer *peer, int code)
     cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_number);
     for (cvy_parcel *p = o->first, *next; p; p = next) {
       next = p->next;
+      /* whoever leaves, what was answered or ended is still told; and when we leave, what was published, where there is room */
+      bool stays = p->started || p->planned || (p->abandoned && p->kind != CVY_FRAME_PUB);
+      if (!stays && p->abandoned && code == COVEY_ECLOSED) stays = cvy_lane_charge(o, p) && p->granted;
       p->granted = true;
-      if (p->started || p->planned || p->abandoned)
-        continue; /* whoever leaves, what was answered or ended is still told */
-      unlink_parcel(o, p);
-      p->result = code;
+      if (!stays) refuse(o, p, code);
     }
     cvy_outlet_ready(o);
   }
@@ -493,9 +516,9 @@ void cvy_lane_fini(covey_peer *peer, int code)
       p->result = code;
       if (cvy_is_answer(p))
         answer_gone(peer, p);
-      else if (p->abandoned && p->kind != CVY_FRAME_END)
+      else if (p->abandoned && p->kind != CVY_FRAME_END && p->kind != CVY_FRAME_PUB)
         peer->node->unknown++;
-      if (p->abandoned && !p->planned) cvy_free(p);
+      if (p->abandoned && !p->planned) cvy_parcel_free(p);
     }
     free_outlet(o);
   }

@@ -8,11 +8,15 @@
 #ifndef COVEY_MSG_LANE_H
 #define COVEY_MSG_LANE_H
 
+#include <covey/topic.h>
+
 #include "msg/peer.h"
 
 /* ---- one message on its way out: on the stack of its sender; owned by the outlet once it is abandoned ---- */
 
 /* The grant of a large message: used up until it was handed out. */
+typedef struct cvy_payload cvy_payload;
+
 typedef struct cvy_large {
   struct cvy_large *next;
   uint64_t id, extra;
@@ -31,6 +35,7 @@ struct cvy_parcel {
   uint64_t lent, extra;  /* its charge: from the window, and by a grant */
   cvy_large *grant;      /* in the outlet's list; NULL: extra is 0 */
   uint64_t end;          /* place in the stream behind its last byte, once emitted */
+  cvy_payload *payload;  /* of a message that is published; NULL: none */
   cvy_call *
       call; /* of a request: told its number when its first frame is made; NULL: nobody waits for an answer */
   uint8_t kind, priority;
@@ -68,6 +73,12 @@ struct cvy_outlet {
   cvy_parcel *first, *last; /* waiting, the first one perhaps partly sent */
   cvy_parcel *framing;      /* of these, the first whose frames are not all made; NULL: none */
   cvy_large *large;         /* messages with a grant that were not handed out yet */
+  /* of a subscription: */
+  covey_topic *topic; /* that it has joined; NULL: none yet, or (topic_over) none any more */
+  cvy_outlet *next_subscriber;
+  uint64_t offered; /* number of the last message that it was given, or misses */
+  uint64_t waiting; /* bytes of messages */
+  bool topic_over;
   uint8_t name_size;
   char name[COVEY_NAME_MAX + 1];
 };
@@ -135,6 +146,9 @@ int cvy_lane_abandon(cvy_parcel *parcel, covey_peer *peer);
 
 void cvy_outlet_ready(cvy_outlet *o); /* it may have something to send */
 void cvy_outlet_rest(cvy_outlet *o);  /* it has not */
+
+/* Whether the outlet has room for a charge of need bytes, now; *ret_lent (may be NULL): of the window, the rest by a grant. */
+bool cvy_lane_affords(const cvy_outlet *o, uint64_t need, uint64_t *ret_lent);
 
 /* Takes the charge of parcel from what the outlet has; false: it has to wait (or parcel->result says why it never will). */
 bool cvy_lane_charge(cvy_outlet *o, cvy_parcel *parcel);

@@ -26,6 +26,7 @@ int cvy_send_fail(const cvy_send *s, int code, int stage, int far, const char *w
   const char *what = kind == CVY_FRAME_DATA   ? "group"
                      : kind == CVY_FRAME_REQ  ? "function"
                      : kind == CVY_FRAME_NEXT ? "channel"
+                     : kind == CVY_FRAME_PUB  ? "topic"
                                               : "endpoint";
   cvy_fail(code, stage, "%s, %s %s: %s", text, what, s->group, why);
   return cvy_fail_far(code, far);

@@ -6,7 +6,7 @@
 #ifndef COVEY_MSG_NODE_H
 #define COVEY_MSG_NODE_H
 
-#include <covey/message.h>
+#include <covey/topic.h>
 
 #include "core/map.h"
 #include "loop/loop.h"
@@ -88,6 +88,11 @@ struct covey_node {
   /* call.c, serve.c */
   uint64_t replies; /* bytes that calls in flight may bring */
   uint64_t answers; /* bytes of answers that wait to be written */
+
+  /* topic.c */
+  covey_topic *topics;
+  uint32_t topic_count;
+  uint64_t published; /* bytes of messages that are kept, or wait to be written */
 
   /* credit.c: bytes of max_memory that others may use */
   uint64_t lent;     /* windows: credit that peers hold, and what waits here by it */

@@ -8,6 +8,7 @@
 #include "msg/group.h"
 #include "msg/lane.h"
 #include "msg/self.h"
+#include "msg/topic.h"
 #include "msg/watch.h"
 
 #include <string.h>
@@ -160,6 +161,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   break_off(peer, open ? COVEY_EPEERDIED : code);
   cvy_calls_over(peer);
   cvy_requests_over(peer);
+  cvy_topics_over(peer, farewell ? COVEY_ECLOSED : COVEY_EPEERDIED);
   cvy_credit_fini(peer);
   cvy_intake_fini(&peer->intake);
   cvy_peer_count(peer, &node->past);
@@ -365,7 +367,8 @@ void cvy_peer_open(covey_peer *peer)
   cvy_watch_tell(peer, true);
   cvy_map_node *n = NULL;
   while ((n = cvy_map_next(&node->groups, n)) != NULL) {
-    if (cvy_inlet_open(peer, CVY_MAP_OF(n, cvy_group, by_name)) < 0) peer->tx.doom = COVEY_ENOMEM;
+    cvy_group *g = CVY_MAP_OF(n, cvy_group, by_name);
+    if (g->kind != CVY_FRAME_PUB && cvy_inlet_open(peer, g) < 0) peer->tx.doom = COVEY_ENOMEM;
   }
   cvy_peer_control(peer, CVY_FRAME_PONG, 0, 0, 0, NULL, 0); /* the end of the list */
   if (peer->stop_due) cvy_peer_stop(peer);

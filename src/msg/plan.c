@@ -1,6 +1,6 @@
 #include "core/mem.h"
 #include "msg/call.h"
-#include "msg/lane.h"
+#include "msg/topic.h"
 
 #include <string.h>
 
@@ -193,7 +193,7 @@ static void settle_ended(cvy_plan *plan)
   while (orphans) {
     cvy_parcel *p = orphans;
     orphans = p->next;
-    cvy_free(p);
+    cvy_parcel_free(p);
   }
 }
 

@@ -146,6 +146,7 @@ bool helper_become(int64_t user);
 
 extern const helper_behaviour helper_node[];      /* node.c: behaviours that talk */
 extern const helper_behaviour helper_step[];      /* step.c */
+extern const helper_behaviour helper_topic[];     /* topic.c: behaviours that publish and subscribe */
 extern const helper_behaviour helper_call[];      /* call.c: behaviours that call and serve */
 extern const helper_behaviour helper_channel[];   /* channel.c: behaviours with channels */
 extern const helper_behaviour helper_signalled[]; /* signal.c: behaviours that hear signals */

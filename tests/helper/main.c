@@ -469,8 +469,8 @@ static const helper_behaviour basic[] = {
 };
 
 static const helper_behaviour *const helper_tables[] = {
-    basic,       helper_stream,  helper_seam, helper_node,      helper_step,
-    helper_call, helper_channel, helper_host, helper_signalled, helper_tty};
+    basic,          helper_stream, helper_seam, helper_node,      helper_step, helper_call,
+    helper_channel, helper_topic,  helper_host, helper_signalled, helper_tty};
 
 int helper_run(int argc, char **argv)
 {

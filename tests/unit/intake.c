@@ -245,7 +245,7 @@ TEST(intake, rules)
     case 15: /* with a flag that its kind has not */
       cvy_frag_encode(&(cvy_frag){.total = 100, .kind = CVY_FRAME_PUB}, body);
       h = piece(9, 30, true);
-      h.flags |= CVY_FLAG_WANT_ACK;
+      h.flags |= CVY_FLAG_HANDLES;
       r = give(&in, h, &item);
       break;
     case 16: /* one too many at a time */

@@ -1,0 +1,45 @@
+/* msg/topic.h: topics and subscriptions: what lane.c, group.c and peer.c tell them.
+ *
+ *   publisher                                          subscriber
+ *                                                      subscribe.c  a group of kind PUB, announced to one peer: GROUP_OPEN
+ *   topic.c   cvy_topic_subscribed: the outlet     ←──
+ *             BEGIN, the kept message              ──→  cvy_topic_arrived
+ *   topic.c   covey_publish: one payload, and a         queue of the group
+ *             parcel for each outlet: PUB          ──→  covey_topic_next: gaps are what is missing between two numbers
+ *             cvy_topic_left                       ←──  GROUP_CLOSE
+ *             END                                  ──→  over, once the queue is empty
+ *
+ * Credit, fragments, the bounds of a lying peer and the end of a connection are those of any group. All of it with the loop's lock held. */
+#ifndef COVEY_MSG_TOPIC_H
+#define COVEY_MSG_TOPIC_H
+
+#include <covey/topic.h>
+
+#include "msg/lane.h"
+
+/* The bytes of a message that is published: shared by the parcels of all subscribers, and kept perhaps. */
+struct cvy_payload {
+  uint32_t refs;
+  covey_node *node; /* published counts it */
+  size_t size;      /* the bytes lie behind */
+};
+
+/* A peer has announced a subscription: it joins the topic of its name, at once or when that is opened. */
+void cvy_topic_subscribed(cvy_outlet *outlet);
+
+/* The subscription is over: closed, or its connection ended. */
+void cvy_topic_left(cvy_outlet *outlet);
+
+/* Frees a parcel of the library's own, and its share of a payload. */
+void cvy_parcel_free(cvy_parcel *parcel);
+
+/* The node is closed: its topics know it no more. */
+void cvy_topics_fini(covey_node *node);
+
+/* A whole PUB has arrived in group, which is open. item: moved. */
+void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item);
+
+/* Nothing more comes from peer: its subscriptions end with code behind what waits. */
+void cvy_topics_over(covey_peer *peer, int code);
+
+#endif
