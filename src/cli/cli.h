@@ -31,6 +31,8 @@ int cli_send(int argc, char **argv);
 int cli_call(int argc, char **argv);
 int cli_receive(int argc, char **argv);
 int cli_nodes(int argc, char **argv);
+int cli_publish(int argc, char **argv);
+int cli_subscribe(int argc, char **argv);
 int cli_quote(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_kill(int argc, char **argv);
@@ -61,6 +63,19 @@ int cli_pid(const char *command, const char *word, int64_t *ret);
 int cli_whom(cli_options *o, int64_t *ret_pid, const char **ret_name);
 int cli_unknown(const cli_options *o);                  /* says so; CLI_USAGE */
 int cli_missing(const char *command, const char *what); /* says so; CLI_USAGE */
+
+/* Takes messages and prints them, until count have come (0: until we are asked to stop), none has come for timeout ms (0: for ever), or a
+ * subscription has ended. Returns the exit code. */
+typedef struct cli_take {
+  const char *command;
+  covey_node *node;
+  const char *group;                /* of node; not used with */
+  covey_subscription *subscription; /* NULL: a group */
+  int64_t count, timeout;
+  bool from, raw, json;
+} cli_take;
+
+int cli_take_all(const cli_take *t);
 
 /* Says on stderr what failed (the thread's last failure); returns the exit code: CLI_TIMEOUT for COVEY_ETIMEDOUT, CLI_USAGE for words that make no
  * sense, else CLI_FAILED. */

@@ -61,6 +61,7 @@ static const cli_command commands[] = {
      "  --timeout MS      end when none came for so long (exit code 124)\n"
      "  --from            put the sender's pid and a blank before each message\n"
      "  --raw             no line end behind a message\n"
+     "  --json            one object a line for each: group, pid, lost, size, data\n"
      "exit code: 0, 1 failed, 2 usage, 124 timeout\n"},
     {"nodes", cli_nodes, "[OPTIONS]",
      "list nodes: who is there by the kernel's word, groups, what waits in them",
@@ -69,6 +70,27 @@ static const cli_command commands[] = {
      "  --timeout MS      for each node; default 2000\n"
      "  --json            one object a line\n"
      "exit code: 0, 1 there is none or one does not answer, 2 usage\n"},
+    {"publish", cli_publish, "[OPTIONS] TOPIC [TEXT...]",
+     "publish to all who subscribe; without TEXT: standard input; our pid goes to stderr first",
+     "  --name NAME       be found by this name, not by our pid\n"
+     "  --wait N          begin when there are N subscribers; default 1\n"
+     "  --timeout MS      for the subscribers, and for room with each message; default 5000\n"
+     "  --lines           each line of standard input is a message, as it comes\n"
+     "  --keep            keep the last message for who subscribes later\n"
+     "  --slow HOW        a subscriber without room: drop-new, drop-old, block (default: wait for it), end\n"
+     "  --json            at the end one object: messages, copies, late\n"
+     "exit code: 0, 1 failed, 2 usage, 124 no subscribers, or no room, in time\n"},
+    {"subscribe", cli_subscribe, "[OPTIONS] PID|NAME TOPIC",
+     "print what a process publishes, until the topic ends",
+     "  --timeout MS      for the process and its topic; default 5000\n"
+     "  --count N         end after N messages\n"
+     "  --idle MS         end when none came for so long (exit code 124)\n"
+     "  --room N          most messages that wait for us\n"
+     "  --raw             no line end behind a message\n"
+     "  --json            one object a line for each: topic, pid, lost, kept, size, data\n"
+     "messages that we missed are counted on stderr\n"
+     "a word of digits is a PID, any other one the NAME of a node\n"
+     "exit code: 0 the topic ended, 1 no such topic in time, or the publisher died, 2 usage, 124 idle\n"},
     {"quote", cli_quote, "DIALECT [--split] WORD...", "quote words for a parser, or split a line as it does",
      "  DIALECT           sh, argv (Windows programs), cmd (cmd.exe), powershell\n"
      "  --split           the one WORD is a line: print its words, one a line (sh and argv)\n"

@@ -123,7 +123,7 @@ TEST_LIMIT(topic_end, gaps_over_there, 120)
     int64_t last;
     int end;
     covey_topic *t;
-    REQUIRE_OK(covey_topic_open(NULL, "t", &(covey_topic_options){.slow = slow}, &t));
+    REQUIRE_OK(covey_topic_open(NULL, "t", &(covey_topic_options){.slow = slow, .max_bytes = 2000}, &t));
     int64_t pid = hearer("0", "8");
     for (int i = 1; i <= 1000; i++) CHECK_OK(publish(t, i, 0) < 0);
     covey_topic_close(t);
