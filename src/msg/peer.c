@@ -292,7 +292,7 @@ void cvy_peer_flush(covey_peer *peer)
   covey_loop *loop = peer->node->loop;
   if (tx->writing || peer->state == CVY_PEER_DEAD || peer->state == CVY_PEER_DIALLING) return;
   cvy_peer_ref(peer);
-  while (peer->state != CVY_PEER_DEAD && !tx->full && !tx->broken) {
+  while (peer->state != CVY_PEER_DEAD && !tx->broken && (!tx->full || tx->doom)) {
     cvy_plan plan;
     if (tx->doom) {
       cvy_peer_end(peer, tx->doom);

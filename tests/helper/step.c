@@ -82,8 +82,34 @@ static int do_receive(int argc, char **argv)
   return r < 0 ? 100 - r : covey_node_close(NULL, PATIENCE);
 }
 
+/* step-exec PID: connects to PID, and becomes another program, which hangs. */
+static int do_exec(int argc, char **argv)
+{
+  char *hang[] = {"hang"};
+  if (argc != 2 || covey_send(NULL, atoll(argv[1]), NULL, "mine", 4, PATIENCE) < 0) return HELPER_USAGE;
+  return helper_without_streams(0, 1, hang);
+}
+
+/* step-limit PID: opens its node, and has no descriptor left: says L when it is told so, and goes on when its stdin ends, as one that answers PID once. */
+static int do_limit(int argc, char **argv)
+{
+  covey_message m;
+  covey_identity who;
+  char c;
+  if (argc != 2 || covey_node_identity(NULL, &who) < 0 || !helper_limit_handles(3)) return HELPER_USAGE;
+  int r = covey_send(NULL, atoll(argv[1]), NULL, "x", 1, 0);
+  helper_write(1, r == COVEY_ELIMIT ? "L" : "?", 1);
+  while (helper_system_read(&c, 1) > 0) continue;
+  if (!helper_limit_handles(0) || covey_receive(NULL, NULL, PATIENCE, &m) < 0) return HELPER_TIRED;
+  r = covey_send(NULL, m.from.pid, "back", m.data, m.size, PATIENCE);
+  covey_message_free(&m);
+  return r < 0 ? 100 - r : covey_node_close(NULL, PATIENCE);
+}
+
 const helper_behaviour helper_step[] = {
     {"step-send", do_send, "PID COUNT SIZE STEP N: sends, dies at the N-th such step"},
     {"step-receive", do_receive, "PID STEP N: receives, dies at the N-th such step"},
+    {"step-exec", do_exec, "PID: connects, and becomes another program (POSIX)"},
+    {"step-limit", do_limit, "PID: has no descriptor left until its stdin ends (POSIX)"},
     {NULL, NULL, NULL},
 };
