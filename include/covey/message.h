@@ -55,7 +55,8 @@ typedef struct covey_group_options {
   /* COVEY_FULL_...: what happens when that is used up. Drops are counted in covey_message.lost */
   int32_t full;
   int32_t priorities;   /* 1: higher priorities are handed out first; 0: order of arrival */
-  int32_t reserved0;    /* zero */
+  /* 1: messages may bring descriptors and handles; then max_count 0 is 16. 0: whoever sends some is refused (COVEY_ENOTSUP) */
+  int32_t handles;
   uint64_t reserved[4]; /* zero */
 } covey_group_options;
 
@@ -117,8 +118,17 @@ typedef struct covey_send_options {
   int32_t level;        /* COVEY_LEVEL_... */
   uint32_t flags;       /* COVEY_SEND_... */
   uint32_t reserved0;   /* zero */
-  uint64_t reserved[6]; /* zero */
+  /* Descriptors (POSIX) or kernel handles (Windows: not sockets) that go along, to a group that takes them. Borrowed: the receiver gets copies, the
+   * caller keeps its own. handle_count: of them, at most COVEY_HANDLES_MAX. handle_rights: Windows: the access rights of the copies; 0:
+   * ours; POSIX: ignored, a copy can do what the original can. */
+  const covey_native *handles;
+  uint32_t handle_count;
+  uint32_t handle_rights;
+  uint64_t reserved[4]; /* zero */
 } covey_send_options;
+
+/* Most handles that one message brings. */
+enum { COVEY_HANDLES_MAX = 64 };
 
 enum {
   COVEY_SEND_TRY = 1 << 0 /* timeout 0: do what can be done at once */
@@ -135,7 +145,7 @@ COVEY_API int covey_message_send(covey_node *node, const covey_send_options *opt
                                  const covey_buffer *buffers, size_t count, uint64_t *ret_id);
 
 /* covey_send_many sends count messages to one group, each of them one buffer: as covey_message_send for one after the other, but with many of them in
- * one system call. Nothing waits for more to come. options: as there; level means each of them, timeout all together. buffers: borrowed, count of them,
+ * one system call. Nothing waits for more to come. options: as there, without handles; level means each of them, timeout all together. buffers: borrowed, count of them,
  * at most INT32_MAX.
  * Returns how many went, from the first on; 0 only for count 0. When fewer than count went, covey_last_failure() tells what about the first that did
  * not, as covey_message_send would: with reached COVEY_FAR_NOTHING nothing of it or of those behind it was sent; else they may be on their way too.
@@ -166,7 +176,9 @@ struct covey_message {
   covey_identity from;  /* who sent it: by the kernel, or by our spawn */
   covey_peer *peer;     /* a view: the sender, for an answer that needs no number */
   void *internal;       /* the library's */
-  uint64_t reserved[4]; /* zero */
+  uint32_t handle_count; /* handles that came along: covey_message_take */
+  uint32_t reserved0;   /* zero */
+  uint64_t reserved[3]; /* zero */
 };
 
 /* covey_receive takes the next message of a group, and waits for it. node: borrowed; NULL: the default node, opened at need.
@@ -224,7 +236,15 @@ COVEY_API int covey_receive_many(covey_node *node, const covey_receive_options *
 COVEY_API int covey_receive_into(covey_node *node, const covey_receive_options *options, void *ret_data,
                                  size_t capacity, covey_identity *ret_from);
 
-/* covey_message_free releases what a received message holds. message: its contents are moved, the struct is zeroed; NULL, and a
+/* covey_message_take takes a descriptor or handle out of a message. message: borrowed. index: below message->handle_count. ret_handle: filled; moved to the
+ * caller, who closes it; it is not inherited by children.
+ * Errors: COVEY_ENOTFOUND (it was taken already; Windows: its sender had ended before the message came here, or may not be opened by
+ * us), COVEY_EINVAL. One thread at a time for one message.
+ * Differences. POSIX: the kernel has the copies as soon as the send has returned. Windows: the receiver's node takes them out of the sender's process
+ * when the message arrives there, so the sender must live until then: COVEY_LEVEL_CONSUMED, or covey_node_close, waits for that. */
+COVEY_API int covey_message_take(covey_message *message, uint32_t index, covey_native *ret_handle);
+
+/* covey_message_free releases what a received message holds, handles that were not taken too. message: its contents are moved, the struct is zeroed; NULL, and a
  * struct that is all zero, do nothing. Any thread. */
 COVEY_API void covey_message_free(covey_message *message);
 

@@ -359,6 +359,23 @@ int cvy_credit_decode(const uint8_t *body, size_t size, cvy_credit *ret)
   return 0;
 }
 
+size_t cvy_handle_list_encode(const cvy_handle_list *l, uint8_t ret[CVY_CONTROL_MAX])
+{
+  memset(ret, 0, 16);
+  put32(ret, l->count);
+  for (uint32_t i = 0; i < l->count; i++) put64(ret + 16 + 8 * i, l->value[i]);
+  return 16 + 8 * (size_t)l->count;
+}
+
+int cvy_handle_list_decode(const uint8_t *body, size_t size, cvy_handle_list *ret)
+{
+  if (size < 24 || size > CVY_CONTROL_MAX || get32(body) != (size - 16) / 8 || size % 8) return COVEY_EPROTO;
+  if (!all_zero(body + 4, 12)) return COVEY_EPROTO;
+  ret->count = get32(body);
+  for (uint32_t i = 0; i < ret->count; i++) ret->value[i] = get64(body + 16 + 8 * i);
+  return 0;
+}
+
 size_t cvy_frag_encode(const cvy_frag *f, uint8_t ret[CVY_PREFIX])
 {
   memset(ret, 0, CVY_PREFIX);

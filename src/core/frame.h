@@ -44,8 +44,8 @@
   X(FRAG, 0x25, 1, CVY_BODY_MAX, 0x3f, 2, 1, 1)      /* a part; all but the last: MORE; first a cvy_frag */ \
   X(NEXT, 0x2a, 0, CVY_BODY_MAX, 0x30, 1, 1, 1)      /* a message of a channel */ \
   X(END, 0x2b, 0, 0, 0, 1, 1, 1)                     /* no more of them; to a side that nobody has accepted: it is refused */ \
-  X(HANDLE, 0x30, 16, 16 + 8 * 64, 0, 0, 1, 0)       /* handles of the message with this id */ \
-  X(HANDLE_ACK, 0x31, 0, 0, 0, 0, 1, 0) \
+  X(HANDLE, 0x30, 16 + 8, 16 + 8 * 64, 0, 1, 1, 0)   /* handles of the next message to this group: a cvy_handle_list */ \
+  X(HANDLE_ACK, 0x31, 0, 0, 0, 0, 1, 0)              /* they are here */ \
   X(RING_OFFER, 0x40, 16, 64, 0, 0, 0, 0) \
   X(RING_ACCEPT, 0x41, 16, 64, 0, 0, 0, 0) \
   X(RING_DROP, 0x42, 0, 16, 0, 0, 0, 0) \
@@ -146,7 +146,7 @@ typedef struct cvy_hello {
   char name[256];    /* of its node, NUL-terminated here; no NUL inside */
 } cvy_hello;
 
-enum { CVY_CAP_RING = 1 << 0, CVY_CAP_HANDLES = 1 << 1 };
+enum { CVY_CAP_RING = 1 << 0 };
 
 size_t cvy_hello_encode(const cvy_hello *h, uint8_t ret[96 + 255]);
 int cvy_hello_decode(const uint8_t *body, size_t size, cvy_hello *ret);
@@ -206,8 +206,9 @@ enum {
    * is the accept, the number that the other side has opened it with. For all others id is 0. */
   CVY_GROUP_CHANNEL = 1 << 5,
   CVY_GROUP_ANSWER = 1 << 6,
-  CVY_GROUP_TOPIC = 1 << 7, /* a subscription: it takes PUB, and its name is one of the receiver's topics */
-  CVY_GROUP_ALL = (1 << 8) - 1
+  CVY_GROUP_TOPIC = 1 << 7,   /* a subscription: it takes PUB, and its name is one of the receiver's topics */
+  CVY_GROUP_HANDLES = 1 << 8, /* its messages may bring handles */
+  CVY_GROUP_ALL = (1 << 9) - 1
 };
 
 size_t cvy_group_open_encode(const cvy_group_open *g, uint8_t ret[12 + 255]);
@@ -220,6 +221,14 @@ typedef struct cvy_credit {
 
 size_t cvy_credit_encode(const cvy_credit *c, uint8_t ret[16]);
 int cvy_credit_decode(const uint8_t *body, size_t size, cvy_credit *ret);
+
+typedef struct cvy_handle_list {
+  uint32_t count;     /* 1 to 64 */
+  uint64_t value[64]; /* in the sender's process; 0 where they travel with the frame's first byte */
+} cvy_handle_list;
+
+size_t cvy_handle_list_encode(const cvy_handle_list *l, uint8_t ret[CVY_CONTROL_MAX]);
+int cvy_handle_list_decode(const uint8_t *body, size_t size, cvy_handle_list *ret);
 
 /* The first bytes of a message's first FRAG. */
 typedef struct cvy_frag {

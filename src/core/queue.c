@@ -91,6 +91,7 @@ uint64_t cvy_item_charge(const cvy_item *item)
 
 void cvy_item_free(cvy_item *item)
 {
+  if (item && item->attached) item->detach(item->attached);
   if (item && !shelf_put(item)) cvy_free(item);
 }
 

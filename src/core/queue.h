@@ -16,12 +16,14 @@ typedef struct cvy_item {
   uint64_t id;           /* its sender's number */
   uint64_t arrival;      /* the user's: order over several queues */
   uint64_t lost;         /* set when it is taken from a queue: messages dropped there since the one before */
-  uint64_t size;         /* bytes of the message, less than or equal to capacity */
-  uint64_t capacity;     /* room behind the head, without the byte for the NUL */
-  uint32_t extra;        /* the user's */
-  uint16_t group;        /* number on its connection */
-  uint8_t kind;          /* CVY_FRAME_... */
-  uint8_t flags;         /* of its first frame; the lowest three bits are the priority */
+  void *attached;        /* the user's, owned: what came along; NULL: nothing. detach releases it */
+  void (*detach)(void *attached);
+  uint64_t size;     /* bytes of the message, less than or equal to capacity */
+  uint64_t capacity; /* room behind the head, without the byte for the NUL */
+  uint32_t extra;    /* the user's */
+  uint16_t group;    /* number on its connection */
+  uint8_t kind;      /* CVY_FRAME_... */
+  uint8_t flags;     /* of its first frame; the lowest three bits are the priority */
 } cvy_item;
 
 /* Makes an item with room for capacity bytes or more, and a NUL. NULL: out of memory. Owned, cvy_item_free, which keeps up to 8 items of 16 KiB to

@@ -323,7 +323,7 @@ int covey_endpoint_open(covey_node *node, const char *endpoint, const covey_grou
 {
   const covey_group_options *o = options;
   cvy_group *group;
-  if (o && (o->full || o->priorities || o->reserved0 || !cvy_is_zero(o->reserved, 4) ||
+  if (o && (o->full || o->priorities || o->handles || !cvy_is_zero(o->reserved, 4) ||
             (o->max_bytes && o->max_bytes < CVY_WINDOW_LEAST)))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "endpoint options");
   int r = endpoint_name(endpoint, &endpoint);
@@ -454,7 +454,7 @@ int covey_channel_message_send(covey_channel *channel, const covey_send_options 
   static const covey_send_options all_default;
   const covey_send_options *o = options ? options : &all_default;
   cvy_send s = {.id = 0};
-  if (o->pid || o->name || o->peer || o->reply_to || o->group || o->priority || o->level)
+  if (o->pid || o->name || o->peer || o->reply_to || o->group || o->priority || o->level || o->handles)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "a channel has one goal, order and level");
   if (count && !buffers) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
   int r = cvy_send_check(o, &s);

@@ -2,6 +2,7 @@
 #include "msg/call.h"
 #include "msg/channel.h"
 #include "msg/group.h"
+#include "msg/handles.h"
 #include "msg/watch.h"
 
 /* The budget. One half of max_memory is for windows: full windows while less than half of it is lent, the least window from there on. The
@@ -135,8 +136,15 @@ int cvy_inlet_open(covey_peer *peer, cvy_group *group)
   return 0;
 }
 
+static void drop_handles(cvy_inlet *in)
+{
+  cvy_handles_free(in->handles);
+  in->handles = NULL;
+}
+
 static void free_inlet(cvy_inlet *in)
 {
+  drop_handles(in);
   leave_hungry(in);
   leave_begging(in);
   cvy_map_remove(&in->peer->inlets, &in->by_number);
@@ -242,6 +250,9 @@ int cvy_inlet_begin(covey_peer *peer, const cvy_begin *begin, uint64_t *ret_keep
   if (ends) return in->arriving ? COVEY_EPROTO : 0;
   if (in->arriving || lent > charge || lent < CVY_CHARGE_FIXED || lent > in->unused) return COVEY_EPROTO;
   if (in->group->max_count && in->unused_count == 0) return COVEY_EPROTO;
+  bool brings = (begin->flags & CVY_FLAG_HANDLES) != 0;
+  if (brings && !in->handles) return COVEY_EPROTO;
+  if (!brings) drop_handles(in);
   in->unused -= lent;
   if (in->group->max_count) in->unused_count--;
   in->arriving = true;
@@ -270,6 +281,9 @@ void cvy_inlet_whole(covey_peer *peer, cvy_item *item)
   if (!in || !in->arriving) return;
   in->arriving = false;
   item->extra = (uint32_t)in->arriving_extra;
+  item->attached = in->handles;
+  item->detach = cvy_handles_free;
+  in->handles = NULL;
 }
 
 /* A quarter of the window: few frames, and a sender that waits for half a window gets it. While more messages wait here to be handed out, half of it:

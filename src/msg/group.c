@@ -13,6 +13,11 @@
 
 static const char standard_name[] = "default";
 
+enum {
+  HANDLES_COUNT =
+      16 /* messages that a sender may have waiting, where they may bring handles and nobody says how many */
+};
+
 int cvy_group_name(const char *name, bool any, const char **ret_name)
 {
   if (!name) name = standard_name;
@@ -99,6 +104,8 @@ static void limits(const covey_node *node, const covey_group_options *options, c
   if (g->kind == CVY_FRAME_REQ) g->flags |= CVY_GROUP_FUNCTION;
   if (g->kind == CVY_FRAME_GROUP_OPEN) g->flags |= CVY_GROUP_ENDPOINT;
   if (g->kind == CVY_FRAME_PUB) g->flags |= CVY_GROUP_TOPIC;
+  if (options && options->handles) g->flags |= CVY_GROUP_HANDLES;
+  if (options && options->handles && !g->max_count) g->max_count = HANDLES_COUNT;
   if (g->full == COVEY_FULL_DROP_OLD) { /* bounded here; its window only keeps a flood in bounds */
     cvy_queue_init(&g->queue, bytes, g->max_count, g->priorities);
     g->max_count = 0;
@@ -297,8 +304,9 @@ cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group, uint8_t ki
 int covey_group_open(covey_node *node, const char *name, const covey_group_options *options)
 {
   cvy_group *group;
-  if (options && (options->full < COVEY_FULL_BLOCK || options->full > COVEY_FULL_DROP_OLD ||
-                  (options->priorities & ~1) || options->reserved0 || !cvy_is_zero(options->reserved, 4))) {
+  if (options &&
+      (options->full < COVEY_FULL_BLOCK || options->full > COVEY_FULL_DROP_OLD ||
+       (options->priorities & ~1) || (options->handles & ~1) || !cvy_is_zero(options->reserved, 4))) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group options");
   }
   int r = cvy_group_name(name, false, &name);

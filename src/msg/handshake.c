@@ -4,6 +4,7 @@
 
 #include "msg/call.h"
 #include "msg/group.h"
+#include "msg/handles.h"
 #include "msg/lane.h"
 #include "msg/self.h"
 #include "msg/watch.h"
@@ -273,6 +274,8 @@ static void on_control(covey_peer *peer, const cvy_chunk *chunk)
     r = h->id == UINT64_MAX ? cvy_inlet_gone(peer, h->group) : cvy_outlet_ack(peer, h->group, h->id);
     break;
   case CVY_FRAME_CANCEL: cvy_request_cancelled(peer, h->id); break;
+  case CVY_FRAME_HANDLE: r = cvy_handles_came(peer, chunk); break;
+  case CVY_FRAME_HANDLE_ACK: r = cvy_handles_acked(peer, h->id); break;
   case CVY_FRAME_GAP: r = on_gap(peer, chunk); break;
   default: r = COVEY_EPROTO; break; /* of a later version, or of what was not agreed upon */
   }

@@ -1,6 +1,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/channel.h"
+#include "msg/handles.h"
 #include "msg/topic.h"
 
 #include <string.h>
@@ -154,6 +155,7 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
     o->full = COVEY_FULL_DROP_NEW;
   else if (open->flags & CVY_GROUP_DROP_OLD)
     o->full = COVEY_FULL_DROP_OLD;
+  o->takes_handles = (open->flags & CVY_GROUP_HANDLES) != 0;
   o->name_size = open->name_size;
   memcpy(o->name, open->name, open->name_size);
   add_outlet(peer, o);
@@ -369,12 +371,22 @@ static void answer_gone(covey_peer *peer, const cvy_parcel *p)
   peer->node->answers -= p->size;
 }
 
+/* Its copies are kept until the peer has its own. */
+static void hand_over(covey_peer *peer, cvy_parcel *p)
+{
+  cvy_handles **last = &peer->handed;
+  while (*last) last = &(*last)->next;
+  p->handles->id = p->id;
+  *last = p->handles;
+  p->handles = NULL;
+}
+
 void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
 {
   cvy_outlet *o = p->outlet;
   p->emitted = true;
   p->end = end;
-  peer->sent++;
+  if (p->kind != CVY_FRAME_HANDLE) peer->sent++;
   if (p->large && peer->tx.fragmented-- == CVY_ASSEMBLIES) wake_fragments(peer);
   if (o) {
     if (o->channel && p->kind == CVY_FRAME_NEXT) o->channel->sent++;
@@ -386,6 +398,7 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
     bool unasked = p->kind == CVY_FRAME_END || p->kind == CVY_FRAME_PUB;
     if (cvy_is_answer(p) || unasked) peer->consumed++; /* nobody will tell, or ask */
     if (cvy_is_answer(p)) answer_gone(peer, p);
+    if (p->handles) hand_over(peer, p);
     if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
       cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
     cvy_parcel_free(p);
@@ -413,6 +426,12 @@ cvy_parcel *cvy_parcel_own(uint8_t kind, size_t size, uint8_t **ret_body)
   own->parcel = (cvy_parcel){.buffers = &own->buffer, .count = 1, .size = size, .kind = kind};
   own->parcel.abandoned = own->parcel.charged = own->parcel.granted = true;
   return &own->parcel;
+}
+
+void cvy_lane_remove(cvy_outlet *o, cvy_parcel *parcel)
+{
+  unlink_parcel(o, parcel);
+  cvy_parcel_free(parcel);
 }
 
 void cvy_lane_end(cvy_outlet *o)
@@ -467,6 +486,7 @@ int cvy_lane_abandon(cvy_parcel *p, covey_peer *peer)
   if (!o) return p->started ? COVEY_FAR_MAYBE : COVEY_FAR_NOTHING;
   if (!p->started) {
     refund(o, p);
+    if (p->brings) cvy_handles_forget(o, p);
     unlink_parcel(o, p);
     cvy_outlet_ready(o);
     if (o->closed) answer_closed(o);
@@ -516,7 +536,8 @@ void cvy_lane_fini(covey_peer *peer, int code)
       p->result = code;
       if (cvy_is_answer(p))
         answer_gone(peer, p);
-      else if (p->abandoned && p->kind != CVY_FRAME_END && p->kind != CVY_FRAME_PUB)
+      else if (p->abandoned && p->kind != CVY_FRAME_END && p->kind != CVY_FRAME_PUB &&
+               p->kind != CVY_FRAME_HANDLE)
         peer->node->unknown++;
       if (p->abandoned && !p->planned) cvy_parcel_free(p);
     }

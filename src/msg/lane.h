@@ -38,8 +38,10 @@ struct cvy_parcel {
   cvy_payload *payload;  /* of a message that is published; NULL: none */
   cvy_call *
       call; /* of a request: told its number when its first frame is made; NULL: nobody waits for an answer */
+  cvy_handles *handles; /* of a HANDLE: owned */
   uint8_t kind, priority;
   bool want_ack;
+  bool brings;    /* a HANDLE goes before it */
   bool large;     /* goes in fragments */
   bool charged;   /* lent is taken from the outlet's credit */
   bool granted;   /* extra is 0, or was granted */
@@ -58,8 +60,9 @@ struct cvy_outlet {
   cvy_outlet *next_ready; /* of those that have something to send, in turn */
   bool ready;
   uint16_t number;
-  uint8_t kind;                 /* as cvy_group's */
-  bool named;                   /* in peer->outlet_names */
+  uint8_t kind; /* as cvy_group's */
+  bool named;   /* in peer->outlet_names */
+  bool takes_handles;
   covey_channel *channel;       /* its side of ours; NULL: none, or given up by us */
   bool closed;                  /* by the peer; freed when its last parcel has gone */
   int full;                     /* COVEY_FULL_... */
@@ -128,6 +131,9 @@ int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id);
 
 /* A parcel of the library's own: one allocation with its body, size bytes, which goes out in need of no credit. NULL: out of memory. */
 cvy_parcel *cvy_parcel_own(uint8_t kind, size_t size, uint8_t **ret_body);
+
+/* Takes parcel, which is abandoned and not started, out of outlet and frees it. */
+void cvy_lane_remove(cvy_outlet *outlet, cvy_parcel *parcel);
 
 /* Queues END behind what waits in outlet. Out of memory: the next flush ends the connection. */
 void cvy_lane_end(cvy_outlet *outlet);

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/group.h"
+#include "msg/handles.h"
 #include "msg/send.h"
 
 #include <string.h>
@@ -163,7 +164,10 @@ static int put(cvy_send *s, cvy_outlet *outlet)
     return cvy_send_fail(s, COVEY_ENOTSUP, COVEY_STAGE_RECEIPT, COVEY_FAR_NOTHING,
                          "it drops its oldest messages: no receipts");
   }
-  int r = cvy_lane_add(outlet, s->now);
+  int r = cvy_handles_add(s, outlet);
+  if (r < 0) return r;
+  r = cvy_lane_add(outlet, s->now);
+  if (r > 0 && s->now->brings) cvy_handles_forget(outlet, NULL);
   if (r > 0 && s->now->want_ack)
     return cvy_send_fail(s, COVEY_EAGAIN, COVEY_STAGE_ROOM, COVEY_FAR_NOTHING, "dropped for want of room");
   if (r > 0) s->now->emitted = true; /* as good as gone */
@@ -229,7 +233,8 @@ static cvy_parcel fresh(const cvy_parcel *p, const covey_buffer *buffers, size_t
                       .call = p->call,
                       .kind = p->kind,
                       .priority = p->priority,
-                      .want_ack = p->want_ack};
+                      .want_ack = p->want_ack,
+                      .brings = p->brings};
 }
 
 int cvy_send_buffers(cvy_send *s, const covey_buffer *buffers, size_t count)
@@ -313,8 +318,10 @@ int cvy_send_check(const covey_send_options *o, cvy_send *s)
   if (o->level != COVEY_LEVEL_SENT && o->level != COVEY_LEVEL_CONSUMED) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "level %d", (int)o->level);
   }
+  if (o->handle_count > COVEY_HANDLES_MAX || (o->handle_count > 0) != (o->handles != NULL))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "handles");
   if (o->flags & ~(uint32_t)COVEY_SEND_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
-  if (o->reserved0 || !cvy_is_zero(o->reserved, 6))
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_send_options");
   int64_t timeout = o->flags & COVEY_SEND_TRY ? 0 : cvy_option_time(o->timeout, COVEY_FOREVER);
   int r = cvy_timeout_check(timeout);
@@ -322,6 +329,10 @@ int cvy_send_check(const covey_send_options *o, cvy_send *s)
   s->goal.once = timeout == 0;
   s->deadline = cvy_deadline_in(timeout);
   s->cancel = o->cancel;
+  s->handles = o->handles;
+  s->handle_count = o->handle_count;
+  s->handle_rights = o->handle_rights;
+  s->parcel.brings = o->handle_count > 0;
   s->parcel.priority = (uint8_t)o->priority;
   s->parcel.want_ack = o->level == COVEY_LEVEL_CONSUMED;
   return 0;
@@ -376,6 +387,8 @@ int covey_send_many(covey_node *node, const covey_send_options *options, const c
   int r = check_options(options, &s);
   if (r == 0 && count && !buffers) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "buffers are NULL");
   if (r == 0 && count > INT32_MAX) r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "count");
+  if (r == 0 && options->handle_count)
+    r = cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "handles go along with one message");
   if (r < 0) return r;
   s.parcel.kind = CVY_FRAME_DATA;
   for (size_t i = 0; i < count; i++) {

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/group.h"
+#include "msg/handles.h"
 #include "msg/lane.h"
 #include "msg/self.h"
 #include "msg/topic.h"
@@ -163,6 +164,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   cvy_requests_over(peer);
   cvy_topics_over(peer, farewell ? COVEY_ECLOSED : COVEY_EPEERDIED);
   cvy_credit_fini(peer);
+  cvy_handles_fini(peer);
   cvy_intake_fini(&peer->intake);
   cvy_peer_count(peer, &node->past);
   if (code == COVEY_EPROTO) node->past.broken++;
@@ -443,6 +445,7 @@ void cvy_peer_bytes(covey_peer *peer, const void *data, size_t size)
     else
       cvy_handshake_event(peer, &chunk);
   }
+  if (peer->came && cvy_decoder_clean(&peer->decoder)) cvy_peer_end(peer, COVEY_EPROTO); /* of no frame */
   cvy_node_unlock(node);
 }
 

@@ -30,10 +30,11 @@ struct cvy_inlet {
   uint32_t unused_count, pending_count; /* the same in messages */
   bool arriving;                        /* a message has begun and is not whole: */
   uint64_t arriving_id;
-  uint64_t arriving_lent;  /* its charge: of the window */
-  uint64_t arriving_extra; /* and by a grant */
-  bool is_begging;         /* which it waits for */
-  bool hungry;             /* window is less than it should be */
+  uint64_t arriving_lent;      /* its charge: of the window */
+  uint64_t arriving_extra;     /* and by a grant */
+  bool is_begging;             /* which it waits for */
+  struct cvy_handles *handles; /* of the next message, or of the arriving one; owned */
+  bool hungry;                 /* window is less than it should be */
   cvy_inlet *next_hungry, *next_begging;
 };
 
@@ -43,6 +44,7 @@ typedef struct cvy_outlet cvy_outlet;
 typedef struct cvy_parcel cvy_parcel;
 typedef struct cvy_call cvy_call;
 typedef struct covey_channel covey_channel;
+typedef struct cvy_handles cvy_handles;
 
 typedef struct cvy_transport {
   /* Without the lock; one thread at a time. Takes up to all bytes, as cvos_io_write. */
@@ -74,6 +76,7 @@ typedef struct cvy_tx {
     bool last;
   } cut;
   cvy_outlet *ready, *ready_last; /* in turn */
+  const cvy_handles *going;       /* with the first byte of what is being written; NULL: none */
   uint32_t fragmented;            /* messages that were begun and not ended: at most CVY_ASSEMBLIES */
   uint32_t parcels;               /* in all outlets */
   uint64_t taken;                 /* bytes that the transport took */
@@ -147,9 +150,11 @@ struct covey_peer {
   uint64_t asked, told;       /* the last LOOK, and the last PONG */
   uint64_t granted;           /* by us, for large messages that were not handed out yet */
 
-  cvy_map calls;    /* ours that wait for an answer, by number */
-  cvy_map requests; /* its that nobody has answered, by number */
-  uint64_t answers; /* bytes of ours to it that wait to be written */
+  cvy_map calls;       /* ours that wait for an answer, by number */
+  cvy_map requests;    /* its that nobody has answered, by number */
+  cvy_handles *came;   /* with bytes whose frame is not whole yet; NULL: none */
+  cvy_handles *handed; /* sent, in order: until it has its own */
+  uint64_t answers;    /* bytes of ours to it that wait to be written */
 };
 
 /* Makes a peer in the node's list, in state, with one reference for the connection and one for the caller. NULL: out of memory. */

@@ -46,7 +46,7 @@ static void encode(const cvy_outlet *o, const cvy_parcel *p, struct cvy_planned 
   cvy_header h = {.kind = p->large ? CVY_FRAME_FRAG : p->kind, .group = o->number, .id = p->id};
   h.size = f->body + f->header_size - CVY_HEADER;
   h.flags = (uint8_t)(p->priority | (p->large && !f->last ? CVY_FLAG_MORE : 0) |
-                      (p->want_ack || p->grant ? CVY_FLAG_WANT_ACK : 0));
+                      (p->want_ack || p->grant ? CVY_FLAG_WANT_ACK : 0) | (p->brings ? CVY_FLAG_HANDLES : 0));
   cvy_header_encode(&h, f->header);
   if (f->header_size > CVY_HEADER) {
     cvy_frag first = {.total = p->size, .kind = p->kind, .lent = p->extra ? (uint32_t)p->lent : 0};
@@ -67,6 +67,8 @@ static enum plan_result plan_frame(covey_peer *peer, cvy_outlet *o, cvy_plan *pl
   cvy_parcel *p = o->framing;
   struct cvy_planned *f = &plan->frames[plan->frame_count];
   if (!p || p->result || (!o->closed && !cvy_lane_charge(o, p))) return PLAN_WAIT;
+  if (p->handles && p->next && !p->next->abandoned && !cvy_lane_charge(o, p->next))
+    return PLAN_WAIT; /* its message must follow */
   bool begins = p->id == 0 || (cvy_is_answer(p) && p->left == p->size);
   size_t body = p->left;
   if (p->large) {
@@ -117,6 +119,7 @@ void cvy_lane_plan(covey_peer *peer, cvy_plan *plan)
   plan->piece_count = plan->frame_count = 0;
   plan->bytes = plan->cut = plan->flying = 0;
   plan->cut_parcel = tx->cut.parcel;
+  tx->going = NULL;
   if (tx->cut.parcel) {
     cvy_parcel *p = tx->cut.parcel;
     plan->buffer = p->buffer;
@@ -133,11 +136,14 @@ void cvy_lane_plan(covey_peer *peer, cvy_plan *plan)
   while (tx->ready && plan->frame_count < CVY_PLAN_FRAMES && plan->piece_count + 2 <= CVY_PLAN_PIECES &&
          plan->bytes < PLAN_BYTES) {
     cvy_outlet *o = tx->ready;
+    if (o->framing && o->framing->handles && plan->bytes)
+      break; /* they travel with the first byte of a write */
     cvy_outlet_rest(o);
     enum plan_result r = plan_frame(peer, o, plan);
     if (r != PLAN_WAIT) cvy_outlet_ready(o);
     if (r == PLAN_SHORT) break;
   }
+  if (plan->frame_count && !plan->cut && !plan->flying) tx->going = plan->frames[0].parcel->handles;
 }
 
 /* ---- settle ---- */

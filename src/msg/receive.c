@@ -4,7 +4,7 @@
 #include "core/fault.h"
 #include "core/mem.h"
 #include "msg/group.h"
-#include "msg/send.h"
+#include "msg/handles.h"
 
 #include <string.h>
 
@@ -46,6 +46,8 @@ void cvy_message_take(cvy_group *group, covey_message *ret)
   ret->from = peer->identity;
   ret->peer = peer;
   ret->internal = item;
+  const cvy_handles *came = item->attached;
+  if (came) ret->handle_count = came->count;
 }
 
 static void end_receive(struct receive *w)

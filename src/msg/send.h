@@ -11,9 +11,11 @@ typedef struct cvy_send {
   const char *group; /* or function, endpoint, channel: by parcel.kind, which is as cvy_group's */
   cvy_deadline deadline;
   covey_cancel *cancel;
-  cvy_parcel parcel; /* the message; of several: what all have, and the largest size */
-  cvy_parcel *now;   /* the message in question */
-  covey_peer *peer;  /* counted */
+  cvy_parcel parcel;          /* the message; of several: what all have, and the largest size */
+  cvy_parcel *now;            /* the message in question */
+  covey_peer *peer;           /* counted */
+  const cvos_handle *handles; /* that it brings; borrowed */
+  uint32_t handle_count, handle_rights;
   uint64_t id;
 } cvy_send;
 

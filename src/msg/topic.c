@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "msg/group.h"
+#include "msg/handles.h"
 
 #include <string.h>
 
@@ -52,6 +53,7 @@ void cvy_parcel_free(cvy_parcel *parcel)
     payload->node->published -= sizeof(ticket);
     release(payload);
   }
+  cvy_handles_free(parcel->handles);
   cvy_free(parcel);
 }
 

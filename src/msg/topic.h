@@ -30,7 +30,7 @@ void cvy_topic_subscribed(cvy_outlet *outlet);
 /* The subscription is over: closed, or its connection ended. */
 void cvy_topic_left(cvy_outlet *outlet);
 
-/* Frees a parcel of the library's own, and its share of a payload. */
+/* Frees a parcel of the library's own, its handles, and its share of a payload. */
 void cvy_parcel_free(cvy_parcel *parcel);
 
 /* The node is closed: its topics know it no more. */

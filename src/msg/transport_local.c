@@ -1,9 +1,17 @@
-#include "msg/peer.h"
+#include "msg/handles.h"
+#include "os/handle.h"
 
 static int64_t local_write(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
 {
   int64_t taken = 0;
+  const cvy_handles *h = CVOS_WINDOWS ? NULL : peer->tx.going;
   *ret_system = 0;
+  for (uint32_t i = 0; h && i < h->count; i++) {
+    cvos_handle copy;
+    int r = cvos_handle_duplicate(h->at[i], &copy);
+    if (r < 0) return r;
+    cvy_handles_arrived(peer, &copy, 1);
+  }
   for (size_t i = 0; i < count; i++) {
     cvy_peer_bytes(peer, pieces[i].data, pieces[i].size);
     taken += (int64_t)pieces[i].size;

@@ -1,11 +1,11 @@
-#include "msg/peer.h"
+#include "msg/handles.h"
 #include "os/handle.h"
 
 static void on_bytes(void *arg, const void *data, size_t size, const cvos_handle *handles,
                      size_t handle_count)
 {
   covey_peer *peer = arg;
-  for (size_t i = 0; i < handle_count; i++) cvos_handle_close(handles[i]); /* nobody announced them */
+  if (handle_count) cvy_handles_arrived(peer, handles, handle_count);
   if (peer->spawned && peer->sender < 0) peer->sender = cvos_io_sender(peer->io);
   cvy_peer_bytes(peer, data, size);
   cvy_loop_hot(peer->node->loop, peer->io);
@@ -70,7 +70,8 @@ int cvy_peer_attach(covey_peer *peer, cvos_handle handle)
 
 static int64_t stream_write(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
 {
-  return cvos_io_write(peer->io, pieces, count, NULL, 0, ret_system);
+  const cvy_handles *h = CVOS_WINDOWS ? NULL : peer->tx.going;
+  return cvos_io_write(peer->io, pieces, count, h ? h->at : NULL, h ? h->count : 0, ret_system);
 }
 
 static bool stream_pending(const covey_peer *peer)

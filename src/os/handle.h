@@ -15,6 +15,13 @@ void cvos_handle_close(cvos_handle handle);
 /* A second handle on the same open file or pipe. Errors: COVEY_ELIMIT, COVEY_EINVAL (not an open handle), COVEY_EOS. */
 int cvos_handle_duplicate(cvos_handle handle, cvos_handle *ret);
 
+/* The same, to be given away. rights: Windows: its access rights, 0 for those of handle; POSIX: ignored. Errors: as above; COVEY_EACCES. */
+int cvos_handle_share(cvos_handle handle, uint32_t rights, cvos_handle *ret);
+
+/* Our own copy of a handle that has this value in process pid, which the caller holds against reuse (our own works too). Windows. Errors: COVEY_ENOTFOUND,
+ * COVEY_EACCES (we may not), COVEY_EINVAL (it has no such handle), COVEY_ELIMIT, COVEY_EOS; COVEY_ENOTSUP (POSIX: descriptors come with bytes). */
+int cvos_handle_pull(int64_t pid, uint64_t value, cvos_handle *ret);
+
 /* Open handles of this process (descriptors on POSIX), -1 where the system does not tell. For tests that look for leaks; the
  * call's own descriptors are not counted. Wine answers 0. */
 int64_t cvos_handle_count(void);

@@ -29,6 +29,21 @@ int cvos_handle_duplicate(cvos_handle handle, cvos_handle *ret)
   return 0;
 }
 
+int cvos_handle_share(cvos_handle handle, uint32_t rights, cvos_handle *ret)
+{
+  (void)rights;
+  return cvos_handle_duplicate(handle, ret);
+}
+
+int cvos_handle_pull(int64_t pid, uint64_t value, cvos_handle *ret)
+{
+  (void)pid;
+  (void)value;
+  (void)ret;
+  errno = ENOTSUP;
+  return COVEY_ENOTSUP;
+}
+
 int64_t cvos_handle_count(void)
 {
 #if defined(__APPLE__)

@@ -20,12 +20,38 @@ void cvos_handle_close(cvos_handle handle)
 
 int cvos_handle_duplicate(cvos_handle handle, cvos_handle *ret)
 {
+  return cvos_handle_share(handle, 0, ret);
+}
+
+int cvos_handle_share(cvos_handle handle, uint32_t rights, cvos_handle *ret)
+{
   HANDLE self = GetCurrentProcess(), copy;
-  if (!CVOS_CALL(DUPLICATE, DuplicateHandle(self, handle, self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS),
-                 FALSE))
+  if (!CVOS_CALL(
+          DUPLICATE,
+          DuplicateHandle(self, handle, self, &copy, rights, FALSE, rights ? 0 : DUPLICATE_SAME_ACCESS),
+          FALSE))
     return cvos_translate((int)GetLastError());
   *ret = copy;
   return 0;
+}
+
+int cvos_handle_pull(int64_t pid, uint64_t value, cvos_handle *ret)
+{
+  HANDLE copy, owner;
+  if (value == 0 || value > INT32_MAX) { /* no pseudo-handle: it would be one of ours */
+    SetLastError(ERROR_INVALID_HANDLE);
+    return COVEY_EINVAL;
+  }
+  owner = CVOS_CALL(PIDFD, OpenProcess(PROCESS_DUP_HANDLE, FALSE, (DWORD)pid), NULL);
+  if (!owner) return cvos_translate((int)GetLastError());
+  BOOL done = CVOS_CALL(DUPLICATE,
+                        DuplicateHandle(owner, (HANDLE)(intptr_t)value, GetCurrentProcess(), &copy, 0, FALSE,
+                                        DUPLICATE_SAME_ACCESS),
+                        FALSE);
+  int r = done ? 0 : cvos_translate((int)GetLastError());
+  cvos_handle_close(owner);
+  if (done) *ret = copy;
+  return r;
 }
 
 int64_t cvos_handle_count(void)

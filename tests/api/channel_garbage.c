@@ -3,6 +3,9 @@
 
 #include <covey/channel.h>
 
+#include "os/handle.h"
+#include "os/watch.h"
+
 enum { PATIENCE = 30000, ENDPOINT = 2, SIDE = 3 /* numbers of the node's endpoint, and of its first side */ };
 
 static impostor *guest(const scene *s)
@@ -157,5 +160,65 @@ TEST(channel_garbage, acceptors)
   scene s = scene_open();
   REQUIRE_OK(covey_endpoint_open(s.node, "e", NULL));
   for (int way = 0; way < 4; way++) lie(&s, way);
+  scene_close(&s);
+}
+
+/* ---- handles that nobody has asked for ---- */
+
+static void list_of(impostor *p, uint16_t group, uint32_t count, uint32_t told)
+{
+  uint8_t body[CVY_CONTROL_MAX] = {0};
+  cvy_handle_list list = {.count = count};
+  size_t size = cvy_handle_list_encode(&list, body);
+  body[0] = (uint8_t)told;
+  impostor_frame(p, CVY_FRAME_HANDLE, 0, group, 1, body, size);
+}
+
+TEST(channel_garbage, handles)
+{
+  scene s = scene_open();
+  REQUIRE_OK(covey_group_open(s.node, "h", &(covey_group_options){.handles = 1})); /* number 2 */
+  for (int way = 0; way < 6; way++) {
+    impostor *p = guest(&s);
+    switch (way) {
+    case 0: list_of(p, 1, 1, 1); break; /* to a group that takes none */
+    case 1: list_of(p, 77, 1, 1); break;
+    case 2: list_of(p, 2, 3, 2); break;
+    case 3: impostor_frame(p, CVY_FRAME_DATA, CVY_FLAG_HANDLES, 2, 1, "x", 1); break; /* none came */
+    case 4: impostor_frame(p, CVY_FRAME_HANDLE_ACK, 0, 0, 1, NULL, 0); break;
+    default: impostor_frame(p, CVY_FRAME_DATA, CVY_FLAG_HANDLES, 1, 1, "x", 1); break;
+    }
+    if (!impostor_ended(p, PATIENCE)) TEST_FAIL("way %d goes unpunished", way);
+    impostor_close(p);
+    scene_works(&s);
+  }
+  scene_close(&s);
+}
+
+/* Descriptors beside bytes, as POSIX carries them. */
+TEST(channel_garbage, descriptors_beside_bytes)
+{
+  if (CVOS_WINDOWS) TEST_SKIP("handles travel in another way here");
+  scene s = scene_open();
+  REQUIRE_OK(covey_group_open(s.node, "h", &(covey_group_options){.handles = 1}));
+  for (int way = 0; way < 3; way++) {
+    cvos_handle many[100], null;
+    impostor *p = guest(&s);
+    test_no_handles_lost();
+    REQUIRE_OK(cvos_null_open(&null));
+    for (int i = 0; i < 100; i++) many[i] = null;
+    uint8_t out[CVY_HEADER + CVY_CONTROL_MAX], body[CVY_CONTROL_MAX];
+    cvy_handle_list list = {.count = 2};
+    size_t size = impostor_bytes(out, CVY_FRAME_PING, 0, 0, 7, NULL, 0); /* no HANDLE frame */
+    if (way) size = impostor_bytes(out, CVY_FRAME_HANDLE, 0, 2, 1, body, cvy_handle_list_encode(&list, body));
+    int system;
+    cvos_piece piece = {out, size};
+    /* unasked; fewer than the list says; more than any message brings */
+    CHECK(cvos_io_write(p->io, &piece, 1, many, way == 2 ? 100 : 1, &system) > 0);
+    if (!impostor_ended(p, PATIENCE)) TEST_FAIL("way %d goes unpunished", way);
+    cvos_handle_close(null);
+    impostor_close(p);
+    scene_works(&s);
+  }
   scene_close(&s);
 }

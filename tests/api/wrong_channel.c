@@ -98,7 +98,7 @@ TEST(wrong_channel, endpoints)
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.max_bytes = 1}));
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.full = COVEY_FULL_DROP_NEW}));
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.priorities = 1}));
-  CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.reserved0 = 1}));
+  CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.handles = 1}));
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.reserved = {0, 0, 0, 1}}));
   CHECK_ERR(covey_endpoint_open(NULL, "x", &(covey_group_options){.max_bytes = SIZE_MAX}), COVEY_EQUOTA);
   CHECK_ERR(covey_endpoint_open(NULL, "e", NULL), COVEY_EEXIST); /* by the accept */
@@ -135,10 +135,11 @@ TEST(wrong_channel, send_and_receive)
   not_to_be_sent(l, (covey_send_options){.group = "x"});
   not_to_be_sent(l, (covey_send_options){.priority = 1});
   not_to_be_sent(l, (covey_send_options){.level = COVEY_LEVEL_CONSUMED});
+  not_to_be_sent(l, (covey_send_options){.handles = &(covey_native){0}, .handle_count = 1});
   not_to_be_sent(l, (covey_send_options){.timeout = -2});
   not_to_be_sent(l, (covey_send_options){.flags = 2});
   not_to_be_sent(l, (covey_send_options){.reserved0 = 1});
-  not_to_be_sent(l, (covey_send_options){.reserved = {0, 0, 0, 0, 0, 1}});
+  not_to_be_sent(l, (covey_send_options){.reserved = {0, 0, 0, 1}});
   CHECK_WRONG(covey_channel_receive(NULL, 0, &m));
   CHECK_WRONG(covey_channel_receive(l, -2, &m));
   CHECK_WRONG(covey_channel_receive(l, 0, NULL));

@@ -37,7 +37,7 @@ TEST(wrong_message, group_open)
   group_refused((covey_group_options){.full = COVEY_FULL_DROP_OLD + 1});
   group_refused((covey_group_options){.priorities = 2});
   group_refused((covey_group_options){.priorities = -1});
-  group_refused((covey_group_options){.reserved0 = 1});
+  group_refused((covey_group_options){.handles = 2});
   for (int i = 0; i < 4; i++) {
     covey_group_options options = {0};
     options.reserved[i] = 1;
@@ -124,7 +124,11 @@ TEST(wrong_message, message_send_to_whom)
   to_refused((covey_send_options){.pid = pid, .group = too_long()});
   to_refused((covey_send_options){.pid = pid, .reserved0 = 1});
   for (int i = 1; i < 32; i++) to_refused((covey_send_options){.pid = pid, .flags = 1u << i});
-  for (int i = 0; i < 6; i++) {
+  to_refused((covey_send_options){.pid = pid, .handle_count = 1});
+  to_refused((covey_send_options){.pid = pid, .handles = &(covey_native){0}});
+  to_refused(
+      (covey_send_options){.pid = pid, .handles = &(covey_native){0}, .handle_count = COVEY_HANDLES_MAX + 1});
+  for (int i = 0; i < 4; i++) {
     covey_send_options to = {.pid = pid};
     to.reserved[i] = 1;
     to_refused(to);

@@ -26,6 +26,7 @@ static void again(const cvy_chunk *c)
   cvy_credit credit;
   uint64_t count;
   uint32_t grace;
+  cvy_handle_list list;
   switch (c->header.kind) {
   case CVY_FRAME_HELLO:
   case CVY_FRAME_WELCOME:
@@ -52,6 +53,9 @@ static void again(const cvy_chunk *c)
     break;
   case CVY_FRAME_CREDIT:
     if (cvy_credit_decode(c->data, c->size, &credit) == 0) size = cvy_credit_encode(&credit, out);
+    break;
+  case CVY_FRAME_HANDLE:
+    if (cvy_handle_list_decode(c->data, c->size, &list) == 0) size = cvy_handle_list_encode(&list, out);
     break;
   case CVY_FRAME_GAP:
     if (cvy_gap_decode(c->data, c->size, &count) == 0) size = cvy_gap_encode(count, out);

@@ -1,4 +1,4 @@
-/* Behaviours with channels. */
+/* Behaviours with channels, and with handles in messages. */
 #include "helper.h"
 
 #include <covey/channel.h>
@@ -58,8 +58,27 @@ static int do_send(int argc, char **argv)
   return 0;
 }
 
+/* handle-keep GROUP: takes the handle of the first message, answers "have" in group "back", and ends with the next message. */
+static int do_keep(int argc, char **argv)
+{
+  covey_message m, quit;
+  covey_native handle;
+  (void)argc;
+  int r = covey_group_open(NULL, argv[1], &(covey_group_options){.handles = 1});
+  if (r == 0) r = covey_receive(NULL, argv[1], PATIENCE, &m);
+  if (r < 0) return failed("receive", r);
+  r = covey_message_take(&m, 0, &handle);
+  if (r < 0) return failed("take", r);
+  covey_send_options to = {.reply_to = &m, .group = "back", .timeout = PATIENCE};
+  r = covey_message_send(NULL, &to, &(covey_buffer){"have", 4}, 1, NULL);
+  if (r == 0) r = covey_receive(NULL, argv[1], PATIENCE, &quit);
+  helper_exit(r != 0);
+  return 0;
+}
+
 const helper_behaviour helper_channel[] = {
     {"channel-echo", do_echo, "ENDPOINT COUNT: sends back what comes over channels"},
     {"channel-send", do_send, "PID ENDPOINT COUNT SIZE die|close|hang: sends over a channel"},
+    {"handle-keep", do_keep, "GROUP: takes a handle and keeps it until the next message"},
     {NULL, NULL, NULL},
 };

@@ -445,6 +445,25 @@ TEST(body, group_open)
   CHECK_ERR(cvy_group_open_decode(body, size, &back), COVEY_EPROTO);
 }
 
+TEST(body, handle_list)
+{
+  uint8_t body[CVY_CONTROL_MAX];
+  cvy_handle_list l = {.count = 64}, back;
+  for (uint32_t i = 0; i < 64; i++) l.value[i] = UINT64_C(1) << i;
+  size_t size = cvy_handle_list_encode(&l, body);
+  CHECK_UINT(size, CVY_CONTROL_MAX);
+  REQUIRE_OK(cvy_handle_list_decode(body, size, &back));
+  CHECK_MEM(&back, &l, sizeof l);
+  CHECK_ERR(cvy_handle_list_decode(body, size - 8, &back), COVEY_EPROTO);
+  body[0] = 63;
+  CHECK_ERR(cvy_handle_list_decode(body, size, &back), COVEY_EPROTO);
+  REQUIRE_OK(cvy_handle_list_decode(body, size - 8, &back));
+  body[5] = 1;
+  CHECK_ERR(cvy_handle_list_decode(body, size - 8, &back), COVEY_EPROTO);
+  memset(body, 0, 16);
+  CHECK_ERR(cvy_handle_list_decode(body, 16, &back), COVEY_EPROTO);
+}
+
 TEST(body, small_ones)
 {
   uint8_t body[CVY_PREFIX];

@@ -1,0 +1,240 @@
+/* Descriptors and handles in messages. */
+#include "support/test.h"
+
+#include <covey/channel.h>
+
+#include "support/ends.h"
+
+enum { PATIENCE = 30000 };
+
+typedef struct pair {
+  covey_node *left, *right;
+  char *name; /* of right */
+} pair;
+
+static pair pair_open(const covey_group_options *options)
+{
+  pair p = {.name = test_format("right-%" PRId64, test_pid())};
+  covey_node_options right = {.name = p.name}, left = {.name = test_format("left-%" PRId64, test_pid())};
+  REQUIRE_OK(covey_node_open(&right, &p.right));
+  REQUIRE_OK(covey_node_open(&left, &p.left));
+  REQUIRE_OK(covey_group_open(p.right, "h", options));
+  return p;
+}
+
+static void pair_close(pair *p)
+{
+  CHECK(covey_node_close(p->left, PATIENCE) >= 0);
+  CHECK(covey_node_close(p->right, PATIENCE) >= 0);
+}
+
+static const covey_group_options taking = {.handles = 1};
+
+static int give_with(const pair *p, const covey_native *handles, uint32_t count, size_t size, int64_t timeout)
+{
+  covey_send_options o = {.name = p->name, .group = "h", .timeout = timeout};
+  o.handles = handles;
+  o.handle_count = count;
+  char *data = calloc(1, size + 1);
+  int r = covey_message_send(p->left, &o, &(covey_buffer){data, size}, 1, NULL);
+  free(data);
+  return r;
+}
+
+static void give(const pair *p, const covey_native *handles, uint32_t count, size_t size)
+{
+  CHECK_OK(give_with(p, handles, count, size, PATIENCE));
+}
+
+static covey_message next(const pair *p)
+{
+  covey_message m = {0};
+  REQUIRE_OK(covey_receive(p->right, "h", PATIENCE, &m));
+  return m;
+}
+
+/* A pipe whose reading end tells whether anybody holds the other one, `to`. */
+typedef struct witness {
+  end e;
+  cvos_handle to;
+} witness;
+
+static void witness_open(witness *w)
+{
+  cvos_handle ours;
+  REQUIRE_OK(cvos_pipe_for_child(CVOS_FROM_CHILD, &ours, &w->to));
+  end_open(&w->e, ends_loop(), ours);
+  cvos_io_read(w->e.io, true);
+}
+
+static bool is_held(witness *w)
+{
+  return !ends_wait(w->e.loop, end_has_ended, &w->e, 5);
+}
+
+static bool is_let_go(witness *w)
+{
+  return ends_wait(w->e.loop, end_has_ended, &w->e, PATIENCE);
+}
+
+static void witness_close(witness *w)
+{
+  covey_loop *loop = w->e.loop;
+  end_close(&w->e);
+  cvy_loop_private_close(loop);
+}
+
+TEST(handles, travel_and_work)
+{
+  pair p = pair_open(&taking);
+  witness w;
+  cvos_handle kept;
+  witness_open(&w);
+  give(&p, &w.to, 1, 3);
+  covey_message m = next(&p);
+  CHECK_UINT(m.size, 3);
+  REQUIRE(m.handle_count == 1);
+  CHECK_WRONG(covey_message_take(NULL, 0, &kept));
+  CHECK_WRONG(covey_message_take(&m, 1, &kept));
+  CHECK_WRONG(covey_message_take(&m, 0, NULL));
+  REQUIRE_OK(covey_message_take(&m, 0, &kept));
+  CHECK_ERR(covey_message_take(&m, 0, &kept), COVEY_ENOTFOUND);
+  covey_message_free(&m);
+  cvos_handle_close(w.to);
+  pair_close(&p);
+  CHECK(is_held(&w)); /* it is ours, whatever the sender closes */
+  cvos_handle_close(kept);
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+}
+
+TEST(handles, of_large_messages_and_many)
+{
+  pair p = pair_open(&taking);
+  witness w;
+  cvos_handle all[COVEY_HANDLES_MAX], got;
+  witness_open(&w);
+  for (int i = 0; i < COVEY_HANDLES_MAX; i++) all[i] = w.to;
+  for (int i = 0; i < 5; i++) { /* mixed with messages that bring none, and a large one */
+    uint32_t count = COVEY_HANDLES_MAX - (uint32_t)i;
+    give(&p, NULL, 0, 10);
+    give(&p, all, count, i == 3 ? 200000 : 0);
+    covey_message m = next(&p);
+    CHECK_UINT(m.handle_count, 0);
+    CHECK_WRONG(covey_message_take(&m, 0, &got));
+    covey_message_free(&m);
+    m = next(&p);
+    REQUIRE(m.handle_count == count);
+    REQUIRE_OK(covey_message_take(&m, 41, &got));
+    cvos_handle_close(got);
+    covey_message_free(&m); /* and the rest with it */
+  }
+  cvos_handle_close(w.to);
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+  pair_close(&p);
+}
+
+TEST(handles, untaken_unread_and_unsent_ones_are_closed)
+{
+  pair p = pair_open(&(covey_group_options){.handles = 1, .max_count = 3});
+  witness w;
+  witness_open(&w);
+  for (int i = 0; i < 3; i++) give(&p, &w.to, 1, 1);
+  CHECK_ERR(give_with(&p, &w.to, 1, 1, 20), COVEY_ETIMEDOUT); /* no room */
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  covey_message m = next(&p);
+  CHECK_UINT(m.handle_count, 1);
+  covey_message_free(&m);
+  cvos_handle_close(w.to);
+  CHECK(is_held(&w));
+  pair_close(&p); /* two wait unread */
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+}
+
+TEST(handles, groups_that_take_none)
+{
+  pair p = pair_open(NULL);
+  witness w;
+  witness_open(&w);
+  CHECK_ERR(give_with(&p, &w.to, 1, 1, PATIENCE), COVEY_ENOTSUP);
+  REQUIRE_OK(covey_group_close(p.right, "h"));
+  REQUIRE_OK(covey_group_open(p.right, "h", &taking));
+  cvos_handle two[] = {w.to, CVOS_NONE};
+  int r;
+  int64_t until = test_now() + PATIENCE; /* the close has to come over first */
+  while ((r = give_with(&p, two, 2, 1, PATIENCE)) == COVEY_ENOTSUP && test_now() < until) test_pause(1);
+  CHECK_ERR(r, COVEY_EINVAL);
+  CHECK_INT(covey_last_failure()->index, 1);
+  covey_message m;
+  CHECK_ERR(covey_receive(p.right, "h", 0, &m), COVEY_ETIMEDOUT);
+  cvos_handle_close(w.to);
+  CHECK(is_let_go(&w)); /* the one before it was copied, and closed again */
+  witness_close(&w);
+  pair_close(&p);
+}
+
+TEST_LIMIT(handles, ten_thousand_messages, 300)
+{
+  enum { MANY = 10000 };
+  pair p = pair_open(&taking);
+  cvos_handle null, got;
+  int many = test_is_wine() ? MANY / 10 : MANY;
+  REQUIRE_OK(cvos_null_open(&null));
+  for (int i = 0; i < many; i++) {
+    cvos_handle both[] = {null, null};
+    if (i == 10) test_no_handles_lost();
+    give(&p, both, 2, (size_t)i % 50);
+    covey_message m = next(&p);
+    REQUIRE(m.handle_count == 2);
+    if (i % 3 == 0) {
+      REQUIRE_OK(covey_message_take(&m, 1, &got));
+      cvos_handle_close(got);
+    }
+    covey_message_free(&m);
+  }
+  cvos_handle_close(null);
+  pair_close(&p);
+}
+
+TEST(handles, between_processes)
+{
+  witness w;
+  covey_message m;
+  witness_open(&w);
+  int64_t pid = test_start(TEST_HELPER("handle-keep", "h"));
+  covey_send_options o = {.pid = pid, .group = "h", .timeout = PATIENCE, .handles = &w.to, .handle_count = 1};
+  REQUIRE_OK(covey_message_send(NULL, &o, NULL, 0, NULL));
+  cvos_handle_close(w.to);
+  REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
+  CHECK_STR(m.data, "have");
+  covey_message_free(&m);
+  CHECK(is_held(&w));
+  CHECK_OK(covey_send(NULL, pid, "h", NULL, 0, PATIENCE));
+  CHECK(test_process_ended(pid, PATIENCE));
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+  covey_node_close(NULL, PATIENCE);
+}
+
+TEST(handles, to_ourselves)
+{
+  covey_message m;
+  witness w;
+  cvos_handle got;
+  witness_open(&w);
+  REQUIRE_OK(covey_group_open(NULL, "h", &taking));
+  covey_send_options o = {.pid = test_pid(), .group = "h", .handles = &w.to, .handle_count = 1};
+  REQUIRE_OK(covey_message_send(NULL, &o, NULL, 0, NULL));
+  REQUIRE_OK(covey_receive(NULL, "h", PATIENCE, &m));
+  REQUIRE(m.handle_count == 1);
+  REQUIRE_OK(covey_message_take(&m, 0, &got));
+  covey_message_free(&m);
+  cvos_handle_close(w.to);
+  CHECK(is_held(&w));
+  cvos_handle_close(got);
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+  covey_node_close(NULL, PATIENCE);
+}
