@@ -4,16 +4,6 @@
 #include "msg/send.h"
 #include "msg/topic.h"
 
-struct covey_subscription {
-  cvy_group *group; /* counted; its arg is this, as long as it is open */
-  covey_loop *loop; /* counted */
-  uint64_t arrived; /* number of the next message that may arrive */
-  uint64_t next;    /* and of the one behind the last that was handed out */
-  uint64_t lost;
-  bool began;
-  int over; /* 0, or why nothing more arrives */
-};
-
 /* ---- what the connection tells ---- */
 
 /* From here on old messages make room here: their credit goes back as they arrive. */
@@ -83,6 +73,26 @@ void cvy_topics_over(covey_peer *peer, int code)
 
 /* ---- subscribing ---- */
 
+int cvy_subscription_open(covey_peer *peer, const char *topic, const covey_group_options *room,
+                          covey_subscription *ret)
+{
+  cvy_group *g = NULL;
+  int r = cvy_group_make(peer->node, topic, CVY_FRAME_PUB, room, &g);
+  if (r < 0) return r;
+  cvy_group_ref(g);
+  g->arg = ret;
+  *ret = (covey_subscription){.group = g, .loop = peer->loop};
+  if (cvy_inlet_open(peer, g) == 0) return 0;
+  cvy_subscription_close(ret);
+  return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_GROUP, "topic %s", topic);
+}
+
+void cvy_subscription_close(covey_subscription *s)
+{
+  if (!s->group->closed) cvy_group_close(s->group->node, s->group);
+  cvy_group_unref(s->group);
+}
+
 static bool is_open(const covey_subscription *s)
 {
   return !s->group->closed && s->group->node->state == CVY_NODE_OPEN;
@@ -114,22 +124,13 @@ static int outcome(const covey_subscription *sub, const cvy_send *s, int r)
 
 static int join_once(covey_node *node, cvy_send *s, const covey_group_options *room, covey_subscription *sub)
 {
-  cvy_group *g = NULL;
   int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
   if (r < 0) return r;
-  r = cvy_group_make(node, s->group, CVY_FRAME_PUB, room, &g);
+  r = cvy_subscription_open(s->peer, s->group, room, sub);
   if (r == 0) {
-    cvy_group_ref(g);
-    g->arg = sub;
-    *sub = (covey_subscription){.group = g, .loop = node->loop};
-    if (cvy_inlet_open(s->peer, g) < 0)
-      r = cvy_send_fail(s, COVEY_ENOMEM, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING, "no memory");
     cvy_node_flush(node);
-    if (r == 0) r = outcome(sub, s, cvy_loop_wait(node->loop, is_settled, sub, s->deadline, s->cancel));
-    if (r != 0) {
-      if (!g->closed) cvy_group_close(node, g);
-      cvy_group_unref(g);
-    }
+    r = outcome(sub, s, cvy_loop_wait(node->loop, is_settled, sub, s->deadline, s->cancel));
+    if (r != 0) cvy_subscription_close(sub);
   }
   cvy_peer_unref(s->peer);
   s->peer = NULL;
@@ -198,14 +199,13 @@ void covey_unsubscribe(covey_subscription *subscription)
   if (!s || cvy_loop_check(s->loop) < 0) return;
   cvy_loop_lock(s->loop);
   covey_node *node = is_open(s) ? s->group->node : NULL;
-  if (!s->group->closed) cvy_group_close(s->group->node, s->group);
+  cvy_subscription_close(s);
   if (node) {
     node->users++;
     cvy_node_leave(node);
   } else {
     cvy_loop_unlock(s->loop);
   }
-  cvy_group_unref(s->group);
   cvy_loop_release(s->loop);
   cvy_free(s);
 }

@@ -36,6 +36,22 @@ void cvy_parcel_free(cvy_parcel *parcel);
 /* The node is closed: its topics know it no more. */
 void cvy_topics_fini(covey_node *node);
 
+struct covey_subscription {
+  cvy_group *group; /* counted; its arg is this, as long as it is open */
+  covey_loop *loop; /* counted */
+  uint64_t arrived; /* number of the next message that may arrive */
+  uint64_t next;    /* and of the one behind the last that was handed out */
+  uint64_t lost;
+  bool began;
+  int over; /* 0, or why nothing more arrives */
+};
+
+/* Makes and announces a subscription to a topic of peer, without waiting for its answer; *ret stays where it is until cvy_subscription_close, which gives
+ * back what it holds, but for the struct. Failures are recorded. */
+int cvy_subscription_open(covey_peer *peer, const char *topic, const covey_group_options *room,
+                          covey_subscription *ret);
+void cvy_subscription_close(covey_subscription *s);
+
 /* A whole PUB has arrived in group, which is open. item: moved. */
 void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item);
 

@@ -7,9 +7,11 @@
 #include "msg/call.h"
 #include "msg/group.h"
 #include "msg/lane.h"
+#include "msg/topic.h"
 
 static covey_loop *loop;
 static covey_node *node;
+static covey_topic *topic;
 
 static int64_t swallow(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
 {
@@ -61,6 +63,38 @@ static void begin(void)
   covey_request q;
   FUZZ_REQUIRE(covey_call_receive(node, "function", 0, &q) == COVEY_ETIMEDOUT);
   FUZZ_REQUIRE(covey_endpoint_open(node, "end", NULL) == 0);
+  covey_topic_options keep = {.keep_last = 1, .slow = COVEY_SLOW_DROP_OLD, .max_subscribers = 3};
+  FUZZ_REQUIRE(covey_topic_open(node, "ours", &keep, &topic) == 0);
+}
+
+/* ---- subscriptions to a topic of its ---- */
+
+static covey_subscription subscriptions[2];
+
+static void subscribe(covey_peer *peer)
+{
+  for (int i = 0; i < 2; i++) {
+    covey_group_options room = {.max_count = (uint32_t)i};
+    FUZZ_REQUIRE(cvy_subscription_open(peer, "theirs", &room, &subscriptions[i]) == 0);
+  }
+}
+
+static void listen_to(covey_subscription *s, bool over)
+{
+  covey_message m;
+  if (!s->group) return;
+  uint64_t before = s->next;
+  while (covey_topic_next(s, 0, &m) == 0) {
+    FUZZ_REQUIRE(((const char *)m.data)[m.size] == 0 && s->next == before + m.lost + 1);
+    before = s->next;
+    covey_message_free(&m);
+  }
+  if (!over) return;
+  FUZZ_REQUIRE(s->over < 0);
+  cvy_loop_lock(loop);
+  cvy_subscription_close(s);
+  s->group = NULL;
+  cvy_loop_unlock(loop);
 }
 
 /* ---- calls that wait for its answers, and requests of its own ---- */
@@ -167,6 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     introduce(peer);
     cvy_loop_lock(loop);
     call(peer);
+    subscribe(peer);
     cvy_loop_unlock(loop);
   }
   size_t step = (size_t)(data[0] >> 1) + 1;
@@ -174,6 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cvy_peer_bytes(peer, data + at, size - at < step ? size - at : step);
     FUZZ_REQUIRE(node->lent <= node->max_memory / 2);
     FUZZ_REQUIRE(node->granted <= node->max_memory / 2 + 1);
+    if ((data[at] & 7) == 4) FUZZ_REQUIRE(covey_publish(topic, data, size, 0) >= 0);
+    if ((data[at] & 7) == 6) listen_to(&subscriptions[data[at] >> 7], false);
     if ((data[at] & 7) == 1) serve(data[at] >> 3);
     if ((data[at] & 6) == 2) use(&channels[data[at] >> 6], peer, data[at] >> 3);
     if ((data[at] & 7) == 0 && covey_receive(node, COVEY_ANY_GROUP, 0, &m) == 0) covey_message_free(&m);
@@ -181,6 +218,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   cvy_peer_over(peer, 0);
   FUZZ_REQUIRE(peer->state == CVY_PEER_DEAD);
   calls_are_over();
+  for (int i = 0; i < 2; i++) listen_to(&subscriptions[i], true);
+  FUZZ_REQUIRE(covey_topic_wait(topic, 0, 0) == 0);
   channels_are_over();
   FUZZ_REQUIRE(node->replies == 0);
   uint64_t items = node->items;
