@@ -151,27 +151,30 @@ static void told(covey_process *p, const covey_exit *end, void *user)
 static covey_exit end_of_begun(const char *behaviour, int64_t grace)
 {
   const covey_stop_step steps[] = {{COVEY_STOP_CLOSE_INPUT, 0, grace}, {.action = COVEY_STOP_KILL}};
+  covey_loop *loop;
   covey_native handle;
   covey_exit e = {.why = -1};
+
+  REQUIRE_OK(covey_loop_open(NULL, &loop));
   covey_process *p = start(&(covey_process_options){.argv = TEST_HELPER(behaviour),
                                                     .in.kind = COVEY_STDIO_PIPE,
                                                     .out.kind = COVEY_STDIO_PIPE,
                                                     .ladder = steps,
-                                                    .ladder_count = 2});
+                                                    .ladder_count = 2,
+                                                    .loop = loop});
 
   CHECK_OK(covey_process_on_end(p, told, &e));
-  CHECK_OK(covey_loop_handle(NULL, &handle));
+  CHECK_OK(covey_loop_handle(loop, &handle));
   CHECK_OK(covey_process_stop_start(p, COVEY_FOREVER));
   CHECK_INT(e.why, -1); /* not inside another call */
-  while ((int)e.why == -1 && test_handle_ready(handle, TEST_SOON)) CHECK(covey_loop_dispatch(NULL) >= 0);
+  while ((int)e.why == -1 && test_handle_ready(handle, TEST_SOON)) CHECK(covey_loop_dispatch(loop) >= 0);
   covey_process_close(p);
+  covey_loop_close(loop);
   return e;
 }
 
 TEST(ladder, begun_and_not_waited_for)
 {
-  covey_native handle;
-  REQUIRE_OK(covey_loop_handle(NULL, &handle)); /* is kept */
   test_no_child_handles_lost();
   covey_exit e = end_of_begun("stop-at-end", TEST_SOON);
   CHECK_INT(e.why, COVEY_WHY_STOP);
