@@ -300,7 +300,8 @@ COVEY_API int covey_process_identity(const covey_process *process, covey_identit
 /* covey_process_wait waits until the process has ended and its captures are drained. Every waiter, in any
  * thread, gets the same result, as often as it asks.
  * timeout: milliseconds, 0 asks only, COVEY_FOREVER. ret_exit: filled on success, may be NULL.
- * Returns 0 when the end is known, whatever it was.
+ * Returns 0 when the end is known, whatever it was. A child that is suspended has not ended: who waits by turns is told by covey_process_usage
+ * (suspended). It is no event of its own, since systems tell it to a handler of SIGCHLD alone, which is the program's and not ours.
  * Errors: COVEY_ETIMEDOUT (it still runs: this call's deadline, not the child's), COVEY_ECANCELED
  * (options.cancel or covey_process_cancel), COVEY_ESTUCK (it was killed 5 s ago, or longer, and the system
  * does not end it), COVEY_EDEADLK (a call that would wait on the thread that runs the loop), COVEY_EINVAL,

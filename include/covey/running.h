@@ -61,7 +61,9 @@ typedef struct covey_usage {
   int64_t memory;      /* resident bytes now; those that several processes share count for each. 0 when it has ended */
   int64_t peak_memory; /* the most that it was; -1 unknown */
   int64_t processes;   /* that run now */
-  uint64_t reserved[3];
+  /* of these: that stand still, by STOP, a terminal's ctrl-Z, reading a terminal from its background, or a debugger; -1 unknown (Windows) */
+  int64_t suspended;
+  uint64_t reserved[2];
 } covey_usage;
 
 /* covey_process_usage tells what the process, or its tree, uses now.

@@ -16,37 +16,39 @@ static int tell(const covey_reply *reply)
   return cli_flush() ? CLI_OK : CLI_FAILED;
 }
 
+typedef struct call {
+  covey_call_options to;
+  int64_t most;
+} call;
+
+const cli_option cli_call_options[] = {
+    {"--timeout", "MS", "for all of it, the answer too; default 5000", CLI_NUMBER,
+     .at = offsetof(call, to.timeout), 1},
+    {"--max", "BYTES", "longest answer; default 1048576", CLI_NUMBER, .at = offsetof(call, most), 1},
+    CLI_NO_MORE};
+
 int cli_call(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  covey_call_options to = {.timeout = 5000};
-  int64_t most = 0;
-  for (const char *name; (name = cli_next(&o));) {
-    if (!strcmp(name, "--timeout")) {
-      if (!cli_number(&o, cli_value(&o), 1, &to.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--max")) {
-      if (!cli_number(&o, cli_value(&o), 1, &most)) return CLI_USAGE;
-    } else {
-      return cli_unknown(&o);
-    }
-  }
-  int wrong = cli_whom(&o, &to.pid, &to.name);
+  call c = {.to.timeout = 5000};
+  if (cli_parse(&o, cli_call_options, &c)) return CLI_USAGE;
+  int wrong = cli_whom(&o, &c.to.pid, &c.to.name);
   if (wrong) return wrong;
   if (o.at == argc) return cli_missing(argv[0], "FUNCTION");
-  to.function = argv[o.at++];
-  to.reply_max = (uint64_t)most > SIZE_MAX ? SIZE_MAX : (size_t)most;
+  c.to.function = argv[o.at++];
+  c.to.reply_max = (uint64_t)c.most > SIZE_MAX ? SIZE_MAX : (size_t)c.most;
   char *data = NULL;
   size_t size = 0;
   if (!cli_words(&o, &data, &size)) return CLI_FAILED;
   covey_reply reply;
   int code;
-  if (covey_call_run(NULL, &to, &(covey_buffer){data, size}, 1, &reply) < 0) {
+  if (covey_call_run(NULL, &c.to, &(covey_buffer){data, size}, 1, &reply) < 0) {
     code = cli_failed(argv[0]);
   } else {
     code = tell(&reply);
     covey_reply_free(&reply);
   }
   free(data);
-  covey_node_close(NULL, to.timeout);
+  covey_node_close(NULL, c.to.timeout);
   return code;
 }

@@ -18,13 +18,54 @@ enum {
   CLI_SIGNALLED = 128  /* covey run: plus the signal that ended it */
 };
 
+/* A word that stands for a number. */
+typedef struct cli_name {
+  const char *name; /* NULL: the end */
+  int value;
+} cli_name;
+
+typedef struct cli_options cli_options;
+
+enum {
+  CLI_FLAG = 1, /* bool: true */
+  CLI_BIT,      /* uint32_t: bit is set */
+  CLI_NUMBER,   /* int64_t: from least on */
+  CLI_SIZE,     /* uint64_t: bytes, as cli_size reads them */
+  CLI_TEXT,     /* const char *: the word */
+  CLI_NAME,     /* int: of names */
+  CLI_TAKE      /* take() says what it means */
+};
+
+/* An option of a subcommand: how it is read, and its line of the help. */
+typedef struct cli_option {
+  const char *name;  /* "--x"; NULL: the end of the table */
+  const char *value; /* as the help calls it; NULL: it takes none */
+  const char *help;
+  int kind;  /* CLI_FLAG ... */
+  size_t at; /* where in the struct it goes */
+  int64_t least;
+  uint32_t bit;
+  const cli_name *names;
+  bool (*take)(const cli_options *o, const char *value,
+               void *into); /* false: it makes no sense, said on stderr */
+} cli_option;
+
+#define CLI_NO_MORE                                                                                          \
+  {                                                                                                          \
+    NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL                                                                 \
+  }
+
 typedef struct cli_command {
   const char *name;
   int (*run)(int argc, char **argv); /* argv[0] is the name of the subcommand */
   const char *usage;                 /* behind the name */
   const char *about;                 /* one line */
-  const char *options;               /* lines of the help */
+  const cli_option *options;
+  const char *notes; /* lines of the help behind the options */
 } cli_command;
+
+extern const cli_option cli_run_options[], cli_send_options[], cli_call_options[], cli_receive_options[],
+    cli_nodes_options[], cli_publish_options[], cli_subscribe_options[], cli_ps_options[], cli_kill_options[];
 
 int cli_run(int argc, char **argv);
 int cli_send(int argc, char **argv);
@@ -41,7 +82,7 @@ int cli_which(int argc, char **argv);
 /* Walks over the options of a subcommand: returns the next option ("--x"), NULL when the words begin ("--" is skipped); *ret_at is the index of what
  * comes next. "--x=value" and "--x value" are the same: cli_value takes the value. A word that begins with one '-' is an option too, of which there
  * is none. When the loop over the options is over, wrong tells that one had a value which takes none; it was said on stderr. */
-typedef struct cli_options {
+struct cli_options {
   int argc;
   char **argv;
   int at;
@@ -49,11 +90,16 @@ typedef struct cli_options {
   char name[64];       /* the option without that part */
   bool wrong;
   bool ended; /* "--" was met */
-} cli_options;
+};
+
+/* Reads the options from argv[at] on, as the table says, into a struct. CLI_OK, and argv[at], if there is one, is a word, behind which it may be
+ * called again; or CLI_USAGE, said on stderr. */
+int cli_parse(cli_options *o, const cli_option *table, void *into);
+
+/* Bytes: a whole number, with K, M, G or T behind it for powers of 1024. */
+bool cli_size(const char *text, uint64_t *ret);
 
 const char *cli_next(cli_options *o);
-/* The same where options may also stand behind words: NULL means that argv[at], if there is one, is a word, which the caller steps over. */
-const char *cli_next_anywhere(cli_options *o);
 const char *cli_value(cli_options *o); /* NULL, said on stderr, when it is missing */
 bool cli_number(const cli_options *o, const char *text, int64_t least,
                 int64_t *ret); /* false, said on stderr, when it is none */

@@ -205,30 +205,24 @@ static void stop_all(job *j)
 
 /* ---- the words ---- */
 
-static bool read_options(job *j, cli_options *o)
+static bool take_signal(const cli_options *o, const char *value, void *into)
 {
-  for (const char *name; (name = cli_next(o));) {
-    if (!strcmp(name, "--tree")) {
-      j->tree = true;
-    } else if (!strcmp(name, "--signal")) {
-      if (!(j->signal = signal_of(cli_value(o)))) return false;
-    } else if (!strcmp(name, "--grace")) {
-      if (!cli_number(o, cli_value(o), 0, &j->grace)) return false;
-    } else if (!strcmp(name, "--user")) {
-      if (!(j->find.user = cli_value(o))) return false;
-    } else if (!strcmp(name, "--ignore-case")) {
-      j->find.flags |= COVEY_FIND_CASELESS;
-    } else if (!strcmp(name, "--dry-run")) {
-      j->dry_run = true;
-    } else if (!strcmp(name, "--yes")) {
-      j->sure = true;
-    } else {
-      (void)cli_unknown(o);
-      return false;
-    }
-  }
-  return !o->wrong;
+  (void)o;
+  return (((job *)into)->signal = signal_of(value)) != 0;
 }
+
+const cli_option cli_kill_options[] = {
+    {"--tree", NULL, "with all that descend from them", CLI_FLAG, .at = offsetof(job, tree)},
+    {"--grace", "MS", "between asking and killing; 0 kills at once; default 5000", CLI_NUMBER,
+     .at = offsetof(job, grace)},
+    {"--signal", "S", "only send this signal: TERM, KILL, STOP, CONT ... or the system's number", CLI_TAKE,
+     .take = take_signal},
+    {"--user", "U", "only this user's processes", CLI_TEXT, .at = offsetof(job, find.user)},
+    {"--ignore-case", NULL, "capital and small letters are alike in PATTERN (over name or command line)",
+     CLI_BIT, .at = offsetof(job, find.flags), .bit = COVEY_FIND_CASELESS},
+    {"--dry-run", NULL, "only print them", CLI_FLAG, .at = offsetof(job, dry_run)},
+    {"--yes", NULL, "a PATTERN is not asked about first", CLI_FLAG, .at = offsetof(job, sure)},
+    CLI_NO_MORE};
 
 int cli_kill(int argc, char **argv)
 {
@@ -237,7 +231,7 @@ int cli_kill(int argc, char **argv)
            .find = {.flags = COVEY_FIND_NOT_SELF | COVEY_FIND_NOT_ANCESTORS,
                     .fields = COVEY_FIELD_NAME | COVEY_FIELD_COMMAND}};
   bool whole = true;
-  if (!read_options(&j, &o)) return CLI_USAGE;
+  if (cli_parse(&o, cli_kill_options, &j)) return CLI_USAGE;
   if (o.at == argc) return cli_missing(argv[0], "PID or PATTERN");
   for (int i = o.at; i < argc && whole; i++) {
     int64_t pid = 0;

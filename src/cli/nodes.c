@@ -130,24 +130,18 @@ static int show_all(nodes *n)
   return n->met && !n->missed ? CLI_OK : CLI_FAILED;
 }
 
+const cli_option cli_nodes_options[] = {
+    {"--app", "APP", "namespace; default covey", CLI_TEXT, .at = offsetof(nodes, app)},
+    {"--directory", "DIR", "in place of the user's own", CLI_TEXT, .at = offsetof(nodes, directory)},
+    {"--timeout", "MS", "for each node; default 2000", CLI_NUMBER, .at = offsetof(nodes, timeout), 1},
+    {"--json", NULL, "one object a line", CLI_FLAG, .at = offsetof(nodes, json)},
+    CLI_NO_MORE};
+
 int cli_nodes(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
   nodes n = {.timeout = 2000};
-  for (const char *name; (name = cli_next(&o));) {
-    if (!strcmp(name, "--app")) {
-      if (!(n.app = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--directory")) {
-      if (!(n.directory = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--timeout")) {
-      if (!cli_number(&o, cli_value(&o), 1, &n.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--json")) {
-      n.json = true;
-    } else {
-      return cli_unknown(&o);
-    }
-  }
-  if (o.wrong) return CLI_USAGE;
+  if (cli_parse(&o, cli_nodes_options, &n)) return CLI_USAGE;
   if (o.at < argc) {
     fprintf(stderr, "covey nodes: \"%s\" is no option, and nothing else is taken\n", argv[o.at]);
     return CLI_USAGE;

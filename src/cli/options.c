@@ -30,11 +30,6 @@ const char *cli_next(cli_options *o)
   return o->name;
 }
 
-const char *cli_next_anywhere(cli_options *o)
-{
-  return o->ended && !o->inlined ? NULL : cli_next(o);
-}
-
 const char *cli_value(cli_options *o)
 {
   const char *value = o->inlined;
@@ -63,6 +58,66 @@ bool cli_number(const cli_options *o, const char *text, int64_t least, int64_t *
   }
   *ret = n;
   return true;
+}
+
+bool cli_size(const char *text, uint64_t *ret)
+{
+  static const char units[] = "KMGT";
+  char *end;
+  errno = 0;
+  uint64_t n = strtoull(text, &end, 10);
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  if (*text < '0' || *text > '9' || errno || (*end && (!unit || end[1]))) return false;
+  int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+  if (n > UINT64_MAX >> shift) return false;
+  *ret = n << shift;
+  return true;
+}
+
+static bool take_name(const cli_options *o, const cli_option *option, const char *value, int *ret)
+{
+  for (const cli_name *n = option->names; n->name; n++) {
+    if (strcmp(n->name, value)) continue;
+    *ret = n->value;
+    return true;
+  }
+  fprintf(stderr, "covey %s: %s is one of", o->argv[0], o->name);
+  for (const cli_name *n = option->names; n->name; n++) fprintf(stderr, " %s", n->name);
+  fprintf(stderr, ", not \"%s\"\n", value);
+  return false;
+}
+
+static bool take(cli_options *o, const cli_option *option, void *into)
+{
+  char *at = (char *)into + option->at;
+  const char *value = option->value ? cli_value(o) : "";
+  if (!value) return false;
+  switch (option->kind) {
+  case CLI_FLAG: *(bool *)at = true; return true;
+  case CLI_BIT: *(uint32_t *)(void *)at |= option->bit; return true;
+  case CLI_NUMBER: return cli_number(o, value, option->least, (int64_t *)(void *)at);
+  case CLI_TEXT: *(const char **)(void *)at = value; return true;
+  case CLI_NAME: return take_name(o, option, value, (int *)(void *)at);
+  case CLI_TAKE: return option->take(o, value, into);
+  default:
+    if (cli_size(value, (uint64_t *)(void *)at)) return true;
+    fprintf(stderr, "covey %s: %s takes bytes, such as 4096, 64K or 2G, not \"%s\"\n", o->argv[0], o->name,
+            value);
+    return false;
+  }
+}
+
+int cli_parse(cli_options *o, const cli_option *table, void *into)
+{
+  while (!o->ended || o->inlined) {
+    const char *name = cli_next(o);
+    if (!name) break;
+    const cli_option *option = table;
+    while (option->name && strcmp(option->name, name)) option++;
+    if (!option->name) return cli_unknown(o);
+    if (!take(o, option, into)) return CLI_USAGE;
+  }
+  return o->wrong ? CLI_USAGE : CLI_OK;
 }
 
 int cli_pid(const char *command, const char *word, int64_t *ret)

@@ -129,42 +129,39 @@ static int list(const covey_find_options *options, bool full, bool json)
   return code;
 }
 
+typedef struct ps {
+  covey_find_options find;
+  bool full, json;
+} ps;
+
+#define BIT(bits) CLI_BIT, .at = offsetof(ps, find.flags), .bit = (bits)
+
+const cli_option cli_ps_options[] = {
+    {"--user", "U", "of this user: a name, a number, on Windows also a SID", CLI_TEXT,
+     .at = offsetof(ps, find.user)},
+    {"--pid", "PID", "this one", CLI_NUMBER, .at = offsetof(ps, find.pid), 1},
+    {"--parent", "PID", "children of this one", CLI_NUMBER, .at = offsetof(ps, find.parent), 1},
+    {"--tree", "PID", "this one and all that descend from it", CLI_NUMBER, .at = offsetof(ps, find.tree), 1},
+    {"--ignore-case", NULL, "capital and small letters are alike in PATTERN", BIT(COVEY_FIND_CASELESS)},
+    {"--literal", NULL, "PATTERN is a part of the text", BIT(COVEY_FIND_LITERAL)},
+    {"--all", NULL, "zombies and parts of the kernel too", BIT(COVEY_FIND_ZOMBIES | COVEY_FIND_KERNEL)},
+    {"--full", NULL, "command lines in place of names", CLI_FLAG, .at = offsetof(ps, full)},
+    {"--json", NULL, "one object a line, with start stamp and command line; with --full all that is known",
+     CLI_FLAG, .at = offsetof(ps, json)},
+    CLI_NO_MORE};
+
 int cli_ps(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  covey_find_options find = {.flags = COVEY_FIND_NOT_SELF};
-  bool full = false, json = false;
-  const char *name;
-  while ((name = cli_next_anywhere(&o)) || o.at < argc) {
-    if (!name) {
-      if (o.wrong) return CLI_USAGE;
-      if (find.pattern) return cli_missing(argv[0], "one PATTERN, and no other word,");
-      find.pattern = argv[o.at++];
-    } else if (!strcmp(name, "--user")) {
-      if (!(find.user = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--parent")) {
-      if (!cli_number(&o, cli_value(&o), 1, &find.parent)) return CLI_USAGE;
-    } else if (!strcmp(name, "--tree")) {
-      if (!cli_number(&o, cli_value(&o), 1, &find.tree)) return CLI_USAGE;
-    } else if (!strcmp(name, "--pid")) {
-      if (!cli_number(&o, cli_value(&o), 1, &find.pid)) return CLI_USAGE;
-    } else if (!strcmp(name, "--ignore-case")) {
-      find.flags |= COVEY_FIND_CASELESS;
-    } else if (!strcmp(name, "--literal")) {
-      find.flags |= COVEY_FIND_LITERAL;
-    } else if (!strcmp(name, "--all")) {
-      find.flags |= COVEY_FIND_ZOMBIES | COVEY_FIND_KERNEL;
-    } else if (!strcmp(name, "--full")) {
-      full = true;
-    } else if (!strcmp(name, "--json")) {
-      json = true;
-    } else {
-      return cli_unknown(&o);
-    }
+  ps p = {.find.flags = COVEY_FIND_NOT_SELF};
+  for (;;) {
+    if (cli_parse(&o, cli_ps_options, &p)) return CLI_USAGE;
+    if (o.at == argc) break;
+    if (p.find.pattern) return cli_missing(argv[0], "one PATTERN, and no other word,");
+    p.find.pattern = argv[o.at++];
   }
-  if (o.wrong) return CLI_USAGE;
-  find.fields = COVEY_FIELD_NAME | COVEY_FIELD_ACCOUNT | COVEY_FIELD_MEMORY | COVEY_FIELD_TIMES;
-  if (full || json) find.fields |= COVEY_FIELD_COMMAND;
-  if (full && json) find.fields = COVEY_FIELD_ALL;
-  return list(&find, full, json);
+  p.find.fields = COVEY_FIELD_NAME | COVEY_FIELD_ACCOUNT | COVEY_FIELD_MEMORY | COVEY_FIELD_TIMES;
+  if (p.full || p.json) p.find.fields |= COVEY_FIELD_COMMAND;
+  if (p.full && p.json) p.find.fields = COVEY_FIELD_ALL;
+  return list(&p.find, p.full, p.json);
 }

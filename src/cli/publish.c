@@ -9,6 +9,10 @@ typedef struct publish {
   covey_topic *topic;
   int64_t timeout;
   uint64_t messages, copies, late; /* late: messages that some had no room for in time */
+  covey_topic_options how;
+  const char *own;
+  bool lines, json, keep;
+  int64_t subscribers;
 } publish;
 
 static bool give(publish *p, const char *data, size_t size)
@@ -50,27 +54,21 @@ static bool give_lines(publish *p)
   return false;
 }
 
-static bool slow_of(const char *word, int32_t *ret)
-{
-  static const char *const words[] = {"drop-new", "drop-old", "block", "end"};
-  for (int32_t i = 0; word && i < 4; i++) {
-    if (strcmp(word, words[i])) continue;
-    *ret = i; /* as in topic.h */
-    return true;
-  }
-  if (word) fprintf(stderr, "covey publish: --slow is drop-new, drop-old, block or end, not \"%s\"\n", word);
-  return false;
-}
+static const cli_name slow[] = {{"drop-new", COVEY_SLOW_DROP_NEW},
+                                {"drop-old", COVEY_SLOW_DROP_OLD},
+                                {"block", COVEY_SLOW_BLOCK},
+                                {"end", COVEY_SLOW_END},
+                                {NULL, 0}};
 
 /* Everything between the open topic and its end. */
-static int run(publish *p, const cli_options *o, bool lines, int64_t subscribers)
+static int run(publish *p, const cli_options *o)
 {
   char *data = NULL;
   size_t size = 0;
-  if (covey_topic_wait(p->topic, subscribers > UINT32_MAX ? UINT32_MAX : (uint32_t)subscribers, p->timeout) <
-      0)
+  if (covey_topic_wait(p->topic, p->subscribers > UINT32_MAX ? UINT32_MAX : (uint32_t)p->subscribers,
+                       p->timeout) < 0)
     return cli_failed(p->command);
-  bool good = lines ? give_lines(p) : cli_words(o, &data, &size) && give(p, data, size);
+  bool good = p->lines ? give_lines(p) : cli_words(o, &data, &size) && give(p, data, size);
   free(data);
   if (!good) return CLI_FAILED;
   if (p->late) {
@@ -81,52 +79,46 @@ static int run(publish *p, const cli_options *o, bool lines, int64_t subscribers
   return CLI_OK;
 }
 
+const cli_option cli_publish_options[] = {
+    {"--name", "NAME", "be found by this name, not by our pid", CLI_TEXT, .at = offsetof(publish, own)},
+    {"--wait", "N", "begin when there are N subscribers; default 1", CLI_NUMBER,
+     .at = offsetof(publish, subscribers)},
+    {"--timeout", "MS", "for the subscribers, and for room with each message; default 5000", CLI_NUMBER,
+     .at = offsetof(publish, timeout), 1},
+    {"--lines", NULL, "each line of standard input is a message, as it comes", CLI_FLAG,
+     .at = offsetof(publish, lines)},
+    {"--keep", NULL, "keep the last message for who subscribes later", CLI_FLAG,
+     .at = offsetof(publish, keep)},
+    {"--slow", "HOW", "a subscriber without room: drop-new, drop-old, block (default: wait for it), end",
+     CLI_NAME, .at = offsetof(publish, how.slow), .names = slow},
+    {"--json", NULL, "at the end one object: messages, copies, late", CLI_FLAG,
+     .at = offsetof(publish, json)},
+    CLI_NO_MORE};
+
 int cli_publish(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  covey_topic_options how = {.slow = COVEY_SLOW_BLOCK};
-  publish p = {.command = argv[0], .timeout = 5000};
-  const char *own = NULL;
-  bool lines = false, json = false;
-  int64_t subscribers = 1;
-  for (const char *name; (name = cli_next(&o));) {
-    if (!strcmp(name, "--name")) {
-      if (!(own = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--wait")) {
-      if (!cli_number(&o, cli_value(&o), 0, &subscribers)) return CLI_USAGE;
-    } else if (!strcmp(name, "--timeout")) {
-      if (!cli_number(&o, cli_value(&o), 1, &p.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--slow")) {
-      if (!slow_of(cli_value(&o), &how.slow)) return CLI_USAGE;
-    } else if (!strcmp(name, "--keep")) {
-      how.keep_last = 1;
-    } else if (!strcmp(name, "--lines")) {
-      lines = true;
-    } else if (!strcmp(name, "--json")) {
-      json = true;
-    } else {
-      return cli_unknown(&o);
-    }
-  }
-  if (o.wrong) return CLI_USAGE;
+  publish p = {.command = argv[0], .timeout = 5000, .how.slow = COVEY_SLOW_BLOCK, .subscribers = 1};
+  if (cli_parse(&o, cli_publish_options, &p)) return CLI_USAGE;
+  p.how.keep_last = p.keep;
   if (o.at == argc) return cli_missing(argv[0], "TOPIC");
   const char *topic = argv[o.at++];
-  if (lines && o.at < argc) {
+  if (p.lines && o.at < argc) {
     fprintf(stderr, "covey publish: --lines reads standard input, \"%s\" is one word too many\n", argv[o.at]);
     return CLI_USAGE;
   }
   covey_node *node;
-  if (covey_node_open(&(covey_node_options){.name = own}, &node) < 0) return cli_failed(argv[0]);
+  if (covey_node_open(&(covey_node_options){.name = p.own}, &node) < 0) return cli_failed(argv[0]);
   int code = CLI_FAILED;
-  if (covey_topic_open(node, topic, &how, &p.topic) < 0) {
+  if (covey_topic_open(node, topic, &p.how, &p.topic) < 0) {
     code = cli_failed(argv[0]);
   } else {
     fprintf(stderr, "%" PRId64 "\n", covey_self_pid());
-    code = run(&p, &o, lines, subscribers);
+    code = run(&p, &o);
   }
   covey_topic_close(p.topic);
   covey_node_close(node, p.timeout);
-  if (json)
+  if (p.json)
     printf("{\"messages\":%" PRIu64 ",\"copies\":%" PRIu64 ",\"late\":%" PRIu64 "}\n", p.messages, p.copies,
            p.late);
   return code;

@@ -55,38 +55,38 @@ int cli_take_all(const cli_take *t)
   return CLI_OK;
 }
 
+typedef struct receive {
+  cli_take take;
+  const char *own;
+} receive;
+
+const cli_option cli_receive_options[] = {
+    {"--group", "NAME", "group, else the default one; '*': all that are open", CLI_TEXT,
+     .at = offsetof(receive, take.group)},
+    {"--name", "NAME", "be reached by this name, not by our pid", CLI_TEXT, .at = offsetof(receive, own)},
+    {"--count", "N", "end after N messages; default: go on until asked to stop", CLI_NUMBER,
+     .at = offsetof(receive, take.count), 1},
+    {"--timeout", "MS", "end when none came for so long (exit code 124)", CLI_NUMBER,
+     .at = offsetof(receive, take.timeout), 1},
+    {"--from", NULL, "put the sender's pid and a blank before each message", CLI_FLAG,
+     .at = offsetof(receive, take.from)},
+    {"--raw", NULL, "no line end behind a message", CLI_FLAG, .at = offsetof(receive, take.raw)},
+    {"--json", NULL, "one object a line for each: group, pid, lost, size, data", CLI_FLAG,
+     .at = offsetof(receive, take.json)},
+    CLI_NO_MORE};
+
 int cli_receive(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  cli_take t = {.command = argv[0]};
-  const char *own = NULL;
-  for (const char *name; (name = cli_next(&o));) {
-    if (!strcmp(name, "--group")) {
-      if (!(t.group = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--name")) {
-      if (!(own = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--count")) {
-      if (!cli_number(&o, cli_value(&o), 1, &t.count)) return CLI_USAGE;
-    } else if (!strcmp(name, "--timeout")) {
-      if (!cli_number(&o, cli_value(&o), 1, &t.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--from")) {
-      t.from = true;
-    } else if (!strcmp(name, "--raw")) {
-      t.raw = true;
-    } else if (!strcmp(name, "--json")) {
-      t.json = true;
-    } else {
-      return cli_unknown(&o);
-    }
-  }
-  if (o.wrong) return CLI_USAGE;
+  receive r = {.take.command = argv[0]};
+  if (cli_parse(&o, cli_receive_options, &r)) return CLI_USAGE;
   if (o.at < argc) {
     fprintf(stderr, "covey receive: \"%s\" is no option, and nothing else is taken\n", argv[o.at]);
     return CLI_USAGE;
   }
-  if (covey_node_open(&(covey_node_options){.name = own}, &t.node) < 0) return cli_failed(argv[0]);
+  if (covey_node_open(&(covey_node_options){.name = r.own}, &r.take.node) < 0) return cli_failed(argv[0]);
   fprintf(stderr, "%" PRId64 "\n", covey_self_pid());
-  int code = cli_take_all(&t);
-  covey_node_close(t.node, 1000);
+  int code = cli_take_all(&r.take);
+  covey_node_close(r.take.node, 1000);
   return code;
 }

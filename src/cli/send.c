@@ -4,21 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool take_consumed(const cli_options *o, const char *value, void *into)
+{
+  (void)o;
+  (void)value;
+  ((covey_send_options *)into)->level = COVEY_LEVEL_CONSUMED;
+  return true;
+}
+
+const cli_option cli_send_options[] = {
+    {"--group", "NAME", "group, else the default one", CLI_TEXT, .at = offsetof(covey_send_options, group)},
+    {"--timeout", "MS", "for the process, its group and room; default 5000", CLI_NUMBER,
+     .at = offsetof(covey_send_options, timeout), 1},
+    {"--consumed", NULL, "wait until the receiver has taken it", CLI_TAKE, .take = take_consumed},
+    CLI_NO_MORE};
+
 int cli_send(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
   covey_send_options to = {.timeout = 5000};
-  for (const char *name; (name = cli_next(&o));) {
-    if (!strcmp(name, "--group")) {
-      if (!(to.group = cli_value(&o))) return CLI_USAGE;
-    } else if (!strcmp(name, "--timeout")) {
-      if (!cli_number(&o, cli_value(&o), 1, &to.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--consumed")) {
-      to.level = COVEY_LEVEL_CONSUMED;
-    } else {
-      return cli_unknown(&o);
-    }
-  }
+  if (cli_parse(&o, cli_send_options, &to)) return CLI_USAGE;
   int wrong = cli_whom(&o, &to.pid, &to.name);
   if (wrong) return wrong;
   char *data = NULL;

@@ -2,40 +2,41 @@
 
 #include <string.h>
 
+typedef struct subscribe {
+  covey_subscribe_options to;
+  cli_take take;
+  int64_t room;
+} subscribe;
+
+const cli_option cli_subscribe_options[] = {
+    {"--timeout", "MS", "for the process and its topic; default 5000", CLI_NUMBER,
+     .at = offsetof(subscribe, to.timeout), 1},
+    {"--count", "N", "end after N messages", CLI_NUMBER, .at = offsetof(subscribe, take.count), 1},
+    {"--idle", "MS", "end when none came for so long (exit code 124)", CLI_NUMBER,
+     .at = offsetof(subscribe, take.timeout), 1},
+    {"--room", "N", "most messages that wait for us", CLI_NUMBER, .at = offsetof(subscribe, room), 1},
+    {"--raw", NULL, "no line end behind a message", CLI_FLAG, .at = offsetof(subscribe, take.raw)},
+    {"--json", NULL, "one object a line for each: topic, pid, lost, kept, size, data", CLI_FLAG,
+     .at = offsetof(subscribe, take.json)},
+    CLI_NO_MORE};
+
 int cli_subscribe(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  covey_subscribe_options to = {.timeout = 5000};
-  cli_take t = {.command = argv[0]};
-  int64_t room = 0;
-  for (const char *name; (name = cli_next(&o));) {
-    if (!strcmp(name, "--timeout")) {
-      if (!cli_number(&o, cli_value(&o), 1, &to.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--count")) {
-      if (!cli_number(&o, cli_value(&o), 1, &t.count)) return CLI_USAGE;
-    } else if (!strcmp(name, "--idle")) {
-      if (!cli_number(&o, cli_value(&o), 1, &t.timeout)) return CLI_USAGE;
-    } else if (!strcmp(name, "--room")) {
-      if (!cli_number(&o, cli_value(&o), 1, &room)) return CLI_USAGE;
-    } else if (!strcmp(name, "--raw")) {
-      t.raw = true;
-    } else if (!strcmp(name, "--json")) {
-      t.json = true;
-    } else {
-      return cli_unknown(&o);
-    }
-  }
-  int wrong = cli_whom(&o, &to.pid, &to.name);
+  subscribe s = {.to.timeout = 5000, .take.command = argv[0]};
+  if (cli_parse(&o, cli_subscribe_options, &s)) return CLI_USAGE;
+  int wrong = cli_whom(&o, &s.to.pid, &s.to.name);
   if (wrong) return wrong;
   if (o.at == argc) return cli_missing(argv[0], "TOPIC");
-  to.topic = argv[o.at++];
+  s.to.topic = argv[o.at++];
   if (o.at < argc) {
     fprintf(stderr, "covey subscribe: \"%s\" is one word too many\n", argv[o.at]);
     return CLI_USAGE;
   }
-  to.max_count = room > UINT32_MAX ? UINT32_MAX : (uint32_t)room;
-  int code = covey_topic_subscribe(NULL, &to, &t.subscription) < 0 ? cli_failed(argv[0]) : cli_take_all(&t);
-  covey_unsubscribe(t.subscription);
+  s.to.max_count = s.room > UINT32_MAX ? UINT32_MAX : (uint32_t)s.room;
+  int code = covey_topic_subscribe(NULL, &s.to, &s.take.subscription) < 0 ? cli_failed(argv[0])
+                                                                          : cli_take_all(&s.take);
+  covey_unsubscribe(s.take.subscription);
   covey_node_close(NULL, 1000);
   return code;
 }

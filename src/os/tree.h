@@ -34,6 +34,10 @@ typedef struct cvos_usage {
 } cvos_usage;
 void cvos_tree_usage(cvos_tree *tree, cvos_usage *ret);
 
+/* Whether all of it stands still by cvos_tree_signal in a way that no member shows for itself: 1 or 0; -1: this system does not tell who is
+ * suspended at all (Windows). tree may be NULL. */
+int cvos_tree_suspended(const cvos_tree *tree);
+
 /* The pids of the members that run (zombies are none), as many as fit. Returns how many there are, which may be more than capacity; ret_pids may be
  * NULL with capacity 0. A snapshot. */
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity);

@@ -251,6 +251,11 @@ void cvos_tree_usage(cvos_tree *tree, cvos_usage *ret)
   if (tree->cgroup.number) cvos_cgroup_usage(&tree->cgroup, ret);
 }
 
+int cvos_tree_suspended(const cvos_tree *tree)
+{
+  return tree && tree->suspended && tree->cgroup.frozen;
+}
+
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity)
 {
   if (!tree->cgroup.number && leader_state(tree) < 0) return 0;

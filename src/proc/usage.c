@@ -20,6 +20,7 @@ static int add_process(cvos_proclist *list, int64_t pid, uint64_t start, covey_u
   ret->system_time += row.system_us;
   ret->memory += row.memory;
   ret->processes++;
+  if (row.flags & CVOS_PROC_STOPPED) ret->suspended++;
   return 0;
 }
 
@@ -102,7 +103,7 @@ int covey_process_usage(covey_process *process, int target, covey_usage *ret_usa
 {
   covey_usage found = {0};
   cvos_proclist *list = NULL;
-  int r;
+  int r, still = 0;
 
   if (!process) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
   if (!ret_usage) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_usage");
@@ -114,6 +115,7 @@ int covey_process_usage(covey_process *process, int target, covey_usage *ret_usa
     if ((r = cvos_proclist_open(&list)) < 0) break;
     cvy_mutex_lock(process->os_lock);
     r = target == COVEY_TARGET_LEADER ? of_leader(process, list, &found) : of_tree(process, list, &found);
+    still = cvos_tree_suspended(process->tree);
     cvy_mutex_unlock(process->os_lock);
     cvos_proclist_close(list);
     if (r != COVEY_EAGAIN) break;
@@ -125,6 +127,7 @@ int covey_process_usage(covey_process *process, int target, covey_usage *ret_usa
                     (long long)process->pid);
     return cvy_fail_copy(&failure);
   }
+  if (still) found.suspended = still < 0 ? -1 : found.processes;
   *ret_usage = found;
   return 0;
 }

@@ -146,6 +146,12 @@ void cvos_tree_usage(cvos_tree *tree, cvos_usage *ret)
     ret->peak = (int64_t)memory.PeakJobMemoryUsed;
 }
 
+int cvos_tree_suspended(const cvos_tree *tree)
+{
+  (void)tree;
+  return -1;
+}
+
 int64_t cvos_tree_members(cvos_tree *tree, int64_t *ret_pids, size_t capacity)
 {
   JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);

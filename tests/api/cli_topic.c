@@ -164,7 +164,7 @@ TEST_LIMIT(cli_topic, mistakes, 120)
     const char *said, *words[5];
   } cases[] = {
       {2, "TOPIC is missing", {"publish"}},
-      {2, "--slow is drop-new", {"publish", "--slow", "fast", "t"}},
+      {2, "--slow is one of drop-new", {"publish", "--slow", "fast", "t"}},
       {2, "--slow needs a value", {"publish", "--slow"}},
       {2, "from 1 on, not \"0\"", {"publish", "--timeout", "0", "t"}},
       {2, "no option --group", {"publish", "--group", "g", "t"}},

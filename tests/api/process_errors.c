@@ -71,6 +71,34 @@ TEST(process_errors, never_in_the_current_directory)
             COVEY_ENOTFOUND, COVEY_STAGE_LOOKUP);
 }
 
+/* What lies in the directory that we are in is found neither as a program nor as the shell: the tool is started there, and looks. */
+TEST(process_errors, planted_in_the_current_directory)
+{
+  const char *const names[] = {test_is_windows() ? "planted.exe" : "planted", "cmd.exe", "sh", "sh.exe"};
+  const char *tool = test_program_beside("covey"), *folder = test_temp_dir();
+  size_t size;
+  char *program = test_read_file(test_helper(), &size);
+  covey_result r;
+
+  REQUIRE(program != NULL);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *copy = test_format("%s/%s", folder, names[i]);
+    test_write_file(copy, program, size);
+    if (!test_is_windows()) REQUIRE(test_run(TEST_WORDS("/bin/chmod", "755", copy), TEST_SOON).code == 0);
+  }
+  REQUIRE_OK(covey_run(
+      &(covey_process_options){.argv = TEST_WORDS(tool, "run", "planted", "nothing"), .cwd = folder}, &r));
+  CHECK_UINT(r.exit.code, 127);
+  covey_result_free(&r);
+  REQUIRE_OK(
+      covey_run(&(covey_process_options){.argv = TEST_WORDS(tool, "run", "--shell", "echo not planted"),
+                                         .cwd = folder,
+                                         .out.kind = COVEY_STDIO_CAPTURE},
+                &r));
+  CHECK(strncmp(r.out, "not planted", 11) == 0);
+  covey_result_free(&r);
+}
+
 TEST(process_errors, directory)
 {
   const covey_failure *f;

@@ -66,6 +66,101 @@ TEST(process_host, ignores_sigchld)
 #endif
 }
 
+/* ---- the host reaps whoever has ended: a status is there or lost, and nobody waits for ever ---- */
+
+static void reap_everybody(void *arg)
+{
+  test_counter *over = arg;
+
+  while (!test_add(over, 0)) {
+    if (!test_reap_anybody()) test_pause(1);
+  }
+}
+
+TEST(process_host, reaps_everybody)
+{
+  test_counter over = {0};
+  covey_exit e;
+
+  if (test_is_windows()) TEST_SKIP("a status cannot be taken from others there");
+  test_thread *thread = test_thread_start(reap_everybody, &over);
+  for (int i = 0; i < 40; i++) {
+    covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "3")});
+    REQUIRE_OK(covey_process_wait(p, TEST_SOON, &e));
+    CHECK(e.how == COVEY_HOW_LOST ? e.code == UINT32_MAX : e.code == 3);
+    covey_process_close(p);
+  }
+  covey_process *p =
+      spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL});
+  int64_t pid = covey_process_pid(p);
+  CHECK_OK(covey_process_stop(p, 0, &e));
+  covey_process_close(p);
+  CHECK(test_process_gone(pid, TEST_SOON));
+  test_add(&over, 1);
+  test_thread_join(thread);
+}
+
+/* A child is its program's, not its thread's: on Linux a signal at the parent's death would follow the thread. */
+static void start_one(void *arg)
+{
+  *(covey_process **)arg =
+      spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL});
+}
+
+TEST(process_host, outlives_the_thread_that_started_it)
+{
+  covey_process *p = NULL;
+  covey_exit e = {0};
+
+  test_thread_join(test_thread_start(start_one, &p));
+  REQUIRE(p != NULL);
+  CHECK_ERR(covey_process_wait(p, 300, NULL), COVEY_ETIMEDOUT);
+  CHECK_OK(covey_process_kill(p));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
+  CHECK_INT(e.why, COVEY_WHY_KILL);
+  covey_process_close(p);
+}
+
+/* However many descriptors are allowed, none is looked at that is not open: a loop over a million takes 140 ms and more of the child's time. */
+TEST(process_host, a_million_descriptors_are_allowed)
+{
+  int64_t least = INT64_MAX;
+  covey_result r;
+
+  if (test_allow_handles() < 1000000) TEST_SKIP("they cannot be allowed here");
+  for (int i = 0; i < 5; i++) {
+    REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_WORDS("/bin/sh", "-c", ":")}, &r));
+    CHECK(COVEY_EXIT_OK(&r.exit));
+    int64_t spent = r.exit.user_time + r.exit.system_time;
+    if (spent < least) least = spent;
+    covey_result_free(&r);
+  }
+  CHECK(least < 70000);
+}
+
+/* ---- the flags of what a child shares with us are not ours to change ---- */
+
+TEST(process_host, inherited_streams_keep_their_flags)
+{
+  if (test_is_windows()) TEST_SKIP("streams have no flags there");
+  for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
+    int64_t before[3];
+    for (int i = 0; i < 3; i++) before[i] = test_stream_flags(i, i ? -1 : nonblocking);
+    covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("say", "x"),
+                                                      .in.kind = COVEY_STDIO_INHERIT,
+                                                      .flags = COVEY_PROCESS_FOREGROUND,
+                                                      .out.kind = COVEY_STDIO_PIPE});
+    char text[8];
+    CHECK_INT(read_all(p, text, sizeof text), 2);
+    for (int i = 0; i < 3; i++) CHECK_INT(test_stream_flags(i, -1), before[i]);
+    CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
+    covey_process_close(p);
+    CHECK_OK(covey_run(
+        &(covey_process_options){.argv = TEST_HELPER("nothing"), .in.kind = COVEY_STDIO_INHERIT}, NULL));
+    for (int i = 0; i < 3; i++) CHECK_INT(test_stream_flags(i, -1), before[i]);
+  }
+}
+
 TEST(process_host, ignores_sigpipe_no_more_than_before)
 {
   if (test_is_windows()) TEST_SKIP("signals are of POSIX");

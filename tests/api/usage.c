@@ -184,6 +184,54 @@ TEST(suspend, whoever_left_the_group_too)
   REQUIRE_OK(cvos_process_force_path(CVOS_PATH_BEST));
 }
 
+typedef struct still {
+  covey_process *process;
+  int target;
+  int64_t suspended;
+} still;
+
+static bool stands_still(void *arg)
+{
+  still *s = arg;
+  covey_usage u = {0};
+
+  REQUIRE_OK(covey_process_usage(s->process, s->target, &u));
+  return u.suspended == s->suspended;
+}
+
+static void suspended(covey_process *p, int target, int64_t count)
+{
+  still s = {p, target, test_is_windows() ? -1 : count};
+
+  CHECK(test_wait_until(stands_still, &s, TEST_SOON));
+}
+
+/* Who waits for one that is suspended can learn of it. */
+TEST(suspend, is_told)
+{
+  covey_process *p = start(TEST_HELPER("hang"), 0);
+  char byte;
+
+  REQUIRE(covey_process_read(p, COVEY_STDOUT, TEST_SOON, &byte, 1) == 1);
+  suspended(p, COVEY_TARGET_LEADER, 0);
+  for (int target = COVEY_TARGET_LEADER; target <= COVEY_TARGET_TREE; target++) {
+    if (test_is_wine() && target == COVEY_TARGET_TREE) break; /* it does not tell the members of a job */
+    CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, target));
+    suspended(p, COVEY_TARGET_LEADER, 1);
+    if (!test_is_wine()) suspended(p, COVEY_TARGET_TREE, 1);
+    CHECK_ERR(covey_process_wait(p, 30, NULL), COVEY_ETIMEDOUT);
+    CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, target));
+    suspended(p, COVEY_TARGET_LEADER, 0);
+  }
+  covey_process_close(p);
+  if (test_is_windows()) return;
+  p = start(TEST_WORDS("/bin/sh", "-c", "kill -STOP $$"), 0); /* by itself */
+  suspended(p, COVEY_TARGET_TREE, 1);
+  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_LEADER));
+  CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
+  covey_process_close(p);
+}
+
 /* Asking wakes whom it suspended: nobody follows a request in his sleep. */
 TEST(suspend, a_stop_wakes_it)
 {

@@ -122,6 +122,32 @@ void test_process_reap(int64_t pid)
   while (waitpid((pid_t)pid, NULL, 0) == -1 && errno == EINTR) continue;
 }
 
+bool test_reap_anybody(void)
+{
+  return waitpid(-1, NULL, WNOHANG) > 0;
+}
+
+int64_t test_stream_flags(int stream, int nonblocking)
+{
+  int flags = fcntl(stream, F_GETFL);
+  if (nonblocking >= 0) fcntl(stream, F_SETFL, nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+  return fcntl(stream, F_GETFL);
+}
+
+int64_t test_allow_handles(void)
+{
+  struct rlimit limit = {0}, more;
+  char *most = test_read_file("/proc/sys/fs/nr_open", NULL);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  more.rlim_cur = more.rlim_max = most ? (rlim_t)strtoll(most, NULL, 10) : limit.rlim_max;
+  if (more.rlim_max < limit.rlim_max || setrlimit(RLIMIT_NOFILE, &more) != 0) { /* not root */
+    more = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &more);
+  }
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur > (rlim_t)INT64_MAX ? INT64_MAX : (int64_t)limit.rlim_cur;
+}
+
 static void (*volatile interrupt_calls)(void);
 
 static void interrupted(int signal)

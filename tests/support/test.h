@@ -192,6 +192,15 @@ bool test_has_thread_checker(void);
 /* Takes away what a program of test_start leaves when it has ended (a zombie on POSIX); waits for its end. */
 void test_process_reap(int64_t pid);
 
+/* Reaps whoever of our children has ended, as a careless host does; whether there was one. Windows: never. */
+bool test_reap_anybody(void);
+
+/* The flags of standard stream 0, 1 or 2 as F_GETFL tells them, after O_NONBLOCK was set (1), cleared (0) or left alone (-1). Windows: 0. */
+int64_t test_stream_flags(int stream, int nonblocking);
+
+/* Allows this process as many descriptors as the system can be made to; how many. Windows: 0. */
+int64_t test_allow_handles(void);
+
 /* A signal every millisecond, which interrupts every system call that may be interrupted, in any thread; false ends it. Windows has none. */
 void test_interrupt(bool on);
 
