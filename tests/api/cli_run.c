@@ -94,19 +94,18 @@ TEST(cli_run, names_and_shells)
   covey_result_free(&r);
 }
 
-/* What is kept of a terminal's output is what the program wrote there, between what the system draws. */
 TEST(cli_run, on_a_terminal)
 {
   if (!(covey_caps() & COVEY_CAP_PTY)) TEST_SKIP("this system has no pseudo-terminals");
-  covey_result r = run(NULL, TEST_WORDS("--pty"), TEST_HELPER("say", "on a terminal"));
+  covey_result r = run(NULL, TEST_WORDS("--pty"), TEST_HELPER("tty"));
   CHECK_UINT(r.exit.code, 0);
-  CHECK(strstr(r.out, "on a terminal\r\n") != NULL);
+  CHECK(strstr(r.out, "size 24 80") != NULL);
   covey_result_free(&r);
-  r = run(NULL, TEST_WORDS("--size", "30x100", "--json"), TEST_HELPER("say", "in an object"));
+  r = run(NULL, TEST_WORDS("--size", "30x100", "--json"), TEST_HELPER("tty"));
   CHECK_UINT(r.exit.code, 0);
-  CHECK(strstr(r.out, "in an object") != NULL && r.out[0] == '{');
+  CHECK(strstr(r.out, "size 30 100") != NULL && r.out[0] == '{');
   covey_result_free(&r);
-  r = run(NULL, TEST_WORDS("--pty", "--quiet"), TEST_HELPER("say", "nothing of it"));
+  r = run(NULL, TEST_WORDS("--pty", "--quiet"), TEST_HELPER("tty"));
   CHECK_UINT(r.exit.code, 0);
   CHECK_UINT(r.out_size, 0);
   covey_result_free(&r);
@@ -135,7 +134,7 @@ TEST(cli_run, what_the_child_is_given)
   covey_result r = run(NULL, TEST_WORDS("--priority", "low"), TEST_HELPER("attributes"));
 
   CHECK_UINT(r.exit.code, 0);
-  CHECK(strncmp(r.out, test_is_windows() ? "16384 " : "10 ", test_is_windows() ? 6 : 3) == 0);
+  CHECK(strncmp(r.out, "10 ", 3) == 0); /* as a nice value, on every system */
   covey_result_free(&r);
   if (can("launch.affinity", TEST_WORDS("--affinity", "0"))) {
     r = run(NULL, TEST_WORDS("--affinity=0"), TEST_HELPER("attributes"));
