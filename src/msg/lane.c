@@ -213,6 +213,15 @@ int cvy_outlet_closed(covey_peer *peer, uint16_t number)
     }
     refuse(o, p, COVEY_ENOGROUP);
   }
+  for (cvy_parcel **p = &peer->acks; *p;) { /* discarded: what was handed out had its ACK before this */
+    cvy_parcel *lost = *p;
+    if (lost->number != number) {
+      p = &lost->next;
+      continue;
+    }
+    *p = lost->next;
+    lost->result = COVEY_ENOGROUP;
+  }
   cvy_outlet_ready(o);
   answer_closed(o);
   return 0;
@@ -402,7 +411,8 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
     if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
       cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
     cvy_parcel_free(p);
-  } else if (p->want_ack && !p->result) {
+  } else if (p->want_ack && !p->result && o) {
+    p->number = o->number;
     p->next = peer->acks;
     peer->acks = p;
   }

@@ -39,6 +39,7 @@ struct cvy_parcel {
   cvy_call *
       call; /* of a request: told its number when its first frame is made; NULL: nobody waits for an answer */
   cvy_handles *handles; /* of a HANDLE: owned */
+  uint16_t number;      /* of its group over there, while it waits for its ACK */
   uint8_t kind, priority;
   bool want_ack;
   bool brings;    /* a HANDLE goes before it */

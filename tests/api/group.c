@@ -160,6 +160,35 @@ TEST(group, full_by_count)
   }
 }
 
+static void wants_receipt(void *arg)
+{
+  covey_send_options to = {
+      .pid = test_pid(), .group = "closes", .level = COVEY_LEVEL_CONSUMED, .timeout = PATIENCE};
+  int64_t begin = test_now();
+  (void)arg;
+  CHECK_ERR(covey_message_send(NULL, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_ENOGROUP);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_SENT);
+  CHECK(test_now() - begin < PATIENCE); /* the close tells it, not the deadline */
+}
+
+static bool something_waits(void *arg)
+{
+  covey_statistics now;
+  (void)arg;
+  REQUIRE_OK(covey_node_statistics(NULL, &now));
+  return now.waiting > 0;
+}
+
+/* What waits in a group that closes is discarded: whoever wants to know that it was read learns so. */
+TEST(group, a_close_tells_who_waits_for_a_receipt)
+{
+  REQUIRE_OK(covey_group_open(NULL, "closes", NULL));
+  test_thread *thread = test_thread_start(wants_receipt, NULL);
+  CHECK(test_wait_until(something_waits, NULL, PATIENCE));
+  REQUIRE_OK(covey_group_close(NULL, "closes"));
+  test_thread_join(thread);
+}
+
 TEST(group, full_drops_the_new)
 {
   covey_group_options options = {.max_count = 2, .full = COVEY_FULL_DROP_NEW};
