@@ -533,8 +533,8 @@ int helper_exhaust(int argc, char **argv)
         cvos_tree_release(tree);
         cvos_process_close(&process);
       }
-      /* the guard's three may have come */
-      if (cvos_handle_count() > before + (r == 0 && round ? 3 : 0)) return 5;
+      /* the guard's three may have come, and the folder of our control groups */
+      if (cvos_handle_count() > before + (r == 0 && round ? 4 : 0)) return 5;
     }
   }
   covey_free(self);
