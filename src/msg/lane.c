@@ -265,6 +265,8 @@ int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id)
   if (o) {
     drop_grant(o, id);
     cvy_outlet_ready(o);
+    for (cvy_parcel *p = o->first; p; p = p->next) /* the thread that wrote it has not noted that yet */
+      if (p->id == id && p->want_ack) p->acked = true;
   }
   for (cvy_parcel **p = &peer->acks; *p; p = &(*p)->next) {
     if ((*p)->id != id) continue;
@@ -400,7 +402,7 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
   if (o) {
     if (o->channel && p->kind == CVY_FRAME_NEXT) o->channel->sent++;
     unlink_parcel(o, p);
-    if (o->closed && !p->abandoned) p->result = COVEY_ENOGROUP;
+    if (o->closed && !p->abandoned && !p->acked) p->result = COVEY_ENOGROUP;
     if (o->closed) answer_closed(o);
   }
   if (p->abandoned) {
@@ -411,7 +413,7 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
     if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
       cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
     cvy_parcel_free(p);
-  } else if (p->want_ack && !p->result && o) {
+  } else if (o && p->want_ack && !p->acked && !p->result) {
     p->number = o->number;
     p->next = peer->acks;
     peer->acks = p;
