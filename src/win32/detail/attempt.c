@@ -222,10 +222,14 @@ static DWORD creation_flags(const cvos_spawn_request *q)
 static BOOL create(attempt *s, DWORD flags, PROCESS_INFORMATION *ret)
 {
   const cvos_spawn_request *q = s->request;
-  return CVOS_CALL(CREATE_PROCESS,
-                   CreateProcessW(s->file, s->line, NULL, NULL, s->list_count > 0, flags,
-                                  (void *)(uintptr_t)q->env_block, s->cwd, &s->info.StartupInfo, ret),
-                   FALSE);
+  BOOL done = FALSE;
+  /* wine 8: one start in some thousands fails so, before anything of the process has run */
+  for (int i = 0; i < 3 && !done && (i == 0 || GetLastError() == ERROR_INTERNAL_ERROR); i++)
+    done = CVOS_CALL(CREATE_PROCESS,
+                     CreateProcessW(s->file, s->line, NULL, NULL, s->list_count > 0, flags,
+                                    (void *)(uintptr_t)q->env_block, s->cwd, &s->info.StartupInfo, ret),
+                     FALSE);
+  return done;
 }
 
 /* Lets a suspended process begin, with all that it could not be given by CreateProcess; or ends it. As create_in_job. */
