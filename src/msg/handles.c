@@ -58,10 +58,23 @@ void cvy_handles_forget(cvy_outlet *outlet, const cvy_parcel *before)
   }
 }
 
+/* The peer has them, before the thread that wrote them has noted that they are on their way. */
+static bool acked_early(covey_peer *peer, uint64_t id)
+{
+  for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->outlets, n)) != NULL;) {
+    for (cvy_parcel *p = CVY_MAP_OF(n, cvy_outlet, by_number)->first; p; p = p->next) {
+      if (p->kind != CVY_FRAME_HANDLE || p->id != id || !p->planned || p->acked) continue;
+      p->acked = true;
+      return true;
+    }
+  }
+  return false;
+}
+
 int cvy_handles_acked(covey_peer *peer, uint64_t id)
 {
   cvy_handles *h = peer->handed;
-  if (!h || h->id != id) return COVEY_EPROTO;
+  if (!h || h->id != id) return acked_early(peer, id) ? 0 : COVEY_EPROTO;
   peer->handed = h->next;
   cvy_handles_free(h);
   return 0;

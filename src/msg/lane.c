@@ -409,7 +409,7 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
     bool unasked = p->kind == CVY_FRAME_END || p->kind == CVY_FRAME_PUB;
     if (cvy_is_answer(p) || unasked) peer->consumed++; /* nobody will tell, or ask */
     if (cvy_is_answer(p)) answer_gone(peer, p);
-    if (p->handles) hand_over(peer, p);
+    if (p->handles && !p->acked && peer->state != CVY_PEER_DEAD) hand_over(peer, p);
     if (p->kind == CVY_FRAME_REQ && !cvy_call_waits(peer, p->id))
       cvy_peer_control(peer, CVY_FRAME_CANCEL, 0, 0, p->id, NULL, 0);
     cvy_parcel_free(p);
