@@ -104,7 +104,7 @@ TEST_LIMIT(node_step, senders_that_die, 600)
   for (int i = 0; i < rounds(); i++) {
     sender_dies(i % CVY_STEP_COUNT, 1 + (int)next(12), sizes[next(4)]);
   }
-  CHECK(died > rounds() / 4);
+  CHECK(died > rounds() / 8);
   covey_statistics s;
   REQUIRE_OK(covey_node_statistics(NULL, &s));
   CHECK_UINT(s.waiting, 0);
@@ -153,7 +153,7 @@ TEST_LIMIT(node_step, receivers_that_die, 600)
     receiver_dies(i % CVY_STEP_COUNT, 1 + (int)next(12), sizes[next(4)]);
   }
   for (int i = 0; covey_node_peers(NULL, NULL, 0) > 0 && i < 1000; i++) test_pause(10);
-  CHECK(died > rounds() / 4);
+  CHECK(died > rounds() / 8);
   covey_statistics s;
   REQUIRE_OK(covey_node_statistics(NULL, &s));
   CHECK_UINT(s.unsent + s.waiting + s.memory + s.broken, 0);

@@ -185,16 +185,22 @@ bool test_run_begin(char *mark, size_t capacity)
   return true;
 }
 
+static bool is_removed(void *dir)
+{
+  return test_system_remove(dir);
+}
+
 int test_run_end(const char *mark)
 {
   char text[1024];
-  const char *dir = getenv("COVEY_TEST_TEMP");
+  char *dir = getenv("COVEY_TEST_TEMP");
   int forced = 0, n = test_system_sweep(mark, 3000, text, sizeof text);
   if (n > 0) {
     printf("# %d processes were left behind and had to be killed: %s\n", n, text);
     forced += n;
   }
-  if (dir && !test_system_remove(dir)) {
+  if (dir &&
+      !test_wait_until(is_removed, dir, 5000)) { /* whoever was killed just now may still hold a file */
     printf("# cannot remove %s\n", dir);
     forced++;
   }
