@@ -521,12 +521,10 @@ int covey_channel_receive(covey_channel *channel, int64_t timeout, covey_message
 int covey_channel_message_receive(covey_channel *channel, const covey_receive_options *options,
                                   covey_message *ret_message)
 {
-  static const covey_receive_options all_default;
-  const covey_receive_options *o = options ? options : &all_default;
   cvy_deadline deadline;
-  int r = o->group ? cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "a channel has no groups")
-                   : cvy_receive_check(o, &deadline);
-  return r < 0 ? r : receive(channel, deadline, o->cancel, ret_message);
+  covey_cancel *cancel;
+  int r = cvy_receive_check_plain(options, &deadline, &cancel);
+  return r < 0 ? r : receive(channel, deadline, cancel, ret_message);
 }
 
 /* ---- the end ---- */

@@ -121,6 +121,15 @@ int cvy_receive_check(const covey_receive_options *o, cvy_deadline *ret_deadline
 
 static const covey_receive_options all_default;
 
+int cvy_receive_check_plain(const covey_receive_options *options, cvy_deadline *ret_deadline,
+                            covey_cancel **ret_cancel)
+{
+  const covey_receive_options *o = options ? options : &all_default;
+  if (o->group) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group is not NULL");
+  *ret_cancel = o->cancel;
+  return cvy_receive_check(o, ret_deadline);
+}
+
 int covey_message_receive(covey_node *node, const covey_receive_options *options, covey_message *ret_message)
 {
   int r = covey_receive_many(node, options, ret_message, 1);

@@ -40,6 +40,10 @@ int cvy_send_check(const covey_send_options *options, cvy_send *s);
 /* Times and flags of receive options. COVEY_EINVAL, recorded. */
 int cvy_receive_check(const covey_receive_options *options, cvy_deadline *ret_deadline);
 
+/* The same for what has no groups; options may be NULL. */
+int cvy_receive_check_plain(const covey_receive_options *options, cvy_deadline *ret_deadline,
+                            covey_cancel **ret_cancel);
+
 /* Sends it. The node is entered and its lock held; it is released meanwhile. A request whose call is over by then counts as sent. Failures are recorded. */
 int cvy_send_run(cvy_send *s, covey_node *node);
 

@@ -268,12 +268,10 @@ int covey_topic_next(covey_subscription *subscription, int64_t timeout, covey_me
 int covey_topic_receive(covey_subscription *subscription, const covey_receive_options *options,
                         covey_message *ret_message)
 {
-  static const covey_receive_options all_default;
-  const covey_receive_options *o = options ? options : &all_default;
   cvy_deadline deadline;
-  if (o->group) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group is not NULL");
-  int r = cvy_receive_check(o, &deadline);
-  return r < 0 ? r : next_message(subscription, deadline, o->cancel, ret_message);
+  covey_cancel *cancel;
+  int r = cvy_receive_check_plain(options, &deadline, &cancel);
+  return r < 0 ? r : next_message(subscription, deadline, cancel, ret_message);
 }
 
 uint64_t covey_subscription_lost(covey_subscription *subscription)
