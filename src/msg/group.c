@@ -1,5 +1,4 @@
 #include "msg/group.h"
-#include "msg/handler.h"
 
 #include "core/atomics.h"
 #include "core/error.h"
@@ -7,6 +6,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/channel.h"
+#include "msg/handler.h"
 #include "msg/topic.h"
 
 #include <string.h>

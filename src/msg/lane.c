@@ -440,6 +440,13 @@ cvy_parcel *cvy_parcel_own(uint8_t kind, size_t size, uint8_t **ret_body)
   return &own->parcel;
 }
 
+void cvy_parcel_free(cvy_parcel *parcel)
+{
+  if (parcel->payload) cvy_payload_spent(parcel->payload);
+  cvy_handles_free(parcel->handles);
+  cvy_free(parcel);
+}
+
 void cvy_lane_remove(cvy_outlet *o, cvy_parcel *parcel)
 {
   unlink_parcel(o, parcel);

@@ -133,6 +133,9 @@ int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id);
 /* A parcel of the library's own: one allocation with its body, size bytes, which goes out in need of no credit. NULL: out of memory. */
 cvy_parcel *cvy_parcel_own(uint8_t kind, size_t size, uint8_t **ret_body);
 
+/* Frees a parcel of the library's own, its handles, and its share of a payload. */
+void cvy_parcel_free(cvy_parcel *parcel);
+
 /* Takes parcel, which is abandoned and not started, out of outlet and frees it. */
 void cvy_lane_remove(cvy_outlet *outlet, cvy_parcel *parcel);
 

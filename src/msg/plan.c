@@ -1,6 +1,6 @@
 #include "core/mem.h"
 #include "msg/call.h"
-#include "msg/topic.h"
+#include "msg/lane.h"
 
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "msg/group.h"
-#include "msg/handles.h"
 
 #include <string.h>
 
@@ -46,15 +45,10 @@ typedef struct ticket {
   uint8_t prefix[CVY_PREFIX];
 } ticket;
 
-void cvy_parcel_free(cvy_parcel *parcel)
+void cvy_payload_spent(cvy_payload *payload)
 {
-  cvy_payload *payload = parcel->payload;
-  if (payload) {
-    payload->node->published -= sizeof(ticket);
-    release(payload);
-  }
-  cvy_handles_free(parcel->handles);
-  cvy_free(parcel);
+  payload->node->published -= sizeof(ticket);
+  release(payload);
 }
 
 /* Puts a frame into o. payload: NULL for BEGIN and END. reserve: only if there is room at the subscriber. False: there is none, or no memory. */

@@ -30,8 +30,8 @@ void cvy_topic_subscribed(cvy_outlet *outlet);
 /* The subscription is over: closed, or its connection ended. */
 void cvy_topic_left(cvy_outlet *outlet);
 
-/* Frees a parcel of the library's own, its handles, and its share of a payload. */
-void cvy_parcel_free(cvy_parcel *parcel);
+/* A parcel that carried payload to one subscriber is freed. */
+void cvy_payload_spent(cvy_payload *payload);
 
 /* The node is closed: its topics know it no more. */
 void cvy_topics_fini(covey_node *node);
