@@ -128,22 +128,24 @@ static void reason(const char *path, char *text, size_t capacity)
   if (f) fclose(f);
 }
 
-static void report(size_t number, const test_case *test, const test_ended *e, bool started, int left,
-                   const char *names, const char *output)
+/* taken: seconds; those of a long test are shown. */
+static void report(size_t number, const test_case *test, const test_ended *e, bool started, double taken,
+                   int left, const char *names, const char *output)
 {
-  char name[256], text[512];
+  char name[256], text[512], time[32] = "";
   full_name(test, name, sizeof name);
+  if (taken >= 1) snprintf(time, sizeof time, " # %.0f s", taken);
   uv_mutex_lock(&run.lock);
   if (started && !e->timed_out && e->code == TEST_PASSED && left == 0) {
     run.passed++;
-    printf("ok %zu - %s\n", number, name);
+    printf("ok %zu - %s%s\n", number, name, time);
   } else if (started && !e->timed_out && e->code == TEST_SKIPPED && left == 0) {
     run.skipped++;
     reason(output, text, sizeof text);
     printf("ok %zu - %s # SKIP %s\n", number, name, text);
   } else {
     run.failed++;
-    printf("not ok %zu - %s\n", number, name);
+    printf("not ok %zu - %s%s\n", number, name, time);
     if (!started) {
       printf("# %s: could not be started\n", name);
     } else {
@@ -173,10 +175,12 @@ static void worker(void *unused)
     full_name(test, name, sizeof name);
     snprintf(output, sizeof output, "%s/%zu.out", run.dir, number);
     snprintf(mark, sizeof mark, "%s.%zu", run.mark, number);
+    uint64_t began = uv_hrtime();
     started = test_system_run(argv, output, mark, (int64_t)(test->limit * run.scale * 1000.0) + 5000, &e);
+    double taken = (double)(uv_hrtime() - began) / 1e9;
     late = e.timed_out || e.code == TEST_LATE;
     left = test_system_sweep(mark, late ? 0 : 3000, names, sizeof names);
-    report(number, test, &e, started, late ? 0 : left, names, output);
+    report(number, test, &e, started, taken, late ? 0 : left, names, output);
     test_system_remove(output);
   }
 }
