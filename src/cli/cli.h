@@ -140,6 +140,10 @@ void cli_json(FILE *to, const char *text);
 /* The same of length bytes, behind which there is a NUL; NULs in them become U+0000. */
 void cli_json_bytes(FILE *to, const char *text, size_t length);
 
+/* Runs a program on a terminal of its own (options with COVEY_PROCESS_PTY, on_output and without loop) to which our standard input is passed on as it comes; where
+ * that is a terminal it is the program's as long as it runs, and has its settings back then. ret: how it ended. A negative code: it was not started. */
+int cli_live(const covey_process_options *options, covey_exit *ret);
+
 /* Prints how a program ended, and its output, as one object of JSON on a line. */
 void cli_outcome(FILE *to, const covey_result *result);
 

@@ -206,9 +206,11 @@ const cli_option cli_run_options[] = {
     {"--append", NULL, "with --out and --err: behind what is in the file", CLI_FLAG, AT(append)},
     {"--merge", NULL, "its errors go where its output goes", CLI_FLAG, AT(merge)},
     {"--quiet", NULL, "no output of the program", CLI_FLAG, AT(quiet)},
-    {"--pty", NULL, "on a terminal of its own; with --stdin ours is read to its end first, and typed there",
-     CLI_FLAG, AT(pty)},
-    {"--size", "ROWSxCOLUMNS", "the same, of this size; default 24x80", CLI_TAKE, .take = take_pty},
+    {"--pty", NULL,
+     "on a terminal of its own; with --stdin ours goes there as it comes (with --json at its end)", CLI_FLAG,
+     AT(pty)},
+    {"--size", "ROWSxCOLUMNS", "the same, of this size; default: ours with --stdin, or 24x80", CLI_TAKE,
+     .take = take_pty},
     {"--json", NULL, "keep its output, and print how it ended and what it wrote as one object", CLI_FLAG,
      AT(json)},
     {"--keep", "BYTES", "with --json: most bytes of each stream, head and tail; default 16 MiB", CLI_NUMBER,
@@ -285,7 +287,7 @@ static bool direct(run *r, char **ret_input)
   if (r->pty) {
     p->flags |= COVEY_PROCESS_PTY;
     p->out.kind = r->json ? COVEY_STDIO_CAPTURE : COVEY_STDIO_PIPE;
-    if (r->input && !cli_read_input(ret_input, &p->input_size)) return false;
+    if (r->input && r->json && !cli_read_input(ret_input, &p->input_size)) return false;
     p->input = *ret_input;
   } else {
     p->in = (covey_stdio){.kind = r->in      ? COVEY_STDIO_FILE
@@ -364,7 +366,9 @@ static int start(run *r)
   r->launch.tree_processes = (uint32_t)r->processes;
   if (memcmp(&r->launch, &as_we_are, sizeof as_we_are)) r->process.launch = &r->launch;
   int code;
-  if (covey_run(&r->process, &result) < 0) {
+  bool live = r->pty && r->input && !r->json;
+  if (live) result = (covey_result){.out = NULL};
+  if ((live ? cli_live(&r->process, &result.exit) : covey_run(&r->process, &result)) < 0) {
     code = not_started();
   } else {
     code = exit_code(&result.exit, r->process.timeout, r->process.idle);

@@ -1,103 +1,29 @@
 /* A child on a terminal of its own. */
-#include "support/test.h"
-
-#include <covey/process.h>
+#include "screen.h"
 
 #include "core/fault.h"
 #include "core/mem.h"
 #include "os/process.h"
 
-static void need_terminals(void)
-{
-  if (!(covey_caps() & COVEY_CAP_PTY)) TEST_SKIP("this system has no pseudo-terminals");
-}
-
-static covey_process *spawn(const char *const *argv, covey_pty pty)
-{
-  covey_process *p = NULL;
-
-  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = argv, .flags = COVEY_PROCESS_PTY, .pty = pty}, &p));
-  return p;
-}
-
-/* What a terminal shows as plain text: sequences of escape and carriage returns are left out. */
-typedef struct screen {
-  char text[65536];
-  size_t size;
-  int escape; /* 0 outside, 1 behind ESC, 2 in a CSI, 3 in an OSC */
-} screen;
-
-static void show(screen *s, const char *data, size_t size)
-{
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)data[i];
-
-    if (s->escape == 1)
-      s->escape = c == '[' ? 2 : c == ']' ? 3 : 0;
-    else if (s->escape == 2)
-      s->escape = c >= 0x40 && c <= 0x7E ? 0 : 2;
-    else if (s->escape == 3)
-      s->escape = c == 7 ? 0 : c == 0x1B ? 1 : 3;
-    else if (c == 0x1B)
-      s->escape = 1;
-    else if (c != '\r' && s->size + 1 < sizeof s->text)
-      s->text[s->size++] = (char)c;
-  }
-  s->text[s->size] = '\0';
-}
-
-/* Reads until text is on the screen, or the end. */
-static bool wait_for(covey_process *p, screen *s, const char *text)
-{
-  char data[4096];
-  int n = 1;
-
-  while (!strstr(s->text, text) && n > 0)
-    if ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, data, sizeof data)) > 0) show(s, data, (size_t)n);
-  if (strstr(s->text, text)) return true;
-  TEST_FAIL("%s is not in %s", text, s->text);
-  return false;
-}
-
-static void read_to_end(covey_process *p, screen *s)
-{
-  char data[4096];
-  int n;
-
-  while ((n = covey_process_read(p, COVEY_STDOUT, TEST_SOON, data, sizeof data)) > 0)
-    show(s, data, (size_t)n);
-  CHECK_INT(n, 0);
-}
-
-static void ends_cleanly(covey_process *p)
-{
-  covey_exit e;
-
-  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
-  CHECK(COVEY_EXIT_OK(&e));
-  CHECK(!e.pipe_held);
-  covey_process_close(p);
-}
-
 TEST(pty, child_sees_a_terminal)
 {
   static screen s;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
-  covey_process *p = spawn(TEST_HELPER("tty"), (covey_pty){0});
-  read_to_end(p, &s);
+  covey_process *p = screen_spawn(TEST_HELPER("tty"), (covey_pty){0});
+  screen_reads_to_end(p, &s);
   CHECK(strstr(s.text, "terminal 1 1 1") != NULL);
   CHECK(strstr(s.text, "size 24 80") != NULL);
   if (!test_is_windows()) CHECK(strstr(s.text, "echo 0") != NULL);
   CHECK(strstr(s.text, "own 1") != NULL);
-  ends_cleanly(p);
+  screen_ends_cleanly(p);
 }
 
 /* Whichever way the system starts it. */
 TEST(pty, every_way_to_start)
 {
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
   for (int way = CVOS_PATH_CLONE3; way <= CVOS_PATH_SPAWN; way++) {
     static screen s;
@@ -105,11 +31,11 @@ TEST(pty, every_way_to_start)
 
     if (cvos_process_force_path(way) < 0) continue;
     memset(&s, 0, sizeof s);
-    p = spawn(TEST_HELPER("tty"), (covey_pty){0});
-    read_to_end(p, &s);
+    p = screen_spawn(TEST_HELPER("tty"), (covey_pty){0});
+    screen_reads_to_end(p, &s);
     CHECK(strstr(s.text, "terminal 1 1 1") != NULL);
     CHECK(strstr(s.text, "own 1") != NULL);
-    ends_cleanly(p);
+    screen_ends_cleanly(p);
   }
   CHECK_OK(cvos_process_force_path(CVOS_PATH_BEST));
 }
@@ -122,10 +48,10 @@ TEST(pty, nothing_of_it_is_inherited)
   covey_result r;
   static screen s;
 
-  need_terminals();
+  screen_needed();
   if (test_is_windows()) TEST_SKIP("handles have no small numbers that could be listed");
-  covey_process *p = spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
-  CHECK(wait_for(p, &s, "ready"));
+  covey_process *p = screen_spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
+  CHECK(screen_waits_for(p, &s, "ready"));
   REQUIRE_OK(covey_run(&o, &r));
   CHECK_STR(r.out, "");
   covey_result_free(&r);
@@ -151,13 +77,13 @@ TEST(pty, size_and_echo_as_asked)
 {
   static screen s;
 
-  need_terminals();
+  screen_needed();
   covey_process *p =
-      spawn(TEST_HELPER("tty"), (covey_pty){.rows = 7, .columns = 133, .flags = COVEY_PTY_ECHO});
-  read_to_end(p, &s);
+      screen_spawn(TEST_HELPER("tty"), (covey_pty){.rows = 7, .columns = 133, .flags = COVEY_PTY_ECHO});
+  screen_reads_to_end(p, &s);
   CHECK(strstr(s.text, "size 7 133") != NULL);
   CHECK(strstr(s.text, "echo 1") != NULL);
-  ends_cleanly(p);
+  screen_ends_cleanly(p);
 }
 
 TEST(pty, resize_is_told)
@@ -165,10 +91,10 @@ TEST(pty, resize_is_told)
   static screen s;
   int r;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
-  covey_process *p = spawn(TEST_HELPER("tty-watch"), (covey_pty){.rows = 10, .columns = 40});
-  CHECK(wait_for(p, &s, "size 10 40"));
+  covey_process *p = screen_spawn(TEST_HELPER("tty-watch"), (covey_pty){.rows = 10, .columns = 40});
+  CHECK(screen_waits_for(p, &s, "size 10 40"));
   r = covey_process_resize(p, 20, 100);
   if (r == COVEY_ENOTSUP && test_is_wine()) {
     CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_PTY);
@@ -176,12 +102,12 @@ TEST(pty, resize_is_told)
     TEST_SKIP("wine has no ResizePseudoConsole");
   }
   CHECK_OK(r);
-  CHECK(wait_for(p, &s, "size 20 100"));
+  CHECK(screen_waits_for(p, &s, "size 20 100"));
   CHECK_OK(covey_process_resize(p, 1, 1));
-  if (!test_is_windows()) CHECK(wait_for(p, &s, "size 1 1\n"));
+  if (!test_is_windows()) CHECK(screen_waits_for(p, &s, "size 1 1\n"));
   CHECK_OK(covey_process_kill(p));
   CHECK_OK(covey_process_wait(p, TEST_SOON, NULL));
-  read_to_end(p, &s);
+  screen_reads_to_end(p, &s);
   CHECK_ERR(covey_process_resize(p, 20, 100), COVEY_ECLOSED);
   covey_process_close(p);
 }
@@ -190,13 +116,13 @@ TEST(pty, lines_there_and_back)
 {
   static screen s;
 
-  need_terminals();
-  covey_process *p = spawn(TEST_HELPER("tty-lines"), (covey_pty){0});
-  CHECK(wait_for(p, &s, "ready"));
+  screen_needed();
+  covey_process *p = screen_spawn(TEST_HELPER("tty-lines"), (covey_pty){0});
+  CHECK(screen_waits_for(p, &s, "ready"));
   CHECK_INT(covey_process_write(p, "hello\r", 6, TEST_SOON), 6);
-  CHECK(wait_for(p, &s, "[5]hello"));
+  CHECK(screen_waits_for(p, &s, "[5]hello"));
   CHECK_INT(covey_process_write(p, "again\r", 6, TEST_SOON), 6);
-  CHECK(wait_for(p, &s, "[5]again"));
+  CHECK(screen_waits_for(p, &s, "[5]again"));
   if (!test_is_windows()) { /* nothing was echoed */
     const char *first = strstr(s.text, "hello");
     CHECK(first && !strstr(first + 1, "hello"));
@@ -207,10 +133,10 @@ TEST(pty, lines_there_and_back)
     covey_process_close(p);
     TEST_SKIP("wine's console does not take ctrl-Z for the end of its input");
   }
-  CHECK(wait_for(p, &s, "end"));
+  CHECK(screen_waits_for(p, &s, "end"));
   CHECK_ERR(covey_process_write(p, "x", 1, TEST_SOON), COVEY_ECLOSED);
-  read_to_end(p, &s);
-  ends_cleanly(p);
+  screen_reads_to_end(p, &s);
+  screen_ends_cleanly(p);
 }
 
 TEST(pty, input_ends_in_the_middle_of_a_line)
@@ -222,7 +148,7 @@ TEST(pty, input_ends_in_the_middle_of_a_line)
                              .timeout = TEST_SOON};
   covey_result r;
 
-  need_terminals();
+  screen_needed();
   if (test_is_wine()) TEST_SKIP("wine's console does not take ctrl-Z for the end of its input");
   test_no_child_handles_lost();
   REQUIRE_OK(covey_run(&o, &r));
@@ -240,7 +166,7 @@ TEST(pty, run_without_input_ends_it_at_once)
       .argv = TEST_HELPER("tty-lines"), .flags = COVEY_PROCESS_PTY, .timeout = TEST_SOON};
   covey_result r;
 
-  need_terminals();
+  screen_needed();
   if (test_is_wine()) TEST_SKIP("wine's console does not take ctrl-Z for the end of its input");
   REQUIRE_OK(covey_run(&o, &r));
   CHECK(COVEY_EXIT_OK(&r.exit));
@@ -261,7 +187,7 @@ TEST(pty, a_long_input)
   covey_result r;
   size_t lines = 0;
 
-  need_terminals();
+  screen_needed();
   if (test_is_wine()) TEST_SKIP("wine's console does not take ctrl-Z for the end of its input");
   for (size_t i = 0; i < size; i++) input[i] = i % 128 == 127 ? '\r' : 'x';
   REQUIRE_OK(covey_run(&o, &r));
@@ -281,7 +207,7 @@ TEST_LIMIT(pty, last_output_is_not_lost, 120)
       .argv = TEST_HELPER("tty-out", "40000"), .flags = COVEY_PROCESS_PTY, .timeout = 100000};
   covey_result r;
 
-  need_terminals();
+  screen_needed();
   if (test_is_wine()) o.argv = TEST_HELPER("tty-out", "200"); /* its console draws every line anew */
   for (int i = 0; i < 3; i++) {
     REQUIRE_OK(covey_run(&o, &r));
@@ -312,7 +238,7 @@ TEST(pty, drain_without_an_end)
                              .timeout = TEST_SOON};
   covey_result r;
 
-  need_terminals();
+  screen_needed();
   REQUIRE_OK(covey_run(&o, &r));
   CHECK(COVEY_EXIT_OK(&r.exit));
   CHECK(strstr(r.out, "own 1") != NULL);
@@ -329,7 +255,7 @@ TEST(pty, capture_is_bounded)
                              .grace = 1};
   covey_result r;
 
-  need_terminals();
+  screen_needed();
   if (test_is_wine()) o.argv = TEST_HELPER("tty-out", "200");
   REQUIRE_OK(covey_run(&o, &r));
   CHECK_INT(r.failure.code, COVEY_ETOOBIG);
@@ -346,7 +272,7 @@ TEST(pty, line_by_line)
   covey_process *p = NULL;
   int seen = 0;
 
-  need_terminals();
+  screen_needed();
   REQUIRE_OK(covey_spawn(&o, &p));
   while (covey_process_read_line(p, TEST_SOON, &line) > 0) {
     if (!test_is_windows()) {
@@ -357,7 +283,7 @@ TEST(pty, line_by_line)
     seen++;
   }
   CHECK(test_is_windows() ? seen > 0 : seen == 20);
-  ends_cleanly(p);
+  screen_ends_cleanly(p);
 }
 
 TEST(pty, silence_is_a_time_out)
@@ -366,7 +292,7 @@ TEST(pty, silence_is_a_time_out)
       .argv = TEST_HELPER("tty-hang"), .flags = COVEY_PROCESS_PTY, .idle = 500, .timeout = TEST_SOON};
   covey_result r;
 
-  need_terminals();
+  screen_needed();
   REQUIRE_OK(covey_run(&o, &r));
   CHECK_INT(r.exit.why, COVEY_WHY_IDLE);
   CHECK(test_is_windows() || r.exit.signal == COVEY_SIGNAL_TERM);
@@ -378,9 +304,9 @@ TEST(pty, stop_asks)
   static screen s;
   covey_exit e;
 
-  need_terminals();
-  covey_process *p = spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
-  CHECK(wait_for(p, &s, "ready"));
+  screen_needed();
+  covey_process *p = screen_spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
+  CHECK(screen_waits_for(p, &s, "ready"));
   CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
   CHECK_INT(e.why, COVEY_WHY_STOP);
   covey_process_close(p);
@@ -392,14 +318,14 @@ TEST(pty, close_with_a_running_child)
   static screen s;
   int64_t pid;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
-  covey_process *p = spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
+  covey_process *p = screen_spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
   pid = covey_process_pid(p);
-  CHECK(wait_for(p, &s, "ready"));
+  CHECK(screen_waits_for(p, &s, "ready"));
   covey_process_close(p);
   CHECK(test_process_gone(pid, TEST_SOON));
-  p = spawn(TEST_HELPER("flood"), (covey_pty){0});
+  p = screen_spawn(TEST_HELPER("flood"), (covey_pty){0});
   pid = covey_process_pid(p);
   covey_process_close(p);
   CHECK(test_process_gone(pid, TEST_SOON));
@@ -410,8 +336,8 @@ TEST(pty, kill_of_one_that_nobody_reads)
 {
   covey_exit e;
 
-  need_terminals();
-  covey_process *p = spawn(TEST_HELPER("flood"), (covey_pty){0});
+  screen_needed();
+  covey_process *p = screen_spawn(TEST_HELPER("flood"), (covey_pty){0});
   CHECK_ERR(covey_process_wait(p, 300, NULL), test_is_wine() ? COVEY_OK : COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_kill(p));
   CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
@@ -427,7 +353,7 @@ TEST(pty, grandchild_that_holds_it)
   covey_result r;
   int64_t pid;
 
-  need_terminals();
+  screen_needed();
   if (test_is_windows()) TEST_SKIP("a console ends with its close, whoever is on it");
   REQUIRE_OK(covey_run(&o, &r));
   CHECK(COVEY_EXIT_OK(&r.exit));
@@ -446,10 +372,10 @@ TEST(pty, detached_child_is_hung_up)
   static screen s;
   int64_t pid;
 
-  need_terminals();
-  covey_process *p = spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
+  screen_needed();
+  covey_process *p = screen_spawn(TEST_HELPER("tty-hang"), (covey_pty){0});
   pid = covey_process_pid(p);
-  CHECK(wait_for(p, &s, "ready"));
+  CHECK(screen_waits_for(p, &s, "ready"));
   CHECK_OK(covey_process_detach(p));
   covey_process_close(p);
   CHECK(test_process_gone(pid, TEST_SOON));
@@ -460,156 +386,18 @@ TEST_LIMIT(pty, twenty_at_once, 120)
   covey_process *p[20];
   int count = test_is_wine() ? 6 : 20;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
   for (int i = 0; i < count; i++)
-    p[i] = spawn(TEST_HELPER("tty"), (covey_pty){.rows = (uint16_t)(10 + i), .columns = 60});
+    p[i] = screen_spawn(TEST_HELPER("tty"), (covey_pty){.rows = (uint16_t)(10 + i), .columns = 60});
   for (int i = count; i-- > 0;) {
     static screen s;
 
     memset(&s, 0, sizeof s);
-    read_to_end(p[i], &s);
+    screen_reads_to_end(p[i], &s);
     CHECK(strstr(s.text, test_format("size %d 60", 10 + i)) != NULL);
-    ends_cleanly(p[i]);
+    screen_ends_cleanly(p[i]);
   }
-}
-
-/* ---- our own terminal, which a child shares: the program that shares it is on one of ours ---- */
-
-static covey_process *sharing(const char *what, const char *behaviour)
-{
-  if (test_is_windows()) TEST_SKIP("a console has no foreground");
-  return spawn(TEST_HELPER("tty-share", what, behaviour), (covey_pty){0});
-}
-
-TEST(pty, foreground_is_given_and_comes_back)
-{
-  static screen s;
-  covey_process *p = sharing("front", "tty-ask");
-
-  CHECK(wait_for(p, &s, "front 1"));
-  CHECK_INT(covey_process_write(p, "a line\r", 7, TEST_SOON), 7);
-  CHECK(wait_for(p, &s, "got a line"));
-  CHECK(wait_for(p, &s, "ended 0 0 mine 1 echo 0"));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-/* Without it the child is stopped when it reads, and we are not. */
-TEST(pty, background_reader_is_stopped)
-{
-  static screen s;
-  covey_process *p = sharing("behind", "tty-ask");
-
-  CHECK(wait_for(p, &s, "front 0"));
-  CHECK_INT(covey_process_write(p, "a line\r", 7, TEST_SOON), 7);
-  CHECK(wait_for(p, &s, "waits mine 1"));
-  CHECK(wait_for(p, &s, "ended 1 137 mine 1"));
-  CHECK(strstr(s.text, "got") == NULL);
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-/* Ctrl-Z: the program has its terminal back; CONT gives it to the child again, which goes on reading. */
-TEST(pty, suspended_child_gives_it_back)
-{
-  static screen s;
-  covey_process *p = sharing("stop", "tty-ask");
-
-  CHECK(wait_for(p, &s, "front 1"));
-  CHECK_INT(covey_process_write(p, "\x1a", 1, TEST_SOON), 1);
-  CHECK(wait_for(p, &s, "waits mine 1"));
-  CHECK_INT(covey_process_write(p, "later\r", 6, TEST_SOON), 6);
-  CHECK(wait_for(p, &s, "got later"));
-  CHECK(wait_for(p, &s, "ended 0 0 mine 1"));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-/* What a shell does when it goes on with us goes on to the child. */
-TEST(pty, continued_with_its_parent)
-{
-  static screen s;
-  char data[512];
-  int n = COVEY_ETIMEDOUT;
-  covey_process *p = sharing("job", "tty-ask");
-
-  CHECK(wait_for(p, &s, "front 1"));
-  CHECK_INT(covey_process_write(p, "\x1alater\r", 7, TEST_SOON), 7);
-  CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 500, data, sizeof data), COVEY_ETIMEDOUT);
-  for (int i = 0; i < 100 && n == COVEY_ETIMEDOUT; i++) {
-    CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_LEADER));
-    CHECK_INT(covey_process_write(p, "on\r", 3, TEST_SOON), 3);
-    n = covey_process_read(p, COVEY_STDOUT, 300, data, sizeof data);
-  }
-  REQUIRE(n > 0);
-  show(&s, data, (size_t)n);
-  CHECK(wait_for(p, &s, "got "));
-  CHECK(wait_for(p, &s, "ended 0 0 mine 1"));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-/* The tool gives its terminal to the program that is to read from there. */
-TEST(pty, tool_gives_its_foreground)
-{
-  static screen s;
-
-  if (test_is_windows()) TEST_SKIP("a console has no foreground");
-  covey_process *p =
-      spawn(TEST_WORDS(test_program_beside("covey"), "run", "--stdin", "--", test_helper(), "tty-ask"),
-            (covey_pty){0});
-  CHECK(wait_for(p, &s, "front 1"));
-  CHECK_INT(covey_process_write(p, "a line\r", 7, TEST_SOON), 7);
-  CHECK(wait_for(p, &s, "got a line"));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-/* Ctrl-C ends the child alone. */
-TEST(pty, interrupt_goes_to_the_foreground)
-{
-  static screen s;
-  covey_process *p = sharing("front", "tty-ask");
-
-  CHECK(wait_for(p, &s, "front 1"));
-  CHECK_INT(covey_process_write(p, "\x03", 1, TEST_SOON), 1);
-  CHECK(wait_for(p, &s, "ended 1 130 mine 1"));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-TEST(pty, settings_of_a_killed_child_are_undone)
-{
-  static screen s;
-  covey_process *p = sharing("front", "tty-spoil");
-
-  CHECK(wait_for(p, &s, "ended 1 137 mine 1 echo 0"));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-TEST(pty, foreground_after_a_failed_start)
-{
-  static screen s;
-  covey_process *p = sharing("missing", "");
-
-  CHECK(wait_for(p, &s, test_format("failed %d mine 1", COVEY_STAGE_CWD)));
-  read_to_end(p, &s);
-  ends_cleanly(p);
-}
-
-/* Whoever has no terminal has none to give. */
-TEST(pty, foreground_without_a_terminal)
-{
-  covey_process_options o = {
-      .argv = TEST_HELPER("nothing"), .flags = COVEY_PROCESS_FOREGROUND, .timeout = TEST_SOON};
-  covey_result r;
-
-  test_no_child_handles_lost();
-  REQUIRE_OK(covey_run(&o, &r));
-  CHECK(COVEY_EXIT_OK(&r.exit));
-  covey_result_free(&r);
 }
 
 /* ---- failures ---- */
@@ -619,7 +407,7 @@ TEST(pty, missing_program)
   covey_process_options o = {.argv = TEST_WORDS("covey-no-such-program"), .flags = COVEY_PROCESS_PTY};
   covey_process *p = NULL;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
   CHECK_ERR(covey_spawn(&o, &p), COVEY_ENOTFOUND);
   CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_LOOKUP);
@@ -636,7 +424,7 @@ TEST(pty, stage_of_a_failure)
   covey_process *p = NULL;
   int failed = 0;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
   for (int64_t n = 1; n < 20; n++) {
     int64_t seen;
@@ -661,7 +449,7 @@ TEST_LIMIT(pty, fault_walk, 300)
 {
   covey_process_options o = {.argv = TEST_HELPER("tty"), .flags = COVEY_PROCESS_PTY};
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
   CHECK(test_walk_spawn(&o) > 5);
 }
@@ -671,7 +459,7 @@ TEST(pty, allocations_that_fail)
   covey_process_options o = {.argv = TEST_HELPER("tty"), .flags = COVEY_PROCESS_PTY};
   covey_process *p = NULL;
 
-  need_terminals();
+  screen_needed();
   test_no_child_handles_lost();
   for (int64_t n = 1; n < 60; n++) {
     int r;

@@ -165,6 +165,10 @@ bool helper_terminal_resized(int64_t ms);
 int helper_terminal_front(void);
 void helper_terminal_set_echo(void);
 
+/* The settings of that terminal, whatever they are: bytes to compare, up to capacity of them; 0: none. And back. */
+size_t helper_terminal_settings(void *ret, size_t capacity);
+void helper_terminal_restore(const void *settings);
+
 /* Sends this process a SIGINT, or a CTRL_C by its console; false when there is none. */
 bool helper_interrupt(void);
 

@@ -666,3 +666,19 @@ void helper_terminal_set_echo(void)
   settings.c_lflag |= ECHO;
   tcsetattr(0, TCSANOW, &settings);
 }
+
+size_t helper_terminal_settings(void *ret, size_t capacity)
+{
+  struct termios settings;
+  memset(&settings, 0, sizeof settings);
+  if (sizeof settings > capacity || tcgetattr(0, &settings) < 0) return 0;
+  memcpy(ret, &settings, sizeof settings);
+  return sizeof settings;
+}
+
+void helper_terminal_restore(const void *settings)
+{
+  struct termios all;
+  memcpy(&all, settings, sizeof all);
+  tcsetattr(0, TCSANOW, &all);
+}

@@ -93,6 +93,7 @@ static int do_tty_ask(int argc, char **argv)
   char line[256];
   (void)argc;
   (void)argv;
+  if (begin()) return HELPER_NOT_HERE;
   helper_print(1, "front %d\n", helper_terminal_front());
   int64_t n = helper_system_read(line, sizeof line - 1);
   while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) n--;
@@ -138,6 +139,48 @@ static int do_tty_share(int argc, char **argv)
   return r;
 }
 
+static bool other_settings(const char *before, size_t size)
+{
+  char now[256];
+  for (int i = 0; i < 3000; i++) {
+    if (helper_terminal_settings(now, sizeof now) == size && memcmp(now, before, size)) return true;
+    helper_pause(10);
+  }
+  return false;
+}
+
+/* A program that is lent our terminal, and what befalls it then: are the settings afterwards those of before? */
+static int keep(const char *what, const char *const *words)
+{
+  char before[256], after[256];
+  covey_process *p;
+  covey_exit e;
+  int number = atoi(what);
+  size_t size = helper_terminal_settings(before, sizeof before);
+  covey_process_options o = {.argv = words, .in.kind = COVEY_STDIO_INHERIT, .scope = COVEY_SCOPE_SHARED};
+  if (!size || covey_spawn(&o, &p) < 0) return HELPER_NO_START;
+  bool lent = other_settings(before, size);
+  helper_print(1, lent ? "lent\n" : "not lent\n");
+  if (number) covey_process_signal(p, number, COVEY_TARGET_LEADER);
+  if (number == COVEY_SIGNAL_STOP) { /* a shell takes its terminal back, and goes on with the program later */
+    helper_terminal_restore(before);
+    covey_process_signal(p, COVEY_SIGNAL_CONT, COVEY_TARGET_LEADER);
+    if (other_settings(before, size)) helper_print(1, "lent again\n");
+  }
+  if (covey_process_wait(p, 60000, &e) < 0) return HELPER_TIRED;
+  bool kept = helper_terminal_settings(after, sizeof after) == size && !memcmp(before, after, size);
+  helper_print(1, "kept %d how %d code %u\n", kept, e.how, (unsigned)e.code);
+  covey_process_close(p);
+  return 0;
+}
+
+static int do_tty_kept(int argc, char **argv)
+{
+  if (argc < 3) return HELPER_USAGE;
+  if (begin()) return HELPER_NOT_HERE;
+  return keep(argv[1], (const char *const *)argv + 2);
+}
+
 /* Switches echo on, and then hangs or, with die, kills itself: it leaves the terminal otherwise than it found it. */
 static int do_tty_spoil(int argc, char **argv)
 {
@@ -159,6 +202,10 @@ const helper_behaviour helper_tty[] = {
     {"tty-share", do_tty_share,
      "front|job|stop|behind|missing [BEHAVIOUR]: starts tty-ask on its own terminal, in its foreground or "
      "not"},
+    {"tty-kept", do_tty_kept,
+     "end|SIGNAL PROGRAM...: starts it on its own terminal, sends it SIGNAL once it has changed the "
+     "settings, and tells "
+     "whether it has left them as they were"},
     {"tty-spoil", do_tty_spoil, "switches echo on and ends by a signal"},
     {"tty-hang", do_tty_hang, "writes ready, hangs"},
     {NULL, NULL, NULL},

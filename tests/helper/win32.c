@@ -491,3 +491,21 @@ int helper_terminal_front(void)
 }
 
 void helper_terminal_set_echo(void) {}
+
+size_t helper_terminal_settings(void *ret, size_t capacity)
+{
+  DWORD modes[2];
+  if (sizeof modes > capacity || !GetConsoleMode(stream_handle(0), &modes[0]) ||
+      !GetConsoleMode(stream_handle(1), &modes[1]))
+    return 0;
+  memcpy(ret, modes, sizeof modes);
+  return sizeof modes;
+}
+
+void helper_terminal_restore(const void *settings)
+{
+  DWORD modes[2];
+  memcpy(modes, settings, sizeof modes);
+  SetConsoleMode(stream_handle(0), modes[0]);
+  SetConsoleMode(stream_handle(1), modes[1]);
+}
