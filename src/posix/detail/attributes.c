@@ -13,19 +13,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-const char *cvos_attributes_name(int stage, int64_t index)
-{
-  switch (index) {
-  case CVOS_AT_GROUPS: return "launch.groups";
-  case CVOS_AT_GROUP: return "launch.group";
-  case CVOS_AT_USER: return "launch.user";
-  case CVOS_AT_PRIVILEGES: return "launch.flags NO_NEW_PRIVILEGES";
-  case CVOS_AT_PRIORITY: return "launch.priority";
-  case CVOS_AT_AFFINITY: return "launch.affinity";
-  default: return stage == COVEY_STAGE_LIMITS && index >= 0 ? "launch.limits" : NULL;
-  }
-}
-
 /* The system's number of a kind; -1 where it has no such limit. */
 static int resource_of(int kind)
 {

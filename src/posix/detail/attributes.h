@@ -39,7 +39,7 @@ void cvos_attributes_fini(cvos_attributes *attributes);
 int cvos_attributes_limit(const cvos_attributes *attributes, int *ret_index);
 int cvos_attributes_become(const cvos_attributes *attributes, int *ret_index);
 
-/* The index of what could not be set, where it is no limit; and the field's name for any index, NULL where it is none of these. */
+/* The index of what could not be set, where it is no limit. */
 enum {
   CVOS_AT_GROUPS = -2,
   CVOS_AT_GROUP = -3,
@@ -48,6 +48,5 @@ enum {
   CVOS_AT_PRIORITY = -6,
   CVOS_AT_AFFINITY = -7
 };
-const char *cvos_attributes_name(int stage, int64_t index);
 
 #endif

@@ -148,6 +148,20 @@ static void exec_failed(const cvos_spawn_request *request, int error, covey_fail
   (void)cvos_failed(ret, code, stage, error, -1, request->file);
 }
 
+/* The field's name for an index; NULL where it is none of attributes.h. */
+static const char *attribute_name(int stage, int64_t index)
+{
+  switch (index) {
+  case CVOS_AT_GROUPS: return "launch.groups";
+  case CVOS_AT_GROUP: return "launch.group";
+  case CVOS_AT_USER: return "launch.user";
+  case CVOS_AT_PRIVILEGES: return "launch.flags NO_NEW_PRIVILEGES";
+  case CVOS_AT_PRIORITY: return "launch.priority";
+  case CVOS_AT_AFFINITY: return "launch.affinity";
+  default: return stage == COVEY_STAGE_LIMITS && index >= 0 ? "launch.limits" : NULL;
+  }
+}
+
 void cvos_diagnose(const cvos_spawn_request *request, int stage, int error, int64_t index, covey_failure *ret)
 {
   static const char *const streams[] = {"stdin", "stdout", "stderr"};
@@ -160,10 +174,10 @@ void cvos_diagnose(const cvos_spawn_request *request, int stage, int error, int6
     break;
   }
   case COVEY_STAGE_USER:
-    (void)cvos_failed(ret, cvos_translate(error), stage, error, -1, cvos_attributes_name(stage, index));
+    (void)cvos_failed(ret, cvos_translate(error), stage, error, -1, attribute_name(stage, index));
     break;
   case COVEY_STAGE_LIMITS: {
-    const char *field = cvos_attributes_name(stage, index);
+    const char *field = attribute_name(stage, index);
     if (field) {
       (void)cvos_failed(ret, cvos_translate(error), stage, error, index < 0 ? -1 : index, field);
       break;

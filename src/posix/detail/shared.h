@@ -32,7 +32,8 @@ size_t cvos_exits_ask(const uv_loop_t *uv, struct pollfd *ret);
 bool cvos_exits_tell(uv_loop_t *uv, const struct pollfd *answers, size_t count);
 bool cvos_exits_sweep(uv_loop_t *uv);
 
-/* Counts a callback of a watch on this thread (cvos_watch_activity). */
+/* Counts a callback of a watch on this thread; how many there were (cvos_watch_activity). */
 void cvos_watch_count(void);
+uint64_t cvos_watch_counted(void);
 
 #endif
