@@ -134,7 +134,8 @@ COVEY_API int covey_channel_message_send(covey_channel *channel, const covey_sen
  * filled on success; owned, release it with covey_message_free; it may outlive the channel. Its group is the endpoint.
  * Returns 0. Errors: COVEY_ECLOSED (the end: all was read, and the other side sends no more; or our node was closed),
  * COVEY_EPEERDIED (all that had come was read, and the other side ended without that word), COVEY_ENOTFOUND (it was not accepted: its
- * endpoint was closed), COVEY_ETIMEDOUT (also with timeout 0: there is none), COVEY_EDEADLK, COVEY_EINVAL, COVEY_ENOMEM,
+ * endpoint was closed), COVEY_ETIMEDOUT (also with timeout 0: there is none), COVEY_EEXIST (a callback has its messages:
+ * covey_channel_on_message), COVEY_EDEADLK, COVEY_EINVAL, COVEY_ENOMEM,
  * COVEY_ESTALE. Any thread; of several that wait each message goes to one. */
 COVEY_API int covey_channel_receive(covey_channel *channel, int64_t timeout, covey_message *ret_message);
 
@@ -143,6 +144,24 @@ COVEY_API int covey_channel_receive(covey_channel *channel, int64_t timeout, cov
  * COVEY_ECANCELED. Any thread. */
 COVEY_API int covey_channel_message_receive(covey_channel *channel, const covey_receive_options *options,
                                             covey_message *ret_message);
+
+/* covey_channel_on_message has a callback called with every message that comes over a channel, and at last with its end, for programs that
+ * live on an event loop: in covey_loop_dispatch, or in the uv_run of a lent loop (loop.h); one call at a time, in order, whatever number of
+ * threads dispatch; without locks, so it may call covey, and send over the same channel. Messages that wait already come first; where the accept
+ * is still due (COVEY_CHANNEL_TRY) they come after it. channel: borrowed.
+ * on_message: gets the message, and code 0; when it returns, the library frees the message, unless it has moved it (copied the struct and
+ * zeroed the original). Behind the last one, once: message NULL, and as code what covey_channel_receive would answer (COVEY_ECLOSED: the
+ * other side sends no more, or our node was closed; COVEY_EPEERDIED; COVEY_ENOTFOUND), with covey_last_failure(); also for a channel that has ended before
+ * this call. NULL: no callback any more; what waits, and the end, wait for a receive again. arg: borrowed: handed to on_message. A second
+ * callback takes the place of the first.
+ * Receives of this channel answer COVEY_EEXIST while there is a callback, also those that wait already. When the call returns, a callback that was
+ * there before does not run any more (but where this is called by it), and its arg may go; the same holds for covey_channel_close, which the
+ * callback may call (on a lent loop with timeout 0, as it must not wait there). covey_node_close does not wait for callbacks: the end, COVEY_ECLOSED, is told
+ * when the loop is dispatched next.
+ * Errors: COVEY_EINVAL (channel is NULL), COVEY_ESTALE, COVEY_ENOMEM (when it had to wait for a callback; that is taken away, and not
+ * replaced). Any thread. */
+COVEY_API int covey_channel_on_message(covey_channel *channel,
+                                       void (*on_message)(covey_message *message, int code, void *arg), void *arg);
 
 /* covey_channel_identity tells who is at the other side: by the kernel, or by our spawn. channel: borrowed. ret_identity: filled.
  * Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */

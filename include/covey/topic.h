@@ -139,9 +139,16 @@ typedef struct covey_subscribe_options {
    * max_memory, and what waits here has half of it. 0: the node's window. */
   size_t max_bytes;
   uint32_t max_count; /* the same in messages; 0: no such limit */
-  uint32_t flags;     /* zero */
+  uint32_t flags;     /* COVEY_SUBSCRIBE_... */
   uint64_t reserved[6]; /* zero */
 } covey_subscribe_options;
+
+enum {
+  /* The subscription goes out at once or not at all (COVEY_EAGAIN: the connection is being made), and nobody waits for the publisher's
+   * answer: it waits over there until the topic is opened; why it ends, if it does, is told by covey_topic_next or the callback. For programs that
+   * live on an event loop. */
+  COVEY_SUBSCRIBE_TRY = 1 << 0
+};
 
 /* covey_topic_subscribe is covey_subscribe in full. node: borrowed; NULL: the default node. options: borrowed, needed: it says whose
  * topic. ret_subscription: owned, close it with covey_unsubscribe. Errors: those of covey_subscribe; COVEY_ECANCELED. Any thread. */
@@ -154,7 +161,8 @@ COVEY_API int covey_topic_subscribe(covey_node *node, const covey_subscribe_opti
  * Returns 0. Errors: COVEY_ETIMEDOUT (there is none yet). The end, behind all messages, again and again: COVEY_EPEERDIED (the publisher
  * ended without a word, or the connection broke), COVEY_ECLOSED (it closed the topic or its node, or our node was closed), COVEY_EQUOTA (we
  * were too slow for a topic with COVEY_SLOW_END). Besides COVEY_EINVAL, COVEY_EDEADLK (on the owner's thread of a lent loop, when it had
- * to wait), COVEY_ENOMEM, COVEY_ESTALE. Any thread; of several that wait each message goes to one. */
+ * to wait), COVEY_EEXIST (a callback has its messages: covey_topic_on_message), COVEY_ENOMEM, COVEY_ESTALE. Any thread; of several that wait each
+ * message goes to one. */
 COVEY_API int covey_topic_next(covey_subscription *subscription, int64_t timeout, covey_message *ret_message);
 
 /* covey_topic_receive is covey_topic_next in full. subscription: borrowed. options: borrowed, may be NULL; group must be NULL.
@@ -163,7 +171,23 @@ COVEY_API int covey_topic_next(covey_subscription *subscription, int64_t timeout
 COVEY_API int covey_topic_receive(covey_subscription *subscription, const covey_receive_options *options,
                                   covey_message *ret_message);
 
-/* covey_subscription_lost returns how many messages a subscription has missed by now, as far as covey_topic_next has come: the sum of
+/* covey_topic_on_message has a callback called with every message of a subscription, and at last with its end, for programs that live on an
+ * event loop: in covey_loop_dispatch, or in the uv_run of a lent loop (loop.h); one call at a time, in order, whatever number of threads
+ * dispatch; without locks, so it may call covey. Messages that wait already come first. subscription: borrowed.
+ * on_message: gets the message, and code 0; when it returns, the library frees the message, unless it has moved it (copied the struct and zeroed
+ * the original). Behind the last one, once: message NULL, and as code what covey_topic_next would answer (COVEY_ECLOSED, COVEY_EPEERDIED,
+ * COVEY_EQUOTA), with covey_last_failure(); also for a subscription that has ended before this call. NULL: no callback any more; what waits, and the end,
+ * wait for covey_topic_next again. arg: borrowed: handed to on_message. A second callback takes the place of the first.
+ * covey_topic_next and covey_topic_receive answer COVEY_EEXIST while there is a callback, also those that wait already.
+ * When the call returns, a callback that was there before does not run any more (but where this is called by it), and its arg may go; the same
+ * holds for covey_unsubscribe, which the callback may call. covey_node_close does not wait for callbacks: the end, COVEY_ECLOSED, is told when the loop
+ * is dispatched next.
+ * Errors: COVEY_EINVAL (subscription is NULL), COVEY_ESTALE, COVEY_ENOMEM (when it had to wait for a callback; that is taken away, and not
+ * replaced). Any thread. */
+COVEY_API int covey_topic_on_message(covey_subscription *subscription,
+                                     void (*on_message)(covey_message *message, int code, void *arg), void *arg);
+
+/* covey_subscription_lost returns how many messages a subscription has missed by now, as far as covey_topic_next or its callback has come: the sum of
  * covey_message.lost, and once the publisher has ended it in order also those behind the last message. subscription: borrowed; NULL: 0. Never
  * fails (0 after fork). Any thread. */
 COVEY_API uint64_t covey_subscription_lost(covey_subscription *subscription);

@@ -3,45 +3,14 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "msg/group.h"
+#include "msg/handler.h"
 #include "msg/send.h"
 
 #include <string.h>
 
-enum {
-  WINDOW = 65536, /* of a side */
-  WAITING = 64    /* openings of one process at an endpoint */
-};
+enum { WINDOW = 65536 /* of a side */ };
 
 /* ---- what the connection tells ---- */
-
-static uint32_t waiting_of(const cvy_group *endpoint, const covey_peer *peer)
-{
-  uint32_t n = 0;
-  for (const covey_channel *c = endpoint->first_waiting; c; c = c->next_waiting) n += c->peer == peer;
-  return n;
-}
-
-int cvy_channel_asked(cvy_outlet *o, uint16_t endpoint)
-{
-  const cvy_inlet *in = cvy_inlet_find(o->peer, endpoint);
-  if (!in || in->group->kind != CVY_FRAME_GROUP_OPEN) return COVEY_EPROTO;
-  if (in->closed) {
-    cvy_lane_end(o);
-    return 0;
-  }
-  if (waiting_of(in->group, o->peer) >= in->group->max_count) return COVEY_EPROTO;
-  covey_channel *c = cvy_alloc_zero(1, sizeof *c);
-  if (!c) return COVEY_ENOMEM;
-  c->peer = o->peer;
-  c->loop = o->peer->loop;
-  c->endpoint = in->group;
-  c->out = o;
-  o->channel = c;
-  covey_channel **last = &in->group->first_waiting;
-  while (*last) last = &(*last)->next_waiting;
-  *last = c;
-  return 0;
-}
 
 int cvy_channel_answered(cvy_outlet *o, uint16_t number)
 {
@@ -82,18 +51,8 @@ void cvy_channel_heard(covey_channel *channel)
   channel->heard = true;
   channel->refused = !channel->answered;
   close_read(channel);
+  cvy_handler_due(channel->in);
   cvy_loop_changed(channel->loop);
-}
-
-void cvy_endpoint_shut(cvy_group *endpoint)
-{
-  while (endpoint->first_waiting) {
-    covey_channel *c = endpoint->first_waiting;
-    endpoint->first_waiting = c->next_waiting;
-    c->out->channel = NULL;
-    cvy_lane_end(c->out);
-    cvy_free(c);
-  }
 }
 
 /* ---- entering ---- */
@@ -207,14 +166,13 @@ static int find_endpoint(cvy_send *s, covey_node *node, uint16_t *ret_number)
   }
 }
 
-static uint64_t usual_window(const covey_node *node, uint64_t window)
+uint64_t cvy_channel_window(const covey_node *node, uint64_t window)
 {
   if (window) return window;
   return node->window < WINDOW ? node->window : WINDOW;
 }
 
-/* c is the program's from now on: group is its side, whose reference is moved. */
-static void adopt(covey_channel *c, cvy_group *group)
+void cvy_channel_adopt(covey_channel *c, cvy_group *group)
 {
   c->in = group;
   group->channel = c;
@@ -261,14 +219,15 @@ static int begin(cvy_send *s, covey_node *node, uint64_t window, uint16_t endpoi
   cvy_group *side;
   covey_channel *c = cvy_alloc_zero(1, sizeof *c);
   if (!c) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "channel");
-  int r = cvy_group_side(s->peer, s->group, usual_window(node, window), CVY_GROUP_CHANNEL, endpoint, &side);
+  int r =
+      cvy_group_side(s->peer, s->group, cvy_channel_window(node, window), CVY_GROUP_CHANNEL, endpoint, &side);
   if (r < 0) {
     cvy_free(c);
     return r;
   }
   c->loop = node->loop;
   c->peer = s->peer;
-  adopt(c, side);
+  cvy_channel_adopt(c, side);
   cvy_node_flush(node);
   if (!s->goal.once) r = cvy_loop_wait(node->loop, is_answered, c, s->deadline, s->cancel);
   if (r < 0)
@@ -299,108 +258,6 @@ int covey_channel_open(covey_node *node, const covey_channel_options *options, c
   cvy_peer_unref(s.peer);
   cvy_node_leave(node);
   return r;
-}
-
-/* ---- accepting ---- */
-
-static int endpoint_make(covey_node *node, const char *name, const covey_group_options *o, cvy_group **ret)
-{
-  covey_group_options own = {.max_bytes = CVY_WINDOW_LEAST,
-                             .max_count = o && o->max_count ? o->max_count : WAITING};
-  if (o && o->max_bytes > node->max_memory / 2) return cvy_fail(COVEY_EQUOTA, COVEY_STAGE_GROUP, "%s", name);
-  int r = cvy_group_make(node, name, CVY_FRAME_GROUP_OPEN, &own, ret);
-  if (r == 0 && o) (*ret)->side_window = o->max_bytes;
-  return r;
-}
-
-static int endpoint_name(const char *name, const char **ret)
-{
-  if (!name) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "endpoint is NULL");
-  return cvy_group_name(name, false, ret);
-}
-
-int covey_endpoint_open(covey_node *node, const char *endpoint, const covey_group_options *options)
-{
-  const covey_group_options *o = options;
-  cvy_group *group;
-  if (o && (o->full || o->priorities || o->handles || !cvy_is_zero(o->reserved, 4) ||
-            (o->max_bytes && o->max_bytes < CVY_WINDOW_LEAST)))
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "endpoint options");
-  int r = endpoint_name(endpoint, &endpoint);
-  if (r == 0) r = cvy_node_enter(node, &node);
-  if (r < 0) return r;
-  if (cvy_group_find(node, endpoint, CVY_FRAME_GROUP_OPEN))
-    r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "%s", endpoint);
-  else
-    r = endpoint_make(node, endpoint, o, &group);
-  cvy_node_leave(node);
-  return r;
-}
-
-int covey_endpoint_close(covey_node *node, const char *endpoint)
-{
-  int r = endpoint_name(endpoint, &endpoint);
-  return r < 0 ? r : cvy_group_close_named(node, endpoint, CVY_FRAME_GROUP_OPEN);
-}
-
-static bool has_waiting(void *arg)
-{
-  const cvy_group *endpoint = arg;
-  return endpoint->closed || endpoint->first_waiting || endpoint->node->state != CVY_NODE_OPEN;
-}
-
-/* Makes our side of the first that waits. */
-static int take(cvy_group *endpoint, covey_channel **ret)
-{
-  covey_channel *c = endpoint->first_waiting;
-  cvy_group *side;
-  int r = cvy_group_side(c->peer, endpoint->name, usual_window(endpoint->node, endpoint->side_window),
-                         CVY_GROUP_CHANNEL | CVY_GROUP_ANSWER, c->out->number, &side);
-  if (r < 0) return r;
-  endpoint->first_waiting = c->next_waiting;
-  adopt(c, side);
-  c->answered = true;
-  *ret = c;
-  return 0;
-}
-
-static int accept_one(covey_node *node, const char *name, cvy_deadline deadline, covey_cancel *cancel,
-                      covey_channel **ret)
-{
-  int r =
-      ret ? endpoint_name(name, &name) : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_channel is NULL");
-  if (r == 0) r = cvy_node_enter(node, &node);
-  if (r < 0) return r;
-  cvy_group *endpoint = cvy_group_find(node, name, CVY_FRAME_GROUP_OPEN);
-  if (!endpoint) r = endpoint_make(node, name, NULL, &endpoint);
-  if (r == 0) {
-    cvy_group_ref(endpoint);
-    cvy_node_flush(node);
-    r = cvy_loop_wait(node->loop, has_waiting, endpoint, deadline, cancel);
-    if (r < 0)
-      r = cvy_fail(r, COVEY_STAGE_NONE, "endpoint %s", name);
-    else if (endpoint->closed || node->state != CVY_NODE_OPEN)
-      r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "endpoint %s was closed", name);
-    else
-      r = take(endpoint, ret);
-    cvy_group_unref(endpoint);
-  }
-  cvy_node_leave(node);
-  return r;
-}
-
-int covey_channel_accept(covey_node *node, const char *endpoint, int64_t timeout, covey_channel **ret_channel)
-{
-  int r = cvy_timeout_check(timeout);
-  return r < 0 ? r : accept_one(node, endpoint, cvy_deadline_in(timeout), NULL, ret_channel);
-}
-
-int covey_endpoint_accept(covey_node *node, const covey_receive_options *options, covey_channel **ret_channel)
-{
-  cvy_deadline deadline;
-  int r = options ? cvy_receive_check(options, &deadline)
-                  : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: which endpoint?");
-  return r < 0 ? r : accept_one(node, options->group, deadline, options->cancel, ret_channel);
 }
 
 /* ---- sending ---- */
@@ -480,10 +337,15 @@ int covey_channel_end(covey_channel *channel)
 
 /* ---- receiving ---- */
 
+bool cvy_channel_has_next(const covey_channel *c)
+{
+  return c->in->closed || c->in->queue.count || is_gone(c) || c->in->node->state != CVY_NODE_OPEN;
+}
+
 static bool has_next(void *arg)
 {
   const covey_channel *c = arg;
-  return c->in->closed || c->in->queue.count || is_gone(c) || c->in->node->state != CVY_NODE_OPEN;
+  return c->in->handled || cvy_channel_has_next(c);
 }
 
 /* Why nothing more comes. */
@@ -494,20 +356,26 @@ static int receive_verdict(const covey_channel *c)
   return fail(c, is_gone(c) ? lost_code(c) : COVEY_ECLOSED, "its connection has ended");
 }
 
+int cvy_channel_take(covey_channel *c, covey_message *ret)
+{
+  if (!c->in->queue.count || !node_of(c)) return receive_verdict(c);
+  cvy_message_take(c->in, ret);
+  close_read(c);
+  return 0;
+}
+
 static int receive(covey_channel *c, cvy_deadline deadline, covey_cancel *cancel, covey_message *ret)
 {
   covey_node *node;
   int r = ret ? enter(c, &node) : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_message is NULL");
   if (r < 0) return r;
   if (!has_next(c)) r = cvy_loop_wait(c->loop, has_next, c, deadline, cancel);
-  if (r < 0) {
+  if (r < 0)
     r = fail(c, r, "no message");
-  } else if (!c->in->queue.count || !node) {
-    r = receive_verdict(c);
-  } else {
-    cvy_message_take(c->in, ret);
-    close_read(c);
-  }
+  else if (c->in->handled)
+    r = fail(c, COVEY_EEXIST, "a callback has its messages");
+  else
+    r = cvy_channel_take(c, ret);
   leave(c, node);
   return r;
 }
@@ -525,6 +393,13 @@ int covey_channel_message_receive(covey_channel *channel, const covey_receive_op
   covey_cancel *cancel;
   int r = cvy_receive_check_plain(options, &deadline, &cancel);
   return r < 0 ? r : receive(channel, deadline, cancel, ret_message);
+}
+
+int covey_channel_on_message(covey_channel *channel,
+                             void (*on_message)(covey_message *message, int code, void *arg), void *arg)
+{
+  if (!channel) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "channel is NULL");
+  return cvy_handler_stream(channel->loop, channel->in, on_message, arg);
 }
 
 /* ---- the end ---- */
@@ -557,7 +432,8 @@ int covey_channel_close(covey_channel *channel, int64_t timeout)
   covey_node *node;
   int r = cvy_timeout_check(timeout);
   if (r < 0 || !channel) return r;
-  r = enter(channel, &node);
+  r = covey_channel_on_message(channel, NULL, NULL);
+  if (r == 0) r = enter(channel, &node);
   if (r < 0) return r;
   cvy_deadline deadline = cvy_deadline_in(timeout);
   if (channel->out && !channel->said) cvy_lane_end(channel->out);

@@ -37,8 +37,18 @@ int cvy_channel_answered(cvy_outlet *o, uint16_t number);
 /* o->channel's other side takes no more: it was closed, or its connection has ended. */
 void cvy_channel_deaf(cvy_outlet *o);
 
+/* There is a message for its program, or its end. And that, for a callback: 0; or the code of the end, recorded. */
+bool cvy_channel_has_next(const covey_channel *c);
+int cvy_channel_take(covey_channel *c, covey_message *ret);
+
 /* END has come to our side. */
 void cvy_channel_heard(covey_channel *channel);
+
+/* c is the program's from now on: group is its side, whose reference is moved. */
+void cvy_channel_adopt(covey_channel *c, cvy_group *group);
+
+/* Of a side: window, or (0) the usual one. */
+uint64_t cvy_channel_window(const covey_node *node, uint64_t window);
 
 /* Refuses all that wait at endpoint, which is being closed. Does nothing for other groups. */
 void cvy_endpoint_shut(cvy_group *endpoint);

@@ -206,6 +206,7 @@ void cvy_group_close(covey_node *node, cvy_group *g)
     cvy_item_free(item);
   }
   if (cvy_loop_unnote(g->loop, &g->note)) cvy_group_unref(g);
+  cvy_handler_due(g);
   cvy_credit_serve(node);
   if (g->unanswered == 0) cvy_group_answered(node, g);
   cvy_loop_changed(node->loop);

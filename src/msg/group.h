@@ -26,14 +26,17 @@ struct cvy_group {
   uint32_t max_count; /* messages lent to each peer; 0: no limit */
   bool priorities;
   bool handled; /* what arrives goes to a callback (msg/handler.h) */
+  bool told;    /* which was told of the end */
   union {
     void (*on_message)(covey_message *message, void *arg);
     void (*on_request)(covey_request *request, void *arg);
+    void (*on_next)(covey_message *message, int code, void *arg); /* of a channel, or a subscription */
   };
-  void *arg;                    /* the callback's; of a subscription: itself */
-  cvy_note note;                /* calls it; holds a reference while it is queued */
-  uint32_t running;             /* threads in it */
-  covey_channel *channel;       /* whose side it is; NULL: none */
+  void *arg;              /* the callback's */
+  cvy_note note;          /* calls it; holds a reference while it is queued */
+  uint32_t running;       /* threads in it */
+  covey_channel *channel; /* whose side it is; NULL: none */
+  struct covey_subscription *subscription;
   covey_channel *first_waiting; /* endpoint: openings that nobody has accepted, in order */
   uint64_t side_window;         /* endpoint: window of a side that is accepted here; 0: the usual one */
   uint8_t name_size;

@@ -2,6 +2,8 @@
 
 #include "core/error.h"
 #include "msg/call.h"
+#include "msg/channel.h"
+#include "msg/topic.h"
 
 /* Callbacks that this thread is inside of. */
 typedef struct inside {
@@ -19,16 +21,24 @@ void cvy_handler_bind(cvy_group *group, cvy_due *due)
   group->running++;
 }
 
+static bool is_stream(const cvy_group *g)
+{
+  return g->kind == CVY_FRAME_NEXT || g->kind == CVY_FRAME_PUB;
+}
+
 static void call(cvy_due *due)
 {
   cvy_group *g = due->group;
   if (g->kind == CVY_FRAME_REQ) {
     g->on_request(&due->request, g->arg);
     covey_request_free(&due->request);
-  } else {
-    g->on_message(&due->message, g->arg);
-    covey_message_free(&due->message);
+    return;
   }
+  if (is_stream(g))
+    g->on_next(due->code ? NULL : &due->message, due->code, g->arg);
+  else
+    g->on_message(&due->message, g->arg);
+  covey_message_free(&due->message);
 }
 
 void cvy_handler_run(cvy_due *due)
@@ -47,16 +57,32 @@ void cvy_handler_run(cvy_due *due)
   cvy_loop_release(loop);
 }
 
+/* Whether the callback of g has something to do. */
+static bool is_due(const cvy_group *g)
+{
+  if (!g->handled) return false;
+  if (!is_stream(g)) return !g->closed && g->queue.count;
+  if (g->told || g->running) return false;
+  return g->channel ? cvy_channel_has_next(g->channel) : cvy_subscription_has_next(g->subscription);
+}
+
 /* The next of g for its callback. Lock held. */
 static bool take(cvy_group *g, cvy_due *ret)
 {
-  if (g->closed || !g->handled) return false;
+  *ret = (cvy_due){.code = 0};
+  if (!is_due(g)) return false;
+  if (is_stream(g)) {
+    cvy_handler_bind(g, ret); /* from here on nothing else of it is due */
+    ret->code = g->channel ? cvy_channel_take(g->channel, &ret->message)
+                           : cvy_subscription_take(g->subscription, &ret->message);
+    g->told = ret->code < 0;
+    return true;
+  }
   if (g->kind == CVY_FRAME_REQ) {
     cvy_request *q = cvy_request_take(g);
     if (!q) return false;
     cvy_request_fill(q, &ret->request);
   } else {
-    if (!g->queue.count) return false;
     cvy_message_take(g, &ret->message);
   }
   cvy_handler_bind(g, ret);
@@ -83,23 +109,38 @@ static void call_back(void *arg)
     if (!taken) break;
     cvy_handler_run(&due);
   }
+  if (is_stream(g)) { /* what came meanwhile had to wait */
+    cvy_loop_lock(loop);
+    cvy_handler_due(g);
+    cvy_loop_unlock(loop);
+  }
   cvy_group_unref(g);
 }
 
 void cvy_handler_due(cvy_group *group)
 {
-  if (!group->handled || group->note.queued || !group->queue.count) return;
+  if (group->note.queued || !is_due(group)) return;
   cvy_group_ref(group);
   cvy_loop_note(group->loop, &group->note);
+}
+
+void cvy_handlers_over(covey_peer *peer)
+{
+  for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->inlets, n)) != NULL;) {
+    cvy_inlet *in = CVY_MAP_OF(n, cvy_inlet, by_number);
+    if (!in->closed && is_stream(in->group)) cvy_handler_due(in->group);
+  }
 }
 
 void cvy_handler_set(cvy_group *group, void *arg)
 {
   group->handled = true;
+  group->told = false;
   group->arg = arg;
   group->note.run = call_back;
   group->note.arg = group;
   cvy_handler_due(group);
+  cvy_loop_changed(group->loop); /* receives that wait have lost it */
 }
 
 struct others {
@@ -122,6 +163,29 @@ int cvy_handler_quiet(cvy_group *group)
   return r < 0 ? cvy_fail(r, COVEY_STAGE_NONE, "the callback of %s runs in another thread", group->name) : 0;
 }
 
+int cvy_handler_drop(cvy_group *group)
+{
+  if (!group->handled) return 0;
+  group->handled = false;
+  if (cvy_loop_unnote(group->loop, &group->note)) cvy_group_unref(group);
+  return cvy_handler_quiet(group);
+}
+
+int cvy_handler_stream(covey_loop *loop, cvy_group *group,
+                       void (*on_next)(covey_message *message, int code, void *arg), void *arg)
+{
+  int r = cvy_loop_check(loop);
+  if (r < 0) return r;
+  cvy_loop_lock(loop);
+  r = cvy_handler_drop(group);
+  if (r == 0 && on_next) {
+    group->on_next = on_next;
+    cvy_handler_set(group, arg);
+  }
+  cvy_loop_unlock(loop);
+  return r;
+}
+
 int covey_group_on_message(covey_node *node, const char *name,
                            void (*on_message)(covey_message *message, void *arg), void *arg)
 {
@@ -132,11 +196,7 @@ int covey_group_on_message(covey_node *node, const char *name,
   g = cvy_group_find(node, name, CVY_FRAME_DATA);
   if (!g && on_message) r = cvy_group_make(node, name, CVY_FRAME_DATA, NULL, &g);
   if (g) cvy_group_ref(g);
-  if (r == 0 && g && g->handled) { /* the old one goes first, wholly */
-    g->handled = false;
-    if (cvy_loop_unnote(g->loop, &g->note)) cvy_group_unref(g);
-    r = cvy_handler_quiet(g);
-  }
+  if (r == 0 && g) r = cvy_handler_drop(g); /* the old one goes first, wholly */
   if (r == 0 && on_message && g->closed)
     r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
   if (r == 0 && on_message) {

@@ -4,6 +4,7 @@
 
 #include "msg/call.h"
 #include "msg/group.h"
+#include "msg/handler.h"
 #include "msg/handles.h"
 #include "msg/lane.h"
 #include "msg/self.h"
@@ -203,6 +204,7 @@ static void on_bye(covey_peer *peer, const cvy_chunk *chunk)
   CVY_STEP(BYE_GOT);
   if (peer->state == CVY_PEER_BYE_SENT) return; /* both leave: our own answer is still due */
   peer->state = CVY_PEER_BYE_GOT;
+  cvy_handlers_over(peer);
   cvy_lane_hush(peer, COVEY_EPEERDIED);
   cvy_calls_over(peer); /* every answer that it will give is here */
   cvy_loop_changed(peer->node->loop);

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 #include "msg/call.h"
 #include "msg/group.h"
+#include "msg/handler.h"
 #include "msg/handles.h"
 #include "msg/lane.h"
 #include "msg/self.h"
@@ -163,6 +164,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   cvy_calls_over(peer);
   cvy_requests_over(peer);
   cvy_topics_over(peer, farewell ? COVEY_ECLOSED : COVEY_EPEERDIED);
+  cvy_handlers_over(peer);
   cvy_credit_fini(peer);
   cvy_handles_fini(peer);
   cvy_intake_fini(&peer->intake);
@@ -197,6 +199,7 @@ void cvy_peer_leave(covey_peer *peer, int code)
   cvy_lane_hush(peer, code);
   peer->failure = code;
   peer->state = CVY_PEER_LEAVING;
+  cvy_handlers_over(peer);
   unindex(peer);
   cvy_peer_dirty(peer);
 }

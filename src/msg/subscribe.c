@@ -1,6 +1,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "msg/group.h"
+#include "msg/handler.h"
 #include "msg/send.h"
 #include "msg/topic.h"
 
@@ -42,7 +43,7 @@ static int message(covey_subscription *s, const cvy_pub *pub)
 
 void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item)
 {
-  covey_subscription *s = group->arg;
+  covey_subscription *s = group->subscription;
   cvy_pub pub;
   int r = cvy_pub_decode(cvy_item_data(item), (size_t)item->size, &pub);
   bool old = group->full == COVEY_FULL_DROP_OLD;
@@ -59,6 +60,7 @@ void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item)
     cvy_item_free(item);
   }
   if (r < 0) cvy_peer_end(peer, r);
+  cvy_handler_due(group);
   cvy_loop_changed(group->loop);
 }
 
@@ -66,7 +68,7 @@ void cvy_topics_over(covey_peer *peer, int code)
 {
   for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->inlets, n)) != NULL;) {
     cvy_inlet *in = CVY_MAP_OF(n, cvy_inlet, by_number);
-    covey_subscription *s = in->closed || in->group->kind != CVY_FRAME_PUB ? NULL : in->group->arg;
+    covey_subscription *s = in->closed || in->group->kind != CVY_FRAME_PUB ? NULL : in->group->subscription;
     if (s && !s->over) s->over = code;
   }
 }
@@ -80,7 +82,7 @@ int cvy_subscription_open(covey_peer *peer, const char *topic, const covey_group
   int r = cvy_group_make(peer->node, topic, CVY_FRAME_PUB, room, &g);
   if (r < 0) return r;
   cvy_group_ref(g);
-  g->arg = ret;
+  g->subscription = ret;
   *ret = (covey_subscription){.group = g, .loop = peer->loop};
   if (cvy_inlet_open(peer, g) == 0) return 0;
   cvy_subscription_close(ret);
@@ -122,6 +124,7 @@ static int outcome(const covey_subscription *sub, const cvy_send *s, int r)
   return r < 0 ? cvy_send_fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING, why) : 0;
 }
 
+/* s->parcel.want_ack: the publisher's answer is waited for. */
 static int join_once(covey_node *node, cvy_send *s, const covey_group_options *room, covey_subscription *sub)
 {
   int r = cvy_address_find(node, &s->goal, s->deadline, s->cancel, &s->peer);
@@ -129,7 +132,8 @@ static int join_once(covey_node *node, cvy_send *s, const covey_group_options *r
   r = cvy_subscription_open(s->peer, s->group, room, sub);
   if (r == 0) {
     cvy_node_flush(node);
-    r = outcome(sub, s, cvy_loop_wait(node->loop, is_settled, sub, s->deadline, s->cancel));
+    if (s->parcel.want_ack) r = cvy_loop_wait(node->loop, is_settled, sub, s->deadline, s->cancel);
+    r = outcome(sub, s, r);
     if (r != 0) cvy_subscription_close(sub);
   }
   cvy_peer_unref(s->peer);
@@ -139,7 +143,7 @@ static int join_once(covey_node *node, cvy_send *s, const covey_group_options *r
 
 static int check(const covey_subscribe_options *o, int64_t timeout, cvy_send *s)
 {
-  if (o->flags || !cvy_is_zero(o->reserved, 6))
+  if ((o->flags & ~(uint32_t)COVEY_SUBSCRIBE_TRY) || !cvy_is_zero(o->reserved, 6))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS,
                     "flags or reserved words of covey_subscribe_options");
   if (!o->topic) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "topic is NULL");
@@ -150,6 +154,7 @@ static int check(const covey_subscribe_options *o, int64_t timeout, cvy_send *s)
   s->deadline = cvy_deadline_in(timeout);
   s->cancel = o->cancel;
   s->parcel.kind = CVY_FRAME_PUB;
+  s->parcel.want_ack = !(o->flags & COVEY_SUBSCRIBE_TRY);
   return r;
 }
 
@@ -190,7 +195,9 @@ int covey_topic_subscribe(covey_node *node, const covey_subscribe_options *optio
                           covey_subscription **ret_subscription)
 {
   if (!options) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: whose topic?");
-  return subscribe(node, options, cvy_option_time(options->timeout, COVEY_FOREVER), ret_subscription);
+  int64_t timeout =
+      options->flags & COVEY_SUBSCRIBE_TRY ? 0 : cvy_option_time(options->timeout, COVEY_FOREVER);
+  return subscribe(node, options, timeout, ret_subscription);
 }
 
 void covey_unsubscribe(covey_subscription *subscription)
@@ -198,6 +205,7 @@ void covey_unsubscribe(covey_subscription *subscription)
   covey_subscription *s = subscription;
   if (!s || cvy_loop_check(s->loop) < 0) return;
   cvy_loop_lock(s->loop);
+  cvy_handler_drop(s->group);
   covey_node *node = is_open(s) ? s->group->node : NULL;
   cvy_subscription_close(s);
   if (node) {
@@ -212,10 +220,15 @@ void covey_unsubscribe(covey_subscription *subscription)
 
 /* ---- messages ---- */
 
+bool cvy_subscription_has_next(const covey_subscription *s)
+{
+  return !is_open(s) || s->group->queue.count || s->over;
+}
+
 static bool has_next(void *arg)
 {
   const covey_subscription *s = arg;
-  return !is_open(s) || s->group->queue.count || s->over;
+  return s->group->handled || cvy_subscription_has_next(s);
 }
 
 static void hand_out(covey_subscription *s, covey_message *ret)
@@ -229,6 +242,21 @@ static void hand_out(covey_subscription *s, covey_message *ret)
   ret->lost = pub.number - s->next;
   s->lost += ret->lost;
   s->next = pub.number + 1;
+}
+
+int cvy_subscription_take(covey_subscription *s, covey_message *ret)
+{
+  int r = s->over;
+  if (!is_open(s)) {
+    r = COVEY_ECLOSED;
+  } else if (s->group->queue.count) {
+    hand_out(s, ret);
+    return 0;
+  } else {
+    s->lost += s->arrived - s->next;
+    s->next = s->arrived;
+  }
+  return cvy_fail(r, COVEY_STAGE_NONE, "topic %s", s->group->name);
 }
 
 static int next_message(covey_subscription *s, cvy_deadline deadline, covey_cancel *cancel,
@@ -245,16 +273,12 @@ static int next_message(covey_subscription *s, cvy_deadline deadline, covey_canc
   }
   node->users++;
   r = cvy_loop_wait(s->loop, has_next, s, deadline, cancel);
-  if (r == 0 && !is_open(s))
-    r = COVEY_ECLOSED;
-  else if (r == 0 && s->group->queue.count)
-    hand_out(s, ret);
-  else if (r == 0) {
-    r = s->over;
-    s->lost += s->arrived - s->next;
-    s->next = s->arrived;
-  }
-  if (r < 0) cvy_fail(r, COVEY_STAGE_NONE, "topic %s", s->group->name);
+  if (r < 0)
+    cvy_fail(r, COVEY_STAGE_NONE, "topic %s", s->group->name);
+  else if (s->group->handled)
+    r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_NONE, "a callback has the messages of topic %s", s->group->name);
+  else
+    r = cvy_subscription_take(s, ret);
   cvy_node_leave(node);
   return r;
 }
@@ -272,6 +296,13 @@ int covey_topic_receive(covey_subscription *subscription, const covey_receive_op
   covey_cancel *cancel;
   int r = cvy_receive_check_plain(options, &deadline, &cancel);
   return r < 0 ? r : next_message(subscription, deadline, cancel, ret_message);
+}
+
+int covey_topic_on_message(covey_subscription *subscription,
+                           void (*on_message)(covey_message *message, int code, void *arg), void *arg)
+{
+  if (!subscription) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "subscription is NULL");
+  return cvy_handler_stream(subscription->loop, subscription->group, on_message, arg);
 }
 
 uint64_t covey_subscription_lost(covey_subscription *subscription)

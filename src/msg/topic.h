@@ -37,7 +37,7 @@ void cvy_payload_spent(cvy_payload *payload);
 void cvy_topics_fini(covey_node *node);
 
 struct covey_subscription {
-  cvy_group *group; /* counted; its arg is this, as long as it is open */
+  cvy_group *group; /* counted */
   covey_loop *loop; /* counted */
   uint64_t arrived; /* number of the next message that may arrive */
   uint64_t next;    /* and of the one behind the last that was handed out */
@@ -51,6 +51,10 @@ struct covey_subscription {
 int cvy_subscription_open(covey_peer *peer, const char *topic, const covey_group_options *room,
                           covey_subscription *ret);
 void cvy_subscription_close(covey_subscription *s);
+
+/* There is a message for its program, or its end. And that: 0; or the code of the end, recorded. */
+bool cvy_subscription_has_next(const covey_subscription *s);
+int cvy_subscription_take(covey_subscription *s, covey_message *ret);
 
 /* A whole PUB has arrived in group, which is open. item: moved. */
 void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item);

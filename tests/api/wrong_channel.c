@@ -114,6 +114,11 @@ static void not_to_be_sent(covey_channel *c, covey_send_options o)
   CHECK_WRONG(covey_channel_message_send(c, &o, &(covey_buffer){"x", 1}, 1));
 }
 
+static void never(covey_message *message, int code, void *arg)
+{
+  TEST_FAIL("called with %p, %d, %p", (void *)message, code, arg);
+}
+
 TEST(wrong_channel, send_and_receive)
 {
   covey_channel *l, *r;
@@ -149,6 +154,9 @@ TEST(wrong_channel, send_and_receive)
   CHECK_WRONG(covey_channel_message_receive(l, &(covey_receive_options){.flags = 2}, &m));
   CHECK_WRONG(covey_channel_message_receive(l, &(covey_receive_options){.timeout = -2}, &m));
   CHECK(test_is_filled(&m, sizeof m));
+  CHECK_WRONG(covey_channel_on_message(NULL, never, NULL));
+  CHECK_WRONG(covey_channel_on_message(NULL, NULL, NULL));
+  CHECK_OK(covey_channel_on_message(l, NULL, NULL)); /* nothing to take away */
   CHECK_WRONG(covey_channel_identity(NULL, &who));
   CHECK_WRONG(covey_channel_identity(l, NULL));
   CHECK_WRONG(covey_channel_end(NULL));

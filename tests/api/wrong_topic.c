@@ -104,7 +104,7 @@ TEST(wrong_topic, subscribe)
   refused((covey_subscribe_options){.name = "../x", .topic = "t"});
   refused((covey_subscribe_options){.pid = pid, .topic = too_long()});
   refused((covey_subscribe_options){.pid = pid, .topic = "t", .timeout = -2});
-  for (int i = 0; i < 32; i++) refused((covey_subscribe_options){.pid = pid, .topic = "t", .flags = 1u << i});
+  for (int i = 1; i < 32; i++) refused((covey_subscribe_options){.pid = pid, .topic = "t", .flags = 1u << i});
   for (int i = 0; i < 6; i++) {
     covey_subscribe_options o = {.pid = pid, .topic = "t"};
     o.reserved[i] = 1;
@@ -114,6 +114,11 @@ TEST(wrong_topic, subscribe)
   covey_unsubscribe(s);
   covey_unsubscribe(NULL);
   covey_topic_close(t);
+}
+
+static void never(covey_message *message, int code, void *arg)
+{
+  TEST_FAIL("called with %p, %d, %p", (void *)message, code, arg);
 }
 
 TEST(wrong_topic, topic_next)
@@ -134,6 +139,9 @@ TEST(wrong_topic, topic_next)
   CHECK_WRONG(covey_topic_receive(s, &(covey_receive_options){.reserved0 = 1}, &m));
   CHECK_WRONG(covey_topic_receive(s, &(covey_receive_options){.reserved = {0, 0, 0, 1}}, &m));
   CHECK(test_is_filled(&m, sizeof m));
+  CHECK_WRONG(covey_topic_on_message(NULL, never, NULL));
+  CHECK_WRONG(covey_topic_on_message(NULL, NULL, NULL));
+  CHECK_OK(covey_topic_on_message(s, NULL, NULL)); /* nothing to take away */
   CHECK_UINT(covey_subscription_lost(NULL), 0);
   CHECK_INT(covey_publish(t, "x", 1, 0), 1);
   REQUIRE_OK(covey_topic_receive(s, NULL, &m));
