@@ -8,7 +8,7 @@
  *              number, user, and on Linux and Windows a handle that keeps the number from becoming another's.
  *   where      POSIX: a directory that belongs to the user alone (0700, no symbolic link), holding a socket and a lock for each node:
  *              $XDG_RUNTIME_DIR/covey, else /run/user/UID/covey, else (macOS) the user's own temporary directory's covey, else
- *              /tmp/covey-UID. Leftovers of a crash are removed by the next who meets them. Windows: named pipes of the user, which
+ *              /tmp/covey-UID. Leftovers of a crash are removed by the next who meets them or opens a node beside them. Windows: named pipes of the user, which
  *              vanish with their process.
  *   start      in any order: a send waits, within its own deadline, for the process to open its node and its group.
  *   fork       a node belongs to the process that opened it; after fork without exec its calls answer COVEY_ESTALE in the child. */
@@ -73,7 +73,8 @@ typedef struct covey_node_options {
  * (there is no such directory), COVEY_EEXIST (this process has its unnamed node
  * already, or another process of this user has the name), COVEY_EUNSAFE (directory, lock or pipe is not ours alone: somebody may be
  * squatting), COVEY_ETOOBIG (the path is longer than a socket's address may be), COVEY_EACCES, COVEY_ENOMEM, COVEY_ELIMIT
- * (descriptors), COVEY_ESTALE (after fork). Any thread. */
+ * (descriptors), COVEY_EAGAIN (POSIX: for 5 seconds another process has been at the addresses there: it is stopped), COVEY_ESTALE (after
+ * fork). Any thread. */
 COVEY_API int covey_node_open(const covey_node_options *options, covey_node **ret_node);
 
 /* covey_node_identity tells who we are to others: pid, start stamp, user, instance. node: borrowed; NULL: the default node,

@@ -80,14 +80,24 @@ static int by_name(const void *a, const void *b)
   return order ? order : strcmp(left->name, right->name);
 }
 
+/* Waits only for who is there: what the dead have left is seen at once. */
+static int meet(const nodes *n, covey_node *node, const covey_node_entry *e, covey_peer **ret_peer)
+{
+  covey_peer_options options = {.pid = e->pid, .name = e->pid ? NULL : e->name, .flags = COVEY_PEER_TRY};
+  int r = covey_peer_open(node, &options, ret_peer);
+  if (r != COVEY_EAGAIN) return r;
+  options.flags = 0;
+  options.timeout = n->timeout;
+  return covey_peer_open(node, &options, ret_peer);
+}
+
 /* Asks one node; what was left by a process that has ended is passed over. */
 static void show(nodes *n, covey_node *node, const covey_node_entry *e)
 {
-  covey_peer_options options = {.pid = e->pid, .name = e->pid ? NULL : e->name, .timeout = n->timeout};
   covey_peer *peer;
   covey_peer_description d;
   covey_peer_group *groups = calloc(GROUPS, sizeof *groups);
-  int count = 0, r = groups ? covey_peer_open(node, &options, &peer) : COVEY_ENOMEM;
+  int count = 0, r = groups ? meet(n, node, e, &peer) : COVEY_ENOMEM;
   if (r == 0) {
     count = r = covey_peer_groups(peer, n->timeout, NULL, groups, GROUPS);
     covey_peer_describe(peer, &d);

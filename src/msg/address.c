@@ -11,7 +11,8 @@
 enum {
   PAUSE_FIRST = 1, /* ms between two tries, doubled each time */
   PAUSE_MOST = 50,
-  TAKE_TRIES = 200, /* ms for taking an address that another process is just cleaning */
+  TAKE_TRIES =
+      5000, /* ms for taking an address where another process is just cleaning: short, but it may be kept from running */
   /* Cleaners go by age: 6 hours in $XDG_RUNTIME_DIR (its specification), 3 days on macOS, 10 in /tmp (systemd). */
   KEEP_MS = 2 * 60 * 60 * 1000
 };

@@ -83,8 +83,7 @@ void cvos_address_text(const cvos_address *address, char *ret_text, size_t capac
     (void)snprintf(ret_text, capacity, "%s.%s", address->app ? address->app : "",
                    address->name ? address->name : "");
   } else {
-    int candidate = 0;
-    while (!cvos_place_text(address, candidate, folder, sizeof folder) && candidate < 3) candidate++;
+    cvos_place_text(address, folder, sizeof folder);
     (void)snprintf(ret_text, capacity, "%s/%s", folder, name);
   }
   errno = saved;
@@ -146,22 +145,6 @@ int cvos_address_list(const cvos_address *where, void (*found)(void *arg, const 
 
 /* ---- dialling ---- */
 
-/* Nobody answers under a name: is somebody alive who holds its lock? If not, what is left there is
- * removed. */
-static int look_for_life(const cvos_place *place, const char *socket_name, const char *lock_name)
-{
-  int lock, r = cvos_place_enter(place);
-  if (r < 0) return r;
-  r = cvos_lock_try_at(place->fd, lock_name, CVOS_LOCK_EXISTING | CVOS_LOCK_OURS, &lock);
-  if (r == 0 || r == COVEY_ENOTFOUND) {
-    (void)unlinkat(place->fd, socket_name, 0);
-    if (r == 0) cvos_lock_release_at(place->fd, lock, lock_name);
-    r = cvos_plain(COVEY_ENOPEER);
-  }
-  cvos_place_leave(place);
-  return r;
-}
-
 static bool is_there(const cvos_place *place, const char *name)
 {
   struct stat s;
@@ -188,11 +171,11 @@ static int dial_in(const cvos_place *place, const char *socket_name, const char 
   case EINPROGRESS: return COVEY_EAGAIN;
   case ENOENT:
     /* Without a lock there is nothing; with one, somebody is starting, or has left it behind. */
-    return is_there(place, lock_name) ? look_for_life(place, socket_name, lock_name) : COVEY_ENOPEER;
+    return is_there(place, lock_name) ? cvos_place_look(place, socket_name, lock_name) : COVEY_ENOPEER;
   case ECONNREFUSED: /* macOS says so too when the backlog is full */
   case ECONNRESET:
   case ENOTSOCK:
-  case EPROTOTYPE: return look_for_life(place, socket_name, lock_name);
+  case EPROTOTYPE: return cvos_place_look(place, socket_name, lock_name);
   default: return cvos_translate(errno);
   }
 }

@@ -390,3 +390,28 @@ TEST(peers, covey_nodes)
   CHECK_OK(covey_node_close(a, PATIENCE));
   CHECK_OK(covey_node_close(b, PATIENCE));
 }
+
+/* What crashes have left is neither told nor waited for. */
+TEST(peers, covey_nodes_among_the_dead)
+{
+  if (test_is_windows()) TEST_SKIP("a pipe leaves nothing behind");
+  const char *dir = test_temp_dir();
+  covey_node *a;
+  for (int i = 0; i < 20; i++) {
+    test_write_file(test_format("%s/covey~n-dead%d.s", dir, i), "", 0);
+    test_write_file(test_format("%s/covey~n-dead%d.lock", dir, i), "1\n", 2);
+  }
+  test_write_file(test_format("%s/covey~%" PRId64 ".s", dir, test_pid()), "", 0); /* its number is ours now */
+  int64_t before = test_now();
+  covey_result r = tool(1, TEST_WORDS("--directory", dir, "--timeout=20000"));
+  CHECK(strstr(r.err, "there is none") != NULL);
+  CHECK(test_now() - before < 15000);
+  covey_result_free(&r);
+  CHECK_INT(covey_node_list(NULL, dir, NULL, 0), 0); /* looking for them has removed them */
+  for (int i = 0; i < 3; i++) test_write_file(test_format("%s/covey~n-dead%d.lock", dir, i), "1\n", 2);
+  REQUIRE_OK(covey_node_open(&(covey_node_options){.directory = dir, .name = "alive"}, &a));
+  r = tool(0, TEST_WORDS("--directory", dir, "--timeout=20000"));
+  CHECK(strstr(r.out, "  alive  ") != NULL);
+  covey_result_free(&r);
+  CHECK_OK(covey_node_close(a, PATIENCE));
+}

@@ -45,6 +45,55 @@ TEST(listener, leftovers)
   CHECK_INT(address_entries(dir), 0);
 }
 
+static const char *leave(const char *dir, const char *name)
+{
+  test_write_file(test_format("%s/%s.s", dir, name), "", 0);
+  const char *lock = test_format("%s/%s.lock", dir, name);
+  test_write_file(lock, "1\n", 2);
+  return lock;
+}
+
+/* Whoever takes an address sweeps beside it. */
+TEST(listener, leftovers_of_others)
+{
+  cvos_listener *l;
+  cvos_handle lock;
+  const char *dir = address_folder("d");
+  cvos_address a = address_at(dir, "n-us");
+  if (test_is_windows()) TEST_SKIP("a pipe leaves nothing behind");
+  leave(dir, "test~2147483647"); /* no system has that many processes */
+  leave(dir, "other~n-gone");
+  leave(dir, test_format("test~%" PRId64,
+                         test_pid())); /* ended, and its number is given again: whoever meets it removes it */
+  leave(dir, "other~what");
+  leave(dir, "n-what");
+  leave(dir, "test~2147483647x");
+  REQUIRE_OK(cvos_lock_try(leave(dir, "test~n-held"), 0, &lock));
+  CHECK_INT(address_entries(dir), 14);
+  REQUIRE_OK(address_open(&a, &l));
+  CHECK_INT(address_entries(dir), 12); /* two went, ours has come */
+  CHECK_OK(address_dial(&a));
+  CHECK_INT(uv_fs_stat(NULL, &fs, test_format("%s/test~n-held.s", dir), NULL), 0);
+  CHECK(uv_fs_stat(NULL, &fs, test_format("%s/other~n-gone.lock", dir), NULL) < 0);
+  CHECK(uv_fs_stat(NULL, &fs, test_format("%s/test~2147483647.s", dir), NULL) < 0);
+  cvos_listener_close(l);
+  cvos_lock_release(lock, NULL);
+  REQUIRE_OK(address_open(&a, &l));
+  CHECK_INT(address_entries(dir), 10); /* and the one that is held no more */
+  cvos_listener_close(l);
+
+  /* Of very many each takes some away. */
+  for (int i = 0; i < 30; i++) leave(dir, test_format("test~n-dead-%d", i));
+  REQUIRE_OK(address_open(&a, &l));
+  int left = address_entries(dir);
+  CHECK(left > 10 && left <= 10 + 2 * 20);
+  cvos_listener_close(l);
+  REQUIRE_OK(address_open(&a, &l));
+  CHECK_INT(address_entries(dir), 10);
+  CHECK_OK(cvos_listener_check(l));
+  cvos_listener_close(l);
+}
+
 /* A cleaner of temporary files has been there. */
 TEST(listener, files_that_were_taken_away)
 {

@@ -21,4 +21,8 @@ int cvos_socket_new(int *ret);
  * COVEY_EAGAIN: none is waiting (also when it went away again); else as os/stream.h says. */
 int cvos_accept(int listener, int *ret);
 
+/* Nobody answers under a name: is somebody alive who holds its lock? If not, what is left there is removed: COVEY_ENOPEER. COVEY_EAGAIN: he lives, or
+ * somebody else is in the place just now. */
+int cvos_place_look(const cvos_place *place, const char *socket_name, const char *lock_name);
+
 #endif

@@ -190,15 +190,20 @@ void cvos_place_close(cvos_place *place)
   place->fd = -1;
 }
 
-bool cvos_place_text(const cvos_address *address, int candidate, char *ret, size_t capacity)
+void cvos_place_text(const cvos_address *address, char *ret, size_t capacity)
 {
   spot where;
   char space[32];
-  if (!find_spot(address, candidate, &where)) return false;
   namespace_of(address, space);
-  (void)snprintf(ret, capacity, "%s%s%s%s%s", where.base, where.own[0] ? "/" : "", where.own,
-                 space[0] ? "/" : "", space);
-  return where.base[0] != '\0';
+  for (int i = 0; find_spot(address, i, &where); i++) {
+    int base = -1;
+    if (!where.base[0]) continue;
+    (void)snprintf(ret, capacity, "%s%s%s%s%s", where.base, where.own[0] ? "/" : "", where.own,
+                   space[0] ? "/" : "", space);
+    int r = where.own[0] ? open_base(&where, &base) : 0;
+    cvos_fd_close(base);
+    if (r != COVEY_ENOTFOUND) return;
+  }
 }
 
 bool cvos_place_same(const cvos_place *place)

@@ -36,9 +36,8 @@ bool cvos_place_private(const struct stat *what);
 int cvos_place_open(const cvos_address *address, int candidate, bool make, cvos_place *ret);
 void cvos_place_close(cvos_place *place);
 
-/* The path of candidate, cut to fit, without looking whether it is there. Returns false when there is no such
- * candidate. */
-bool cvos_place_text(const cvos_address *address, int candidate, char *ret, size_t capacity);
+/* The path of the first candidate that can be used (or is not safe), there or not, for a text: cut to fit. */
+void cvos_place_text(const cvos_address *address, char *ret, size_t capacity);
 
 /* True when the folder's path still leads to place. */
 bool cvos_place_same(const cvos_place *place);
