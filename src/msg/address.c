@@ -265,7 +265,8 @@ void cvy_address_close(covey_node *node)
 static bool is_ready(void *arg)
 {
   const covey_peer *peer = arg;
-  return peer->state > CVY_PEER_OPEN || peer->tx.broken || (peer->state == CVY_PEER_OPEN && peer->ready);
+  return peer->state > CVY_PEER_OPEN || peer->tx.broken || (peer->state == CVY_PEER_OPEN && peer->ready) ||
+         peer->node->state != CVY_NODE_OPEN;
 }
 
 static covey_peer *lookup(const covey_node *node, const cvy_goal *goal)

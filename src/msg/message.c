@@ -87,6 +87,12 @@ static bool is_still(void *arg)
   return !s->now->planned;
 }
 
+static bool may_go_on(void *arg)
+{
+  const cvy_send *s = arg;
+  return is_done(arg) || s->peer->node->state != CVY_NODE_OPEN;
+}
+
 /* Waits until no thread is writing it: nobody but them may touch it before. */
 static void settle(cvy_send *s, covey_node *node)
 {
@@ -152,9 +158,10 @@ static int give_up(cvy_send *s, covey_node *node, cvy_parcel *parcels, size_t co
               : far == COVEY_FAR_SENT  ? COVEY_STAGE_RECEIPT
                                        : COVEY_STAGE_WRITE;
   return cvy_send_fail(s, r, stage, far,
-                       far == COVEY_FAR_NOTHING ? "no room"
-                       : far == COVEY_FAR_SENT  ? "not handed out"
-                                                : "partly sent");
+                       r == COVEY_ECLOSED         ? "our node was closed"
+                       : far == COVEY_FAR_NOTHING ? "no room"
+                       : far == COVEY_FAR_SENT    ? "not handed out"
+                                                  : "partly sent");
 }
 
 /* Puts s->now behind what waits for outlet. */
@@ -189,7 +196,8 @@ static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet, cvy_parcel
   cvy_peer_flush(s->peer);
   for (r = 0; *went < added && r == 0; *went += r == 0) {
     s->now = &parcels[*went];
-    if (!is_done(s)) r = cvy_loop_wait(node->loop, is_done, s, s->deadline, s->cancel);
+    if (!is_done(s)) r = cvy_loop_wait(node->loop, may_go_on, s, s->deadline, s->cancel);
+    if (r == 0 && !is_done(s)) r = COVEY_ECLOSED;
     if (r < 0) return give_up(s, node, parcels, added, went, r);
     r = outcome(s, node);
     if (r != 0) take_back(s, node, parcels, *went + 1, added, &far);
