@@ -18,6 +18,9 @@
  * Order. What one side sends, the other receives whole, once, in the order of the sends, whatever its size; there are no
  * priorities. Each direction is a stream of its own.
  *
+ * Receipts. A send means level SENT of message.h; there is no CONSUMED for a single message of a channel, since what was read is told in lumps, as room
+ * that comes back. Who must know that all was read closes: covey_channel_close waits for that, and counts what was not.
+ *
  * Room. Each side lends the other a window: so many bytes, each message counting size + 64, may be on the way to it and wait there.
  * A send waits for room within its deadline. A channel that nobody reads stops nobody else: not the other direction, no other
  * channel, no group and no call of the same connection. Windows come out of the node's max_memory: with more than 64 channels at a

@@ -19,12 +19,14 @@ static int tell(const covey_reply *reply)
 typedef struct call {
   covey_call_options to;
   int64_t most;
+  cli_where where;
 } call;
 
 const cli_option cli_call_options[] = {
     {"--timeout", "MS", "for all of it, the answer too; default 5000", CLI_NUMBER,
      .at = offsetof(call, to.timeout), 1},
     {"--max", "BYTES", "longest answer; default 1048576", CLI_NUMBER, .at = offsetof(call, most), 1},
+    CLI_WHERE(offsetof(call, where)),
     CLI_NO_MORE};
 
 int cli_call(int argc, char **argv)
@@ -41,14 +43,19 @@ int cli_call(int argc, char **argv)
   size_t size = 0;
   if (!cli_words(&o, &data, &size)) return CLI_FAILED;
   covey_reply reply;
-  int code;
-  if (covey_call_run(NULL, &c.to, &(covey_buffer){data, size}, 1, &reply) < 0) {
+  covey_node *node;
+  int code = cli_node(argv[0], &c.where, NULL, false, &node);
+  if (code) {
+    free(data);
+    return code;
+  }
+  if (covey_call_run(node, &c.to, &(covey_buffer){data, size}, 1, &reply) < 0) {
     code = cli_failed(argv[0]);
   } else {
     code = tell(&reply);
     covey_reply_free(&reply);
   }
   free(data);
-  covey_node_close(NULL, c.to.timeout);
+  covey_node_close(node, c.to.timeout);
   return code;
 }

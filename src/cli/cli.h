@@ -50,6 +50,22 @@ typedef struct cli_option {
                void *into); /* false: it makes no sense, said on stderr */
 } cli_option;
 
+/* Where nodes are looked for: the options --app and --directory of every command that talks. */
+typedef struct cli_where {
+  const char *app, *directory;
+} cli_where;
+
+#define CLI_WHERE(at)                                                                                        \
+  {"--app", "APP", "namespace; default covey", CLI_TEXT, (at) + offsetof(cli_where, app), 0, 0, NULL, NULL}, \
+  {                                                                                                          \
+    "--directory", "DIR", "in place of the user's own", CLI_TEXT, (at) + offsetof(cli_where, directory), 0,  \
+        0, NULL, NULL                                                                                        \
+  }
+
+/* Opens a node there; for who only calls others (listen is false) the default node, NULL, where nothing is said: it has the connection that we were born
+ * with. name: NULL: without one. Returns CLI_OK, or the exit code, told on stderr as command's. */
+int cli_node(const char *command, const cli_where *where, const char *name, bool listen, covey_node **ret);
+
 #define CLI_NO_MORE                                                                                          \
   {                                                                                                          \
     NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL                                                                 \

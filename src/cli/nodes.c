@@ -8,7 +8,7 @@
 enum { GROUPS = 256 };
 
 typedef struct nodes {
-  const char *app, *directory;
+  cli_where where;
   int64_t timeout;
   bool json;
   size_t met, missed;
@@ -117,11 +117,12 @@ static void show(nodes *n, covey_node *node, const covey_node_entry *e)
 
 static int show_all(nodes *n)
 {
-  covey_node_options options = {.app = n->app, .directory = n->directory, .flags = COVEY_NODE_NO_LISTEN};
+  covey_node_options options = {
+      .app = n->where.app, .directory = n->where.directory, .flags = COVEY_NODE_NO_LISTEN};
   covey_node_entry *entries = NULL;
   covey_node *node;
   int room = 0, count;
-  while ((count = covey_node_list(n->app, n->directory, entries, (size_t)room)) > room) {
+  while ((count = covey_node_list(n->where.app, n->where.directory, entries, (size_t)room)) > room) {
     free(entries);
     room = count + 16;
     entries = calloc((size_t)room, sizeof *entries);
@@ -141,8 +142,7 @@ static int show_all(nodes *n)
 }
 
 const cli_option cli_nodes_options[] = {
-    {"--app", "APP", "namespace; default covey", CLI_TEXT, .at = offsetof(nodes, app)},
-    {"--directory", "DIR", "in place of the user's own", CLI_TEXT, .at = offsetof(nodes, directory)},
+    CLI_WHERE(offsetof(nodes, where)),
     {"--timeout", "MS", "for each node; default 2000", CLI_NUMBER, .at = offsetof(nodes, timeout), 1},
     {"--json", NULL, "one object a line", CLI_FLAG, .at = offsetof(nodes, json)},
     CLI_NO_MORE};

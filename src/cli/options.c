@@ -250,3 +250,14 @@ int cli_whom(cli_options *o, int64_t *ret_pid, const char **ret_name)
   if (!number) *ret_name = word;
   return CLI_OK;
 }
+
+int cli_node(const char *command, const cli_where *where, const char *name, bool listen, covey_node **ret)
+{
+  covey_node_options options = {.app = where->app,
+                                .directory = where->directory,
+                                .name = name,
+                                .flags = listen ? 0 : COVEY_NODE_NO_LISTEN};
+  *ret = NULL;
+  if (!listen && !where->app && !where->directory) return CLI_OK;
+  return covey_node_open(&options, ret) < 0 ? cli_failed(command) : CLI_OK;
+}

@@ -13,6 +13,7 @@ typedef struct publish {
   const char *own;
   bool lines, json, keep;
   int64_t subscribers;
+  cli_where where;
 } publish;
 
 static bool give(publish *p, const char *data, size_t size)
@@ -93,6 +94,7 @@ const cli_option cli_publish_options[] = {
      CLI_NAME, .at = offsetof(publish, how.slow), .names = slow},
     {"--json", NULL, "at the end one object: messages, copies, late", CLI_FLAG,
      .at = offsetof(publish, json)},
+    CLI_WHERE(offsetof(publish, where)),
     CLI_NO_MORE};
 
 int cli_publish(int argc, char **argv)
@@ -108,8 +110,8 @@ int cli_publish(int argc, char **argv)
     return CLI_USAGE;
   }
   covey_node *node;
-  if (covey_node_open(&(covey_node_options){.name = p.own}, &node) < 0) return cli_failed(argv[0]);
-  int code = CLI_FAILED;
+  int code = cli_node(argv[0], &p.where, p.own, true, &node);
+  if (code) return code;
   if (covey_topic_open(node, topic, &p.how, &p.topic) < 0) {
     code = cli_failed(argv[0]);
   } else {

@@ -58,6 +58,7 @@ int cli_take_all(const cli_take *t)
 typedef struct receive {
   cli_take take;
   const char *own;
+  cli_where where;
 } receive;
 
 const cli_option cli_receive_options[] = {
@@ -73,6 +74,7 @@ const cli_option cli_receive_options[] = {
     {"--raw", NULL, "no line end behind a message", CLI_FLAG, .at = offsetof(receive, take.raw)},
     {"--json", NULL, "one object a line for each: group, pid, lost, size, data", CLI_FLAG,
      .at = offsetof(receive, take.json)},
+    CLI_WHERE(offsetof(receive, where)),
     CLI_NO_MORE};
 
 int cli_receive(int argc, char **argv)
@@ -84,9 +86,10 @@ int cli_receive(int argc, char **argv)
     fprintf(stderr, "covey receive: \"%s\" is no option, and nothing else is taken\n", argv[o.at]);
     return CLI_USAGE;
   }
-  if (covey_node_open(&(covey_node_options){.name = r.own}, &r.take.node) < 0) return cli_failed(argv[0]);
+  int code = cli_node(argv[0], &r.where, r.own, true, &r.take.node);
+  if (code) return code;
   fprintf(stderr, "%" PRId64 "\n", covey_self_pid());
-  int code = cli_take_all(&r.take);
+  code = cli_take_all(&r.take);
   covey_node_close(r.take.node, 1000);
   return code;
 }

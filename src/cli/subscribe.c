@@ -6,6 +6,7 @@ typedef struct subscribe {
   covey_subscribe_options to;
   cli_take take;
   int64_t room;
+  cli_where where;
 } subscribe;
 
 const cli_option cli_subscribe_options[] = {
@@ -18,6 +19,7 @@ const cli_option cli_subscribe_options[] = {
     {"--raw", NULL, "no line end behind a message", CLI_FLAG, .at = offsetof(subscribe, take.raw)},
     {"--json", NULL, "one object a line for each: topic, pid, lost, kept, size, data", CLI_FLAG,
      .at = offsetof(subscribe, take.json)},
+    CLI_WHERE(offsetof(subscribe, where)),
     CLI_NO_MORE};
 
 int cli_subscribe(int argc, char **argv)
@@ -34,9 +36,12 @@ int cli_subscribe(int argc, char **argv)
     return CLI_USAGE;
   }
   s.to.max_count = s.room > UINT32_MAX ? UINT32_MAX : (uint32_t)s.room;
-  int code = covey_topic_subscribe(NULL, &s.to, &s.take.subscription) < 0 ? cli_failed(argv[0])
-                                                                          : cli_take_all(&s.take);
+  covey_node *node;
+  int code = cli_node(argv[0], &s.where, NULL, false, &node);
+  if (code) return code;
+  code = covey_topic_subscribe(node, &s.to, &s.take.subscription) < 0 ? cli_failed(argv[0])
+                                                                      : cli_take_all(&s.take);
   covey_unsubscribe(s.take.subscription);
-  covey_node_close(NULL, 1000);
+  covey_node_close(node, 1000);
   return code;
 }

@@ -293,7 +293,7 @@ int covey_node_list(const char *app, const char *directory, covey_node_entry *re
   r = cvos_address_list(&where, found, &list); /* numbers may mean something elsewhere than names */
   where.by_pid = false;
   if (r == 0) r = cvos_address_list(&where, found, &list);
-  return r < 0 ? cvy_fail(r, r == COVEY_EINVAL ? COVEY_STAGE_ARGUMENTS : COVEY_STAGE_LOOKUP, "nodes of %s",
+  return r < 0 ? cvy_fail(r, r == COVEY_EINVAL ? COVEY_STAGE_ARGUMENTS : COVEY_STAGE_OPEN, "nodes of %s",
                           where.app)
                : (int)list.count;
 }

@@ -3,6 +3,7 @@
 
 #include <covey/call.h>
 #include <covey/process.h>
+#include <covey/topic.h>
 
 enum { PATIENCE = 30000 };
 
@@ -95,4 +96,72 @@ TEST(cli_call, no_answer_in_time)
   }
   covey_process_close(p);
   CHECK_OK(covey_node_close(NULL, PATIENCE));
+}
+
+/* ---- in a namespace of their own ---- */
+
+static void answer_all(covey_request *q, void *arg)
+{
+  (void)arg;
+  covey_call_reply(q, 0, "yes", 3);
+}
+
+static void serve_one(void *arg)
+{
+  CHECK_OK(covey_serve_run(arg, PATIENCE, NULL));
+}
+
+static void run_tool(const char *const *words, uint32_t code, const char *out)
+{
+  covey_result r;
+  covey_process_options options = {.argv = words,
+                                   .out.kind = COVEY_STDIO_CAPTURE,
+                                   .err.kind = COVEY_STDIO_CAPTURE,
+                                   .timeout = 2 * PATIENCE};
+  REQUIRE_OK(covey_run(&options, &r));
+  if (r.exit.code != code) TEST_FAIL("%s: code %u, \"%s\"", words[1], (unsigned)r.exit.code, r.err);
+  if (out) CHECK_STR(r.out, out);
+  covey_result_free(&r);
+}
+
+TEST(cli_call, in_a_namespace)
+{
+  const char *covey = test_program_beside("covey"), *app = test_format("App-%" PRId64, test_pid());
+  covey_node_options options = {.app = app, .name = "there"};
+  covey_node *node;
+  covey_message m;
+  covey_topic *topic;
+  covey_process *p;
+  REQUIRE_OK(covey_node_open(&options, &node));
+  run_tool(TEST_WORDS(covey, "send", "--timeout", "300", "there", "lost"), 1, NULL); /* not in this one */
+  run_tool(TEST_WORDS(covey, "send", "--app", "a/b", "there", "lost"), 2, NULL);
+  run_tool(TEST_WORDS(covey, "send", "--app", app, "--timeout", "500", "--consumed", "there", "hello"), 124,
+           NULL); /* nobody takes it */
+  REQUIRE_OK(covey_receive(node, NULL, PATIENCE, &m));
+  CHECK_STR(m.data, "hello");
+  covey_message_free(&m);
+
+  REQUIRE_OK(covey_serve(node, "f", answer_all, NULL));
+  test_thread *thread = test_thread_start(serve_one, node);
+  run_tool(TEST_WORDS(covey, "call", "--app", app, "there", "f", "?"), 0, "yes");
+  test_thread_join(thread);
+
+  covey_process_options receive = {
+      .argv = TEST_WORDS(covey, "receive", "--app", app, "--name", "tool", "--count", "1"),
+      .out.kind = COVEY_STDIO_CAPTURE,
+      .err.kind = COVEY_STDIO_NULL};
+  REQUIRE_OK(covey_spawn(&receive, &p));
+  covey_send_options to = {.name = "tool", .timeout = PATIENCE};
+  REQUIRE_OK(covey_message_send(node, &to, &(covey_buffer){"in", 2}, 1, NULL));
+  covey_exit end;
+  REQUIRE_OK(covey_process_wait(p, PATIENCE, &end));
+  CHECK_UINT(end.code, 0);
+  covey_process_close(p);
+
+  REQUIRE_OK(covey_topic_open(node, "t", &(covey_topic_options){.keep_last = 1}, &topic));
+  CHECK_INT(covey_publish(topic, "kept", 4, 0), 0);
+  run_tool(TEST_WORDS(covey, "subscribe", "--app", app, "--count", "1", "there", "t"), 0, "kept\n");
+  covey_topic_close(topic);
+  run_tool(TEST_WORDS(covey, "publish", "--app", app, "--wait", "0", "t", "text"), 0, NULL);
+  CHECK(covey_node_close(node, PATIENCE) >= 0);
 }

@@ -146,9 +146,9 @@ static void expect_all(covey_node *node)
   }
 }
 
-TEST_LIMIT(node, both_dial_at_once, 120)
+TEST_LIMIT(node, both_dial_at_once, 900)
 {
-  int rounds = test_is_windows() ? 30 : 300;
+  int rounds = (test_is_windows() ? 30 : 300) * (test_is_long() ? 100 : 1);
   for (int i = 0; i < rounds; i++) {
     covey_node *a, *b;
     covey_node_options oa = {.name = test_format("ga-%" PRId64, test_pid())};

@@ -3,6 +3,7 @@
 #include "core/fault.h"
 
 #include <covey/message.h>
+#include <covey/process.h>
 #include <covey/node.h>
 #include <covey/self.h>
 
@@ -259,4 +260,37 @@ TEST_LIMIT(storm, idle_peers_beside_a_busy_one, 120)
   for (int round = 0; round < 10; round++) exchange(sizes, 5);
   for (int i = 0; i < many; i++) CHECK_INT(covey_node_close(nodes[i], ENOUGH), 0);
   CHECK_INT(covey_node_close(hub, ENOUGH), 0);
+}
+
+/* Milliseconds of count messages there and back between two processes, which have one CPU together, or all; negative: nothing here binds them. */
+static int64_t echoes(bool one_cpu, int count)
+{
+  const uint64_t first = 1;
+  const covey_launch one = {.affinity = &first, .affinity_count = 1};
+  covey_process *echo;
+  covey_result r;
+  covey_process_options options = {
+      .argv = TEST_HELPER("node-echo"), .out.kind = COVEY_STDIO_PIPE, .launch = one_cpu ? &one : NULL};
+  int code = covey_spawn(&options, &echo);
+  if (code == COVEY_ENOTSUP || code == COVEY_EINVAL) return -1;
+  REQUIRE_OK(code);
+  options.argv =
+      TEST_HELPER("node-ping", test_format("%" PRId64, covey_process_pid(echo)), test_format("%d", count));
+  options.out.kind = COVEY_STDIO_CAPTURE;
+  REQUIRE_OK(covey_run(&options, &r));
+  CHECK(COVEY_EXIT_OK(&r.exit));
+  int64_t ms = strtoll(r.out, NULL, 10);
+  covey_result_free(&r);
+  covey_process_close(echo);
+  return ms;
+}
+
+/* A look before sleeping must not keep the other one from its answer where both have one CPU: then each message would take a time slice. */
+TEST_LIMIT(storm, on_one_cpu, 300)
+{
+  int count = test_is_windows() ? 100 : 2000;
+  int64_t free = echoes(false, count), bound = echoes(true, count);
+  if (bound < 0) TEST_SKIP("processes are not bound to a CPU here");
+  test_log("%d echoes: %" PRId64 " ms, on one CPU %" PRId64 " ms", count, free, bound);
+  CHECK(bound < 2000 + 8 * free);
 }

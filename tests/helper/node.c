@@ -228,6 +228,22 @@ static int do_answer(int argc, char **argv)
   }
 }
 
+/* node-ping PID COUNT: has PID, which is node-echo, answer COUNT times; writes the milliseconds that all but the first took. */
+static int do_ping(int argc, char **argv)
+{
+  int64_t pid = number(argc, argv, 1, 0), count = number(argc, argv, 2, 1), begin = 0;
+  for (int64_t i = 0; i <= count; i++) {
+    covey_message m;
+    int r = covey_send(NULL, pid, NULL, "ping", 4, PATIENCE);
+    if (r == 0) r = covey_receive(NULL, "back", PATIENCE, &m);
+    if (r < 0) return failed("ping", r);
+    covey_message_free(&m);
+    if (i == 0) begin = covey_self_uptime();
+  }
+  helper_print(1, "%lld\n", (long long)(covey_self_uptime() - begin));
+  return covey_node_close(NULL, PATIENCE);
+}
+
 const helper_behaviour helper_node[] = {
     {"node-echo", do_echo, "[GROUP [NAME]]: answers every message in group back"},
     {"node-sink", do_sink, "PID: tells PID that it is ready, never receives"},
@@ -244,5 +260,6 @@ const helper_behaviour helper_node[] = {
     {"node-middle", do_middle, "starts node-claim with all that it inherited"},
     {"node-claim", do_claim, "tells whether it is a child of covey"},
     {"node-answer", do_answer, "answers its parent"},
+    {"node-ping", do_ping, "PID COUNT: has node-echo answer, writes how long it took"},
     {NULL, NULL, NULL},
 };

@@ -161,7 +161,7 @@ TEST_LIMIT(listener, race_after_a_kill, 600)
   enum { STARTERS = 4 };
   const char *dir = address_folder("d");
   cvos_address a = address_at(dir, "one");
-  int rounds = (test_is_windows() ? 3 : 10) * (test_is_long() ? 20 : 1);
+  int rounds = (test_is_windows() ? 3 : 10) * (test_is_long() ? 100 : 1);
   for (int round = 0; round < rounds; round++) {
     int64_t pid[STARTERS];
     int won = 0;
