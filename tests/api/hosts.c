@@ -107,3 +107,12 @@ TEST(hosts, shut_out)
     play(TEST_HELPER("host-shut-out", "-", room), NULL, 60000);
   REQUIRE(uv_fs_chmod(NULL, &fs, room, 0700, NULL) == 0);
 }
+
+/* The number of a process that we knew is another's by now: nothing that is meant for the first one reaches him. */
+TEST_LIMIT(hosts, a_number_that_is_given_away_again, 120)
+{
+  if (test_is_windows()) TEST_SKIP("a handle keeps the number there");
+  test_ended e = test_run(TEST_HELPER("recycle"), 60000);
+  if (e.code == 24) TEST_SKIP("takes root, namespaces of pids, and /proc/sys/kernel/ns_last_pid");
+  if (e.code != 0 || e.timed_out) TEST_FAIL("code %d: %s", (int)e.code, e.output);
+}

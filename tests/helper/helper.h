@@ -136,6 +136,15 @@ extern const helper_behaviour helper_host[];
  * it takes our place, and only a failure returns. */
 int helper_without_streams(unsigned closed, int argc, char **argv);
 
+/* recycle.c: numbers that are given away again. */
+extern const helper_behaviour helper_recycle[];
+
+/* Runs a behaviour as the first process of a pid namespace of its own. Its exit code; HELPER_NOT_HERE where that is not to be had (Linux, as root). There the next
+ * process gets the number pid, if that is free; and a child of helper_start is killed and reaped. */
+int helper_in_numbers_of_its_own(int argc, char **argv);
+bool helper_next_number(int64_t pid);
+void helper_end(int64_t pid);
+
 /* The limit on open descriptors; 0 brings the first one back. False where there is no such limit. */
 bool helper_limit_handles(int64_t most);
 

@@ -8,6 +8,7 @@
 #include "os/fault.h"
 #include "os/watch.h"
 #include "posix/detail/shared.h"
+#include "posix/detail/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +56,7 @@ struct cvos_exit_watch {
   bool told;
   bool closing;
   pid_t pid;
+  uint64_t start; /* its start stamp; 0: unknown */
   uint64_t pause;
   cvos_shared *shared; /* NULL: by its pidfd */
   void (*exited)(void *arg);
@@ -79,21 +81,23 @@ static void on_pidfd(uv_poll_t *poll, int status, int what)
   tell(w);
 }
 
-/* True when pid has ended: for our child a zombie that we leave, for others a number that is free. */
-static bool has_ended(pid_t pid)
+/* True when it has ended: our child is a zombie that we leave, others' numbers are free, or another process's by now. */
+static bool has_ended(const cvos_exit_watch *w)
 {
   siginfo_t info = {0};
+  cvos_entry now;
   int r;
-  do r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+  do r = waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT);
   while (r < 0 && errno == EINTR);
-  if (r == 0) return info.si_pid == pid;
-  return kill(pid, 0) < 0 && errno == ESRCH;
+  if (r == 0 && info.si_pid == w->pid) return true;
+  if (r < 0 && kill(w->pid, 0) < 0 && errno == ESRCH) return true;
+  return w->start && cvos_system_entry(w->pid, &now) == 0 && now.start != w->start;
 }
 
 static void on_look(uv_timer_t *timer)
 {
   cvos_exit_watch *w = timer->data;
-  if (has_ended(w->pid)) {
+  if (has_ended(w)) {
     tell(w);
     return;
   }
@@ -287,7 +291,7 @@ static int queue_watch(cvos_exit_watch *w)
     return 0;
   }
   int e = errno;
-  if (e == ESRCH && (has_ended(w->pid) || kill(w->pid, 0) == 0))
+  if (e == ESRCH && (has_ended(w) || kill(w->pid, 0) == 0))
     return 1; /* a zombie: macOS has no note for it any more */
   queue_leave(w->shared);
   return cvos_translate(e);
@@ -310,7 +314,8 @@ static int watch_pid(cvos_exit_watch *w)
   uv_timer_init(w->loop, &w->uv.timer);
   w->uv.timer.data = w;
   w->known = true;
-  if (r) uv_timer_start(&w->uv.timer, on_look, 0, 0);
+  if (r || has_ended(w))
+    uv_timer_start(&w->uv.timer, on_look, 0, 0); /* its number may have been given away before */
   return 0;
 }
 
@@ -352,6 +357,7 @@ int cvos_exit_watch_open(struct uv_loop_s *uv, bool own, const cvos_process *pro
   if (!w) return COVEY_ENOMEM;
   w->loop = uv;
   w->pid = (pid_t)process->pid;
+  w->start = process->start;
   w->pidfd = process->handle;
   w->exited = exited;
   w->closed = closed;
