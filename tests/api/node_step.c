@@ -9,15 +9,6 @@
 
 enum { PATIENCE = 60000, COUNT = 23, LARGEST = 300000 };
 
-static uint32_t state = 2463534242u;
-static uint32_t next(uint32_t below)
-{
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % below;
-}
-
 /* In all: 10,000 where there is much time. */
 static int rounds(void)
 {
@@ -102,7 +93,7 @@ TEST_LIMIT(node_step, senders_that_die, 600)
   static const size_t sizes[] = {0, 100, 40000, LARGEST};
   REQUIRE_OK(covey_group_open(NULL, "step", NULL));
   for (int i = 0; i < rounds(); i++) {
-    sender_dies(i % CVY_STEP_COUNT, 1 + (int)next(12), sizes[next(4)]);
+    sender_dies(i % CVY_STEP_COUNT, 1 + (int)test_random(12), sizes[test_random(4)]);
   }
   CHECK(died > rounds() / 8);
   covey_statistics s;
@@ -150,7 +141,7 @@ TEST_LIMIT(node_step, receivers_that_die, 600)
 {
   static const size_t sizes[] = {1, 100, 40000, LARGEST};
   for (int i = 0; i < rounds(); i++) {
-    receiver_dies(i % CVY_STEP_COUNT, 1 + (int)next(12), sizes[next(4)]);
+    receiver_dies(i % CVY_STEP_COUNT, 1 + (int)test_random(12), sizes[test_random(4)]);
   }
   for (int i = 0; covey_node_peers(NULL, NULL, 0) > 0 && i < 1000; i++) test_pause(10);
   CHECK(died > rounds() / 8);

@@ -9,15 +9,6 @@
 
 enum { ENOUGH = 60000 };
 
-static uint32_t state = 362436069u;
-static uint32_t next(uint32_t below)
-{
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % below;
-}
-
 static int64_t start(const char *a, const char *b, const char *c, const char *d, const char *e)
 {
   const char *argv[] = {test_helper(), a, b, c, d, e, NULL};
@@ -95,7 +86,7 @@ static void kill_senders(int count, const char *size)
   REQUIRE_OK(covey_group_open(NULL, "storm", NULL));
   for (int round = 0; round < count; round++) {
     int64_t pid = start("node-send", own_pid(), "storm", "1000000", size);
-    int64_t expected = 0, enough = next(60);
+    int64_t expected = 0, enough = test_random(60);
     bool killed = false;
     for (;;) {
       covey_message m;
@@ -133,7 +124,7 @@ TEST_LIMIT(storm, killed_senders_of_large_messages, 600)
 static void kill_later(void *arg)
 {
   int64_t pid = *(int64_t *)arg;
-  test_pause(next(15));
+  test_pause(test_random(15));
   test_process_kill(pid);
 }
 

@@ -400,3 +400,12 @@ int64_t test_add(test_counter *counter, int64_t n)
   test_leave();
   return value;
 }
+
+uint32_t test_random(uint32_t below)
+{
+  static uint32_t state = 2463534242u;
+  state ^= state << 13;
+  state ^= state >> 17;
+  state ^= state << 5;
+  return state % below;
+}

@@ -148,6 +148,9 @@ bool test_is_long(void);
 /* Milliseconds of the monotonic clock. */
 int64_t test_now(void);
 
+/* The next of a sequence of numbers from 0 up to below, which is the same in every run (xorshift, Marsaglia 2003). One thread. */
+uint32_t test_random(uint32_t below);
+
 /* Gives up the processor for ms milliseconds. For the inside of a test thread that plays a slow party; never to give something time. */
 void test_pause(int64_t ms);
 

@@ -3,16 +3,6 @@
 #include "core/bytes.h"
 #include "core/mem.h"
 
-/* A repeatable sequence of numbers (xorshift, Marsaglia 2003). */
-static uint32_t state = 2463534242u;
-static uint32_t next(uint32_t below)
-{
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % below;
-}
-
 TEST(bytes, empty)
 {
   cvy_bytes b = {0};
@@ -33,9 +23,9 @@ TEST(bytes, keeps_order)
   uint8_t in = 0, out = 0;
   size_t waiting = 0;
   for (int round = 0; round < 20000; round++) {
-    size_t n = next(2) ? next(sizeof piece) : next(10);
+    size_t n = test_random(2) ? test_random(sizeof piece) : test_random(10);
     for (size_t i = 0; i < n; i++) piece[i] = in++;
-    if (next(2)) {
+    if (test_random(2)) {
       REQUIRE_OK(cvy_bytes_append(&b, piece, n));
     } else if (n) {
       uint8_t *room;
@@ -45,7 +35,7 @@ TEST(bytes, keeps_order)
     }
     waiting += n;
     REQUIRE(cvy_bytes_size(&b) == waiting);
-    size_t eat = next((uint32_t)(waiting + waiting / 8) + 1);
+    size_t eat = test_random((uint32_t)(waiting + waiting / 8) + 1);
     if (eat > waiting) eat = waiting;
     const uint8_t *front = cvy_bytes_front(&b);
     for (size_t i = 0; i < eat; i++) REQUIRE(front[i] == out++);

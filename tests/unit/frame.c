@@ -17,15 +17,6 @@ static const rule rules[] = {
 };
 #define RULES (sizeof rules / sizeof *rules)
 
-static uint32_t state = 123456789u;
-static uint32_t next(uint32_t below)
-{
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % below;
-}
-
 /* A header that the table allows. */
 static cvy_header allowed(const rule *r, uint32_t size)
 {
@@ -230,7 +221,7 @@ TEST(decoder, largest_bodies_in_any_pieces)
     cvy_decoder d = {0};
     reader r = {.expected = expected};
     for (size_t at = 0; at < wire_size;) {
-      size_t n = next(3) ? next(70000) : next(40);
+      size_t n = test_random(3) ? test_random(70000) : test_random(40);
       if (n > wire_size - at) n = wire_size - at;
       REQUIRE(feed(&d, wire + at, n, &r) == 0);
       at += n;
@@ -313,8 +304,9 @@ TEST(decoder, garbage)
   for (int round = 0; round < 2000; round++) {
     cvy_decoder d = {0};
     for (int piece = 0; piece < 20; piece++) {
-      size_t size = next(64);
-      for (size_t i = 0; i < size; i++) wire[i] = (uint8_t)(next(4) ? next(0x45) : next(256));
+      size_t size = test_random(64);
+      for (size_t i = 0; i < size; i++)
+        wire[i] = (uint8_t)(test_random(4) ? test_random(0x45) : test_random(256));
       const uint8_t *at = wire;
       cvy_chunk c;
       int got;

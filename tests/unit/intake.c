@@ -4,15 +4,6 @@
 #include "core/intake.h"
 #include "core/mem.h"
 
-static uint32_t state = 521288629u;
-static uint32_t next(uint32_t below)
-{
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % below;
-}
-
 /* ---- one frame at a time ---- */
 
 static uint8_t body[CVY_BODY_MAX];
@@ -144,7 +135,7 @@ TEST(intake, whole_messages)
     for (uint32_t i = 0; i < size; i++) body[i] = (uint8_t)(size + i);
     cvy_header h = data(size + 1, size);
     h.flags = 0x25;
-    REQUIRE(give_cut(&in, h, next(size + 1), true, &item) == 1 && item != NULL);
+    REQUIRE(give_cut(&in, h, test_random(size + 1), true, &item) == 1 && item != NULL);
     CHECK_UINT(item->size, size);
     CHECK_UINT(item->id, size + 1);
     CHECK_UINT(item->group, 1);
@@ -389,14 +380,14 @@ static bool send_part(cvy_bytes *wire, sending *s, uint32_t most)
   uint8_t prefix[CVY_PREFIX];
   uint64_t rest = s->total - s->sent;
   cvy_header h = {.flags = s->priority, .group = s->group, .id = s->id};
-  if (s->sent == 0 && rest <= most && next(4)) {
+  if (s->sent == 0 && rest <= most && test_random(4)) {
     h.kind = CVY_FRAME_DATA;
     h.size = (uint32_t)rest;
     append(wire, &h, NULL, s->id, 0);
     s->sent = s->total;
     return true;
   }
-  uint32_t n = 1 + next(most);
+  uint32_t n = 1 + test_random(most);
   if (n > rest) n = (uint32_t)rest;
   bool first = s->sent == 0, more = n < rest;
   h.kind = CVY_FRAME_FRAG;
@@ -430,19 +421,19 @@ static void through_the_stream(uint32_t most, uint32_t stream_piece)
   cvy_intake in;
   cvy_intake_init(&in, 1 << 20);
   while (id < MESSAGES || open_count > 0) {
-    if (id < MESSAGES && open_count < CVY_ASSEMBLIES && (open_count == 0 || next(2))) {
+    if (id < MESSAGES && open_count < CVY_ASSEMBLIES && (open_count == 0 || test_random(2))) {
       id++;
-      totals[id] = 1 + next(next(3) ? 50 : most * 4);
+      totals[id] = 1 + test_random(test_random(3) ? 50 : most * 4);
       sending s = {
           .id = id, .total = totals[id], .group = (uint16_t)(id % 3 + 1), .priority = (uint8_t)(id % 8)};
       if (!send_part(&wire, &s, most)) open[open_count++] = s;
     } else {
-      size_t i = next((uint32_t)open_count);
+      size_t i = test_random((uint32_t)open_count);
       if (send_part(&wire, &open[i], most)) open[i] = open[--open_count];
     }
   }
   while (cvy_bytes_size(&wire) > 0) {
-    size_t n = 1 + next(stream_piece), size;
+    size_t n = 1 + test_random(stream_piece), size;
     if (n > cvy_bytes_size(&wire)) n = cvy_bytes_size(&wire);
     uint8_t *copy = malloc(n);
     const uint8_t *at = copy;

@@ -12,15 +12,6 @@ typedef struct thing {
 #define THINGS 3000
 static thing things[THINGS];
 
-static uint32_t state = 88675123u;
-static uint32_t next(uint32_t below)
-{
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % below;
-}
-
 static uint64_t key_of(int i)
 {
   return (uint64_t)(i / 2) * 4096;
@@ -59,7 +50,7 @@ TEST(map, holds_what_was_added)
   CHECK(cvy_map_next(&map, NULL) == NULL);
   for (int round = 0; round < 20; round++) {
     for (int n = 0; n < 1000; n++) {
-      int i = (int)next(THINGS);
+      int i = (int)test_random(THINGS);
       if (things[i].in) {
         CHECK(cvy_map_remove(&map, &things[i].node));
         CHECK(!cvy_map_remove(&map, &things[i].node));
