@@ -112,6 +112,12 @@ struct cli_options {
  * called again; or CLI_USAGE, said on stderr. */
 int cli_parse(cli_options *o, const cli_option *table, void *into);
 
+/* The signals that have names. */
+extern const cli_name cli_signals[];
+
+/* "TERM", "SIGTERM", or the system's number, which is the text up to end; 0: none of them. */
+int cli_signal(const char *text, const char *end);
+
 /* Bytes: a whole number, with K, M, G or T behind it for powers of 1024. */
 bool cli_size(const char *text, uint64_t *ret);
 

@@ -21,31 +21,6 @@ typedef struct job {
   int code;
 } job;
 
-static const struct {
-  const char *name;
-  int signal;
-} signals[] = {{"HUP", COVEY_SIGNAL_HUP},   {"INT", COVEY_SIGNAL_INT},    {"QUIT", COVEY_SIGNAL_QUIT},
-               {"ABRT", COVEY_SIGNAL_ABRT}, {"KILL", COVEY_SIGNAL_KILL},  {"USR1", COVEY_SIGNAL_USR1},
-               {"USR2", COVEY_SIGNAL_USR2}, {"PIPE", COVEY_SIGNAL_PIPE},  {"ALRM", COVEY_SIGNAL_ALRM},
-               {"TERM", COVEY_SIGNAL_TERM}, {"STOP", COVEY_SIGNAL_STOP},  {"CONT", COVEY_SIGNAL_CONT},
-               {"TSTP", COVEY_SIGNAL_TSTP}, {"WINCH", COVEY_SIGNAL_WINCH}};
-
-/* "TERM", "SIGTERM", or the system's number; 0, said on stderr, for others. */
-static int signal_of(const char *text)
-{
-  char *end;
-  if (!text) return 0;
-  const char *name = strncmp(text, "SIG", 3) ? text : text + 3;
-  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-    if (!strcmp(name, signals[i].name)) return signals[i].signal;
-  long n = strtol(text, &end, 10);
-  if (*text && !*end && n > 0 && n < 128) return COVEY_SIGNAL_RAW + (int)n;
-  fprintf(stderr, "covey kill: no signal \"%s\": a number, or", text);
-  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) fprintf(stderr, " %s", signals[i].name);
-  fprintf(stderr, "\n");
-  return 0;
-}
-
 /* ---- whom ---- */
 
 static bool has(const job *j, const covey_found *f)
@@ -208,7 +183,12 @@ static void stop_all(job *j)
 static bool take_signal(const cli_options *o, const char *value, void *into)
 {
   (void)o;
-  return (((job *)into)->signal = signal_of(value)) != 0;
+  int signal = ((job *)into)->signal = cli_signal(value, value + strlen(value));
+  if (signal) return true;
+  fprintf(stderr, "covey kill: no signal \"%s\": a number, or", value);
+  for (const cli_name *s = cli_signals; s->name; s++) fprintf(stderr, " %s", s->name);
+  fprintf(stderr, "\n");
+  return false;
 }
 
 const cli_option cli_kill_options[] = {

@@ -107,6 +107,24 @@ static bool take(cli_options *o, const cli_option *option, void *into)
   }
 }
 
+const cli_name cli_signals[] = {
+    {"HUP", COVEY_SIGNAL_HUP},   {"INT", COVEY_SIGNAL_INT},     {"QUIT", COVEY_SIGNAL_QUIT},
+    {"ABRT", COVEY_SIGNAL_ABRT}, {"KILL", COVEY_SIGNAL_KILL},   {"USR1", COVEY_SIGNAL_USR1},
+    {"USR2", COVEY_SIGNAL_USR2}, {"PIPE", COVEY_SIGNAL_PIPE},   {"ALRM", COVEY_SIGNAL_ALRM},
+    {"TERM", COVEY_SIGNAL_TERM}, {"STOP", COVEY_SIGNAL_STOP},   {"CONT", COVEY_SIGNAL_CONT},
+    {"TSTP", COVEY_SIGNAL_TSTP}, {"WINCH", COVEY_SIGNAL_WINCH}, {NULL, 0}};
+
+int cli_signal(const char *text, const char *end)
+{
+  if (end - text > 3 && !strncmp(text, "SIG", 3)) text += 3;
+  size_t size = (size_t)(end - text);
+  for (const cli_name *s = cli_signals; s->name; s++)
+    if (strlen(s->name) == size && !memcmp(s->name, text, size)) return s->value;
+  int n = 0;
+  for (; text < end && *text >= '0' && *text <= '9' && n < 128; text++) n = 10 * n + (*text - '0');
+  return text == end && n > 0 && n < 128 ? COVEY_SIGNAL_RAW + n : 0;
+}
+
 int cli_parse(cli_options *o, const cli_option *table, void *into)
 {
   while (!o->ended || o->inlined) {

@@ -12,6 +12,7 @@ typedef struct run {
   covey_process_options process;
   covey_launch launch;
   covey_limit limits[COVEY_LIMIT_PROCESSES];
+  covey_stop_step ladder[COVEY_LADDER_MOST];
   uint64_t affinity[WORDS_MOST / 64];
   const char **env, **groups;
   size_t env_count;
@@ -148,6 +149,43 @@ static bool take_limit(const cli_options *o, const char *value, void *into)
   return true;
 }
 
+/* "ask:2000", "INT:500", "close", "kill"; what stands at text up to end. */
+static bool read_step(const char *text, const char *end, covey_stop_step *ret)
+{
+  static const cli_name actions[] = {
+      {"ask", COVEY_STOP_ASK}, {"close", COVEY_STOP_CLOSE_INPUT}, {"kill", COVEY_STOP_KILL}, {NULL, 0}};
+  const char *at = text;
+  *ret = (covey_stop_step){.action = COVEY_STOP_SIGNAL};
+  while (at < end && *at != ':') at++;
+  for (const cli_name *a = actions; a->name; a++)
+    if (strlen(a->name) == (size_t)(at - text) && !memcmp(a->name, text, (size_t)(at - text)))
+      ret->action = a->value;
+  if (ret->action == COVEY_STOP_SIGNAL) ret->signal = cli_signal(text, at);
+  if (ret->action == COVEY_STOP_SIGNAL && !ret->signal) return false;
+  if (at == end) return true;
+  for (at++; at < end && *at >= '0' && *at <= '9' && ret->timeout < INT32_MAX; at++)
+    ret->timeout = 10 * ret->timeout + (*at - '0');
+  return at == end && end[-1] != ':';
+}
+
+/* "ask:2000,INT:500,kill" */
+static bool take_ladder(const cli_options *o, const char *value, void *into)
+{
+  run *r = into;
+  r->process.ladder = r->ladder;
+  r->process.ladder_count = 0;
+  for (const char *at = value;; at++) {
+    const char *end = at + strcspn(at, ",");
+    if (r->process.ladder_count == COVEY_LADDER_MOST ||
+        !read_step(at, end, &r->ladder[r->process.ladder_count++]))
+      return refuse(o, value,
+                    "up to 8 steps such as ask:2000,INT:500,close:100,kill: what is done, and milliseconds "
+                    "until the next");
+    if (!*end) return true;
+    at = end;
+  }
+}
+
 /* "24x80" */
 static bool take_pty(const cli_options *o, const char *value, void *into)
 {
@@ -186,6 +224,9 @@ const cli_option cli_run_options[] = {
      CLI_NUMBER, AT(process.idle), 1},
     {"--grace", "MS", "between asking it to stop and killing it; default 5000", CLI_NUMBER, AT(process.grace),
      1},
+    {"--ladder", "STEP[:MS],...",
+     "how it is stopped: ask, close (its input), kill, or a signal; default ask:5000,kill", CLI_TAKE,
+     .take = take_ladder},
     {"--cwd", "DIR", "working directory", CLI_TEXT, AT(process.cwd)},
     {"--env", "NAME=VALUE", "set a variable; NAME alone removes it; may be repeated", CLI_TAKE,
      .take = take_env},
@@ -317,6 +358,7 @@ static int not_started(void)
 /* The options that do not go together, as the words that stand for them; NULL: all do. */
 static const char *conflict(const run *r)
 {
+  if (r->process.ladder && r->process.grace) return "--grace is not for --ladder";
   if (r->keep && (r->quiet || !r->json)) return "--keep is for --json";
   if (r->quiet && r->process.idle && !r->pty) return "--idle is not for --quiet";
   if (r->append && !r->out && !r->err) return "--append is for --out and --err";

@@ -176,6 +176,22 @@ TEST(cli_run, as_another)
 }
 
 /* Values that make no sense, and options that exclude each other. */
+/* The steps of a ladder come one after the other: who does not hear the first hears the second, or none. */
+TEST(cli_run, stops_by_steps)
+{
+  covey_result r = run(NULL, TEST_WORDS("--timeout", "300", "--ladder", "kill"), TEST_HELPER("stop"));
+
+  CHECK_UINT(r.exit.code, 124);
+  CHECK(strstr(r.out, "stopping") == NULL);
+  covey_result_free(&r);
+  if (test_is_windows()) return; /* there signals are what is asked by */
+  r = run(NULL, TEST_WORDS("--timeout=300", "--json", "--ladder=HUP:100,SIGUSR1:20000,kill"),
+          TEST_WORDS("/bin/sh", "-c", "trap '' HUP; while :; do sleep 0.1; done"));
+  CHECK_UINT(r.exit.code, 124);
+  CHECK(strstr(r.out, "signalled") && !strstr(r.out, "\"code\": 129") && !strstr(r.out, "\"code\": 137"));
+  covey_result_free(&r);
+}
+
 TEST_LIMIT(cli_run, wrong_values, 120)
 {
   static const struct {
@@ -204,6 +220,13 @@ TEST_LIMIT(cli_run, wrong_values, 120)
       {"takes ROWSxCOLUMNS", {"--size", "80"}},
       {"takes ROWSxCOLUMNS", {"--size", "0x80"}},
       {"takes a name", {"--unset", "A=1"}},
+      {"takes up to 8 steps", {"--ladder", "beg"}},
+      {"takes up to 8 steps", {"--ladder", "ask:"}},
+      {"takes up to 8 steps", {"--ladder", "ask:1s,kill"}},
+      {"takes up to 8 steps", {"--ladder", ""}},
+      {"takes up to 8 steps", {"--ladder", "1,1,1,1,1,1,1,1,1"}},
+      {"invalid argument", {"--ladder", "kill,ask", "x"}},
+      {"--grace is not for --ladder", {"--ladder=kill", "--grace=1", "x"}},
       {"--append is for", {"--append", "x"}},
       {"--merge is not for --err", {"--merge", "--err", "f", "x"}},
       {"--in is not for --stdin", {"--in", "f", "--stdin", "x"}},
