@@ -1,6 +1,7 @@
 /* What a child is given before its first instruction: user, limits, priority, processors, windows; and how each of them fails. */
 #include "support/test.h"
 
+#include <covey/find.h>
 #include <covey/launch.h>
 #include <covey/process.h>
 
@@ -305,6 +306,38 @@ TEST(launch, processes_of_a_tree)
     CHECK_INT(COVEY_EXIT_OK(&r.exit), i);
     covey_result_free(&r);
   }
+}
+
+static int many_of(const char *user)
+{
+  covey_find_result found;
+  int count = covey_find(&(covey_find_options){.user = user}, &found);
+
+  if (count >= 0) covey_find_free(&found);
+  return count;
+}
+
+/* A program that starts itself without end is bounded by its limit, and goes with its handle, all of it. */
+TEST_LIMIT(launch, one_that_forks_without_end, 120)
+{
+  const covey_limit limit = {.kind = COVEY_LIMIT_PROCESSES, .soft = 60, .hard = 60};
+  const covey_launch alone = {.user = "64777", .group = "64777", .limits = &limit, .limit_count = 1};
+  covey_process *p;
+  int count = 0;
+
+  if (!is_root()) TEST_SKIP("takes a user whom nobody else is, or limits of a tree that are kept");
+  if (covey_run(&(covey_process_options){.argv = TEST_HELPER("nothing"), .launch = &alone}, NULL) ==
+      COVEY_EACCES)
+    TEST_SKIP("the tests lie in a folder that is closed to other users");
+  test_no_child_handles_lost();
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("multiply"), .launch = &alone}, &p));
+  for (int64_t end = test_now() + TEST_SOON; count < 50 && test_now() < end; test_pause(5))
+    count = many_of("64777");
+  CHECK(count >= 50 && count <= 60);
+  covey_process_close(p);
+  for (int64_t end = test_now() + TEST_SOON; count && test_now() < end; test_pause(5))
+    count = many_of("64777");
+  CHECK_INT(count, 0);
 }
 
 TEST(launch, memory_of_a_tree)

@@ -378,7 +378,19 @@ static int do_as(int argc, char **argv)
   return helper_become(strtoll(argv[1], NULL, 10)) ? helper_run(argc - 2, argv + 2) : HELPER_NOT_HERE;
 }
 
+/* multiply: starts itself, and each of these does, without end. */
+static int do_multiply(int argc, char **argv)
+{
+  const char *child[] = {"multiply"};
+  (void)argc;
+  (void)argv;
+  for (int64_t end = helper_now() + 600000; helper_now() < end;)
+    if (helper_start(1, child, HELPER_QUIET) < 0) helper_pause(1);
+  return HELPER_TIRED;
+}
+
 const helper_behaviour helper_host[] = {
+    {"multiply", do_multiply, "starts itself without end: only under a limit"},
     {"host-streams", do_streams, "FILE MASK: processes and messages while the streams of MASK are closed"},
     {"host-poor", do_poor, "FILE: processes and messages under every limit on descriptors"},
     {"host-full", do_full, "FILE: somebody connects while there is no descriptor left"},
