@@ -60,7 +60,8 @@ COVEY_API int covey_loop_open(const covey_loop_options *options, covey_loop **re
  *   uv_version  uv_version() as the program sees it: both must be the same libuv, since handles of one copy do not work on the
  *               loop of another.
  * The loop belongs to the calling thread, the owner: only it runs uv_run. Objects on this loop do their work and call their callbacks
- * there. The attachment alone does not keep uv_run going, open objects do. Other threads may use the objects and block; a call
+ * there. The attachment alone does not keep uv_run going, open objects do; and libuv does not turn a loop on which nothing is open at all: whoever
+ * opens the first object from another thread needs a handle of the program's own there. Other threads may use the objects and block; a call
  * on the owner's thread that would have to wait on this loop answers COVEY_EDEADLK at once (timeout 0 works: it sees what the
  * last turn has brought). A blocking call of another thread ends while the owner keeps turning the loop, and not before its deadline
  * when it does not.

@@ -5,6 +5,7 @@
 #include <covey/call.h>
 #include <covey/channel.h>
 #include <covey/topic.h>
+#include <uv.h>
 
 enum { PATIENCE = 30000, WINDOW = 4096 };
 
@@ -21,6 +22,7 @@ typedef struct pair {
   covey_topic *theirs, *topic;
   covey_pending *pending;
   covey_cancel *cancel; /* NULL: none */
+  covey_loop *loop;     /* of our node; NULL: the default one */
 } pair;
 
 static int receive(pair *p)
@@ -274,12 +276,14 @@ static void pair_open(pair *p)
 {
   covey_request q;
   covey_channel *c;
-  *p = (pair){.name = test_format("other-%" PRId64, test_pid()),
+  *p = (pair){.loop = p->loop,
+              .name = test_format("other-%" PRId64, test_pid()),
               .own_name = test_format("ours-%" PRId64, test_pid()),
               .mute_name = test_format("mute-%" PRId64, test_pid())};
   REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = COVEY_LOOP_NO_THREAD}, &p->stands));
   REQUIRE_OK(covey_node_open(&(covey_node_options){.name = p->mute_name, .loop = p->stands}, &p->mute));
-  covey_node_options ours = {.name = p->own_name}, other = {.name = p->name, .window = WINDOW};
+  covey_node_options ours = {.name = p->own_name, .loop = p->loop},
+                     other = {.name = p->name, .window = WINDOW};
   REQUIRE_OK(covey_node_open(&ours, &p->ours));
   REQUIRE_OK(covey_node_open(&other, &p->other));
   REQUIRE_OK(covey_group_open(p->other, "full", &(covey_group_options){.max_count = 1}));
@@ -327,7 +331,7 @@ static void pair_close(pair *p)
 
 TEST_LIMIT(node_waiters, a_close_ends_them_all, 120)
 {
-  pair p;
+  pair p = {0};
   waiter w[WAYS];
   test_thread *threads[WAYS];
   pair_open(&p);
@@ -355,7 +359,7 @@ TEST_LIMIT(node_waiters, a_close_ends_them_all, 120)
 
 TEST_LIMIT(node_waiters, a_cancel_ends_them_all, 120)
 {
-  pair p;
+  pair p = {0};
   waiter w[WAYS];
   test_thread *threads[WAYS] = {0};
   pair_open(&p);
@@ -379,4 +383,80 @@ TEST_LIMIT(node_waiters, a_cancel_ends_them_all, 120)
   covey_message_free(&m);
   pair_close(&p);
   covey_cancel_free(p.cancel);
+}
+
+TEST(node_waiters, none_works_after_fork)
+{
+  pair p = {0};
+  if (test_is_windows()) TEST_SKIP("no fork");
+  pair_open(&p);
+  int64_t child = test_fork();
+  if (child == 0) {
+    for (int i = 0; i < WAYS; i++) {
+      int r = ways[i].wait(&p);
+      if (r != COVEY_ESTALE) TEST_FAIL("%s: %s", ways[i].name, covey_errname(r));
+    }
+    test_system_exit(test_failures() ? 1 : 0);
+  }
+  CHECK_INT(test_fork_join(child, PATIENCE), 0);
+  pair_close(&p);
+}
+
+/* ---- on the thread that runs a lent loop ---- */
+
+typedef struct lent {
+  pair p;
+  uv_loop_t uv;
+  uv_idle_t own; /* the program's own: covey's handles keep no loop going */
+  test_counter done;
+} lent;
+
+static void idle(uv_idle_t *handle)
+{
+  (void)handle;
+}
+
+static void open_elsewhere(void *arg)
+{
+  lent *l = arg;
+  pair_open(&l->p);
+  test_add(&l->done, 1);
+}
+
+static void close_elsewhere(void *arg)
+{
+  lent *l = arg;
+  pair_close(&l->p);
+  test_add(&l->done, 1);
+}
+
+/* Has another thread do what would wait here, and turns the loop meanwhile. */
+static void elsewhere(lent *l, void (*what)(void *arg), int64_t done)
+{
+  int64_t limit = test_now() + PATIENCE;
+  test_thread *thread = test_thread_start(what, l);
+  while (test_add(&l->done, 0) < done && test_now() < limit) {
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    test_pause(1);
+  }
+  test_thread_join(thread);
+}
+
+TEST_LIMIT(node_waiters, the_owner_of_a_loop_waits_for_none, 120)
+{
+  static lent l;
+  REQUIRE(uv_loop_init(&l.uv) == 0);
+  REQUIRE_OK(covey_loop_attach(&l.uv, uv_version(), &l.p.loop));
+  covey_loop *loop = l.p.loop;
+  REQUIRE(uv_idle_init(&l.uv, &l.own) == 0 && uv_idle_start(&l.own, idle) == 0);
+  elsewhere(&l, open_elsewhere, 1);
+  for (int i = 0; i < WAYS; i++) {
+    int r = ways[i].wait(&l.p);
+    if (r != COVEY_EDEADLK) TEST_FAIL("%s: %s", ways[i].name, covey_errname(r));
+  }
+  elsewhere(&l, close_elsewhere, 2);
+  covey_loop_close(loop);
+  uv_close((uv_handle_t *)&l.own, NULL);
+  CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0);
+  CHECK_INT(uv_loop_close(&l.uv), 0);
 }
