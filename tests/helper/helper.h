@@ -108,7 +108,7 @@ extern const helper_behaviour helper_seam[];
 /* The helper once more, with one behaviour, by cvos_spawn. Its pid, or -1. */
 int64_t helper_seam_start(const char *behaviour, uint32_t flags, int scope, struct cvos_process *ret);
 
-/* The guard of this program: what is kill, stop (until it is replaced), close (all that this program has open but 0-2), files (the guard has
+/* The guard of this program: what is note, same (it is still the one that was noted), kill, stop (until it is replaced), close (all that this program has open but 0-2), files (the guard has
  * nothing open but its pipe, its table and the null device), shell (which one is started from now on: arg) or none. -1: this system has none. */
 int helper_guard(const char *what, const char *arg);
 

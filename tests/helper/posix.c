@@ -358,20 +358,25 @@ bool helper_become(int64_t user)
   return setgroups(0, NULL) == 0 && setgid((gid_t)user) == 0 && setuid((uid_t)user) == 0;
 }
 
-/* In a namespace of its own, whose /proc is its own, so that numbers there are nobody else's. */
+/* In a namespace of its own, whose /proc is its own, so that numbers there are nobody else's. A process between enters it: whoever has lost his namespace's
+ * first process starts nothing any more, and a leak checker wants to. */
 int helper_in_numbers_of_its_own(int argc, char **argv)
 {
 #if defined(__linux__)
   int status;
   (void)signal(SIGCHLD, SIG_DFL);
-  if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) return HELPER_NOT_HERE;
-  pid_t first = fork();
-  if (first == 0) {
-    bool done = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-                mount("proc", "/proc", "proc", 0, NULL) == 0 && helper_next_number(100);
-    _exit(done ? helper_run(argc, argv) : HELPER_NOT_HERE);
+  pid_t between = fork();
+  if (between == 0) {
+    pid_t first = unshare(CLONE_NEWPID | CLONE_NEWNS) == 0 ? fork() : -1;
+    if (first == 0) {
+      bool done = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                  mount("proc", "/proc", "proc", 0, NULL) == 0 && helper_next_number(100);
+      _exit(done ? helper_run(argc, argv) : HELPER_NOT_HERE);
+    }
+    if (first < 0 || waitpid(first, &status, 0) != first) _exit(HELPER_NOT_HERE);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : HELPER_NO_START);
   }
-  if (first < 0 || waitpid(first, &status, 0) != first) return HELPER_NOT_HERE;
+  if (between < 0 || waitpid(between, &status, 0) != between) return HELPER_NOT_HERE;
   return WIFEXITED(status) ? WEXITSTATUS(status) : HELPER_NO_START;
 #else
   (void)argc;

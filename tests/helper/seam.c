@@ -107,6 +107,26 @@ static int do_another_leader(int argc, char **argv)
   return before == 1 && after == 0 ? 0 : 1;
 }
 
+/* Many tied children one after the other, all through one guard, that of one which hangs; its pid again behind each 500, as a sign of life. */
+static int do_through(int argc, char **argv)
+{
+  cvos_process process;
+  int64_t pid = helper_seam_start("hang", CVOS_SPAWN_TIED, CVOS_SCOPE_TREE, &process);
+  if (pid < 0) return HELPER_NO_START;
+  bool guarded = helper_guard("note", NULL) == 0;
+  helper_print(1, "%lld\n", (long long)pid);
+  for (int i = 1; i <= (argc > 1 ? atoi(argv[1]) : 1); i++) {
+    cvos_tree *tree;
+    if (seam_start("nothing", CVOS_SPAWN_TIED, CVOS_SCOPE_TREE, &process, &tree) < 0) return HELPER_NO_START;
+    if (cvos_process_wait(&process, 60000) != 0 || cvos_process_reap(&process, tree, NULL) != 0)
+      return HELPER_TIRED;
+    cvos_tree_release(tree);
+    cvos_process_close(&process);
+    if (i % 500 == 0) helper_print(1, "%lld\n", (long long)pid);
+  }
+  return guarded && helper_guard("same", NULL) < 0 ? HELPER_NO_START : finish(NULL);
+}
+
 /* One tied child, then the guard meets with something, then another tied child. */
 static int do_guard(int argc, char **argv)
 {
@@ -135,6 +155,9 @@ const helper_behaviour helper_seam[] = {
     {"enclosed", do_enclosed,
      "[exit|crash]: one child in a tree that nobody leaves, whose child tries to; writes their pids and 0, "
      "hangs"},
+    {"through", do_through,
+     "COUNT: a tied child that hangs, and so many that come and go; writes its pid, again behind each 500, "
+     "and 0, hangs"},
     {"untied", do_untied, "[exit|crash]: one child that is not tied; the same"},
     {"guard", do_guard,
      "kill|stop|close|files|none [SHELL]: a tied child, something befalls the guard, another one"},

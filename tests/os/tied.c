@@ -54,6 +54,13 @@ TEST_LIMIT(tied, dies_by_the_hundred, 120)
     end_of_parent(TEST_WORDS("tied", "700"), 700);
 }
 
+/* Ten thousand, where there is much time: the guard that has seen them come and go still does its work. */
+TEST_LIMIT(tied, many_through_one_guard, 240)
+{
+  int count = test_is_wine() ? 10 : test_is_long() ? 10000 : 1000;
+  end_of_parent(TEST_WORDS("through", test_format("%d", count)), 1 + count / 500);
+}
+
 static bool nobody_left(void *tree)
 {
   return cvos_tree_members(tree, NULL, 0) == 0;
