@@ -1,7 +1,10 @@
 #include "bench.h"
 
+#include <covey/call.h>
 #include <covey/message.h>
+#include <covey/process.h>
 #include <covey/self.h>
+#include <covey/topic.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,14 +55,75 @@ static int child_sink(uint64_t count, int most)
   return covey_send(NULL, parent, "done", "", 0, 10000) ? 1 : covey_node_close(NULL, 5000) != 0;
 }
 
+/* As child_echo, to nodes of whatever name. */
+static int child_answer(void)
+{
+  covey_message m;
+  while (covey_receive(NULL, "echo", COVEY_FOREVER, &m) == 0) {
+    covey_send_options to = {.reply_to = &m, .group = "echo", .timeout = 10000};
+    (void)covey_message_send(NULL, &to, &(covey_buffer){m.data, m.size}, 1, NULL); /* who asked may be gone */
+    covey_message_free(&m);
+  }
+  return 0;
+}
+
+static int child_serve(void)
+{
+  covey_request q;
+  while (covey_call_receive(NULL, "echo", COVEY_FOREVER, &q) == 0) {
+    covey_call_reply(&q, 0, q.data, q.size);
+    covey_request_free(&q);
+  }
+  return 0;
+}
+
+/* Takes count messages of our parent's topic, none of which may be missing, then says so. */
+static int child_subscribe(uint64_t count)
+{
+  covey_subscription *s;
+  covey_message m;
+  int64_t parent = covey_self_parent();
+  if (covey_subscribe(NULL, parent, "bench", 30000, &s)) return 1;
+  for (uint64_t i = 0; i < count; i++) {
+    if (covey_topic_next(s, 30000, &m) || m.lost) return 1;
+    covey_message_free(&m);
+  }
+  covey_unsubscribe(s);
+  return covey_send(NULL, parent, "done", "", 0, 10000) ? 1 : covey_node_close(NULL, 5000) != 0;
+}
+
 int child_main(int argc, char **argv)
 {
   uint64_t number = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
   int cpu = argc > 2 ? atoi(argv[2]) : -1;
   if (cpu >= 0) bench_pin(cpu);
   if (!strcmp(argv[0], "write")) return child_write(number);
+  if (!strcmp(argv[0], "answer")) return child_answer();
+  if (!strcmp(argv[0], "serve")) return child_serve();
+  if (!strcmp(argv[0], "subscribe")) return child_subscribe(number);
+  if (!strcmp(argv[0], "crowd")) return child_crowd(number);
+  if (!strncmp(argv[0], "courier-", 8)) return child_courier(argc, argv);
+  if (!strcmp(argv[0], "tree")) return child_tree(number);
   if (!strcmp(argv[0], "echo")) return child_echo();
   if (!strcmp(argv[0], "sink")) return child_sink(number, 1);
   if (!strcmp(argv[0], "sink-many")) return child_sink(number, 64);
   return 2;
+}
+
+covey_process *bench_child_start(const char *what, uint64_t count, int cpu)
+{
+  char number[32], where[16];
+  snprintf(number, sizeof number, "%llu", (unsigned long long)count);
+  snprintf(where, sizeof where, "%d", cpu);
+  const char *const argv[] = {bench_self, "--child", what, number, where, NULL};
+  covey_process *process;
+  int r = covey_node_spawn(NULL, &(covey_process_options){.argv = argv}, &process);
+  if (r) bench_fail("covey_node_spawn", r);
+  return process;
+}
+
+void bench_child_end(covey_process *process)
+{
+  covey_process_stop(process, 0, NULL);
+  covey_process_close(process);
 }

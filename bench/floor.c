@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -72,7 +74,7 @@ static void read_all(int fd, void *data, size_t size)
   for (size_t done = 0; done < size;) {
     ssize_t n = read(fd, (char *)data + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) _exit(0);
+    if (n <= 0) _exit(1);
     done += (size_t)n;
   }
 }
@@ -82,7 +84,7 @@ static void write_all(int fd, const void *data, size_t size)
   for (size_t done = 0; done < size;) {
     ssize_t n = write(fd, (const char *)data + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) _exit(0);
+    if (n <= 0) _exit(1);
     done += (size_t)n;
   }
 }
@@ -120,18 +122,18 @@ void floor_echo_close(int fd, int64_t pid)
   waitpid((pid_t)pid, NULL, 0);
 }
 
-/* The reader runs in a child; it says one byte when it is there, and one after the last message. */
-double floor_stream(size_t size, size_t count, int cpu)
+/* Each reader runs in a child; it says one byte when it is there, and one after the last message. */
+static pid_t reader_start(size_t size, size_t count, int cpu, int *ret_fd)
 {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) bench_fail("socketpair", errno);
-  char *data = calloc(1, size);
-  if (!data) bench_fail("memory", 0);
   pid_t pid = fork();
   if (pid < 0) bench_fail("fork", errno);
   if (pid == 0) {
+    char *data = malloc(size);
     close(pair[0]);
     if (cpu >= 0) bench_pin(cpu);
+    if (!data) _exit(1);
     write_all(pair[1], "", 1);
     for (size_t i = 0; i < count; i++)
       read_all(pair[1], data, size); /* one message a read, as a receiver of messages does */
@@ -139,15 +141,82 @@ double floor_stream(size_t size, size_t count, int cpu)
     _exit(0);
   }
   close(pair[1]);
-  read_all(pair[0], data, 1);
+  *ret_fd = pair[0];
+  return pid;
+}
+
+double floor_stream(size_t size, size_t count, size_t readers, int cpu)
+{
+  int fds[8];
+  pid_t pids[8];
+  char *data = calloc(1, size), c;
+  if (!data || readers > 8) bench_fail("memory", 0);
+  for (size_t k = 0; k < readers; k++) {
+    pids[k] = reader_start(size, count, cpu, &fds[k]);
+    read_all(fds[k], &c, 1);
+  }
   uint64_t start = bench_ns();
-  for (size_t i = 0; i < count; i++) write_all(pair[0], data, size);
-  read_all(pair[0], data, 1);
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < readers; k++) write_all(fds[k], data, size);
+  for (size_t k = 0; k < readers; k++) read_all(fds[k], &c, 1);
   double taken = (double)(bench_ns() - start);
-  close(pair[0]);
-  waitpid(pid, NULL, 0);
+  for (size_t k = 0; k < readers; k++) {
+    close(fds[k]);
+    waitpid(pids[k], NULL, 0);
+  }
   free(data);
   return taken;
+}
+
+static struct sockaddr_un address_of(const char *path)
+{
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+  return a;
+}
+
+void floor_contact_open(char *path, size_t capacity, int64_t *ret_pid)
+{
+  snprintf(path, capacity, "/tmp/covey-bench-%ld", (long)getpid());
+  struct sockaddr_un a = address_of(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  unlink(path);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 16)) bench_fail("listen", errno);
+  pid_t pid = fork();
+  if (pid < 0) bench_fail("fork", errno);
+  if (pid == 0) {
+    char data[64];
+    for (;;) {
+      int with = accept(fd, NULL, NULL);
+      if (with < 0) _exit(1);
+      read_all(with, data, sizeof data);
+      write_all(with, data, sizeof data);
+      close(with);
+    }
+  }
+  close(fd);
+  *ret_pid = pid;
+}
+
+uint64_t floor_contact_round(const char *path)
+{
+  char data[64] = {0};
+  struct sockaddr_un a = address_of(path);
+  uint64_t start = bench_ns();
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a)) bench_fail("connect", errno);
+  write_all(fd, data, sizeof data);
+  read_all(fd, data, sizeof data);
+  uint64_t taken = bench_ns() - start;
+  close(fd);
+  return taken;
+}
+
+void floor_contact_close(const char *path, int64_t pid)
+{
+  kill((pid_t)pid, SIGKILL);
+  waitpid((pid_t)pid, NULL, 0);
+  unlink(path);
 }
 
 /* The child's bytes, counted, over ends, whose second is the child's. */

@@ -6,6 +6,7 @@
 #include "posix/detail/listener.h"
 #include "posix/detail/lock.h"
 #include "posix/detail/peer.h"
+#include "posix/detail/system.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -286,6 +287,20 @@ static bool hung_up(int fd)
   return poll(&p, 1, 0) > 0 && (p.revents & p.events || p.revents & (POLLHUP | POLLERR));
 }
 
+/* When pid started; its user is the connection's to say, so nothing else is looked up. */
+static int started(pid_t pid, uint64_t *ret)
+{
+  cvos_entry entry;
+  int error = cvos_system_entry(pid, &entry);
+  if (!error && entry.zombie) error = ESRCH;
+  if (error) {
+    errno = error;
+    return cvos_translate(error);
+  }
+  *ret = entry.start;
+  return 0;
+}
+
 /* Holds the process of peer. Without a pidfd of the kernel's own for it, the pid is looked up, and counts
  * only if the other end is still open afterwards: so it was not another's meanwhile. */
 static int pin_peer(int stream, cvos_peer *peer, covey_identity *who, cvos_process *pin)
@@ -293,7 +308,7 @@ static int pin_peer(int stream, cvos_peer *peer, covey_identity *who, cvos_proce
   cvos_process held = {.pid = peer->pid, .handle = peer->pidfd};
   int r = 0;
   if (peer->pidfd < 0) r = cvos_process_open(peer->pid, 0, &held);
-  if (r == 0) r = cvos_identity(peer->pid, who, NULL);
+  if (r == 0) r = started(peer->pid, &who->start);
   if (r == 0 && peer->pidfd < 0 && (hung_up(stream) || who->start != held.start)) r = COVEY_ENOTFOUND;
   /* What was read of the pid is this process's if it has not gone meanwhile. */
   if (r == 0 && held.handle != CVOS_NONE && cvos_process_wait(&held, 0) == 0) r = COVEY_ENOTFOUND;
