@@ -112,6 +112,7 @@ TEST(hosts, shut_out)
 TEST_LIMIT(hosts, a_number_that_is_given_away_again, 120)
 {
   if (test_is_windows()) TEST_SKIP("a handle keeps the number there");
+  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer lets no child of fork start a thread");
   test_ended e = test_run(TEST_HELPER("recycle"), 60000);
   if (e.code == 24) TEST_SKIP("takes root, namespaces of pids, and /proc/sys/kernel/ns_last_pid");
   if (e.code != 0 || e.timed_out) TEST_FAIL("code %d: %s", (int)e.code, e.output);
