@@ -100,15 +100,26 @@ void cvy_handles_arrived(covey_peer *peer, const cvos_handle *handles, size_t co
   cvy_node_unlock(node);
 }
 
-/* The first count of those that came along. */
+static void missing(cvy_handles *h, int code)
+{
+  h->at[h->count] = CVOS_NONE;
+  h->why[h->count++] = (int8_t)code;
+}
+
+/* The first count of those that came along; what the system had no room for is missing, up to the place where it says so. */
 static bool take_arrived(covey_peer *peer, uint32_t count, cvy_handles *to)
 {
   cvy_handles *h = peer->came;
-  if (!h || h->count < count) return false;
-  memcpy(to->at, h->at, count * sizeof *to->at);
-  to->count = count;
-  h->count -= count;
-  memmove(h->at, h->at + count, h->count * sizeof *h->at);
+  uint32_t n = 0;
+  while (h && n < count && n < h->count && h->at[n] != CVOS_NONE) n++;
+  bool cut = h && n < count && n < h->count;
+  if (!h || (n < count && !cut)) return false;
+  memcpy(to->at, h->at, n * sizeof *to->at);
+  to->count = n;
+  while (to->count < count) missing(to, COVEY_ELIMIT);
+  n += cut;
+  h->count -= n;
+  memmove(h->at, h->at + n, h->count * sizeof *h->at);
   if (h->count) return true;
   cvy_free(h);
   peer->came = NULL;
@@ -127,9 +138,12 @@ int cvy_handles_came(covey_peer *peer, const cvy_chunk *chunk)
     cvy_free(h);
     return COVEY_EPROTO;
   }
-  for (; h->count < list.count; h->count++) {
-    if (cvos_handle_pull(peer->identity.pid, list.value[h->count], &h->at[h->count]) < 0)
-      h->at[h->count] = CVOS_NONE;
+  while (h->count < list.count) {
+    int r = cvos_handle_pull(peer->identity.pid, list.value[h->count], &h->at[h->count]);
+    if (r < 0)
+      missing(h, r == COVEY_ELIMIT ? r : COVEY_ENOTFOUND);
+    else
+      h->count++;
   }
   cvy_peer_control(peer, CVY_FRAME_HANDLE_ACK, 0, 0, chunk->header.id, NULL, 0);
   cvy_handles_free(in->handles); /* of a message that was given up */
@@ -152,8 +166,8 @@ int covey_message_take(covey_message *message, uint32_t index, covey_native *ret
   if (!h || index >= h->count)
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "no handle of this index");
   if (h->at[index] == CVOS_NONE)
-    return cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_NONE, "handle %u was taken, or its process did not give it",
-                    (unsigned)index);
+    return cvy_fail(h->why[index] ? h->why[index] : COVEY_ENOTFOUND, COVEY_STAGE_NONE, "handle %u %s",
+                    (unsigned)index, h->why[index] ? "did not come along" : "was taken");
   *ret_handle = h->at[index];
   h->at[index] = CVOS_NONE;
   return 0;

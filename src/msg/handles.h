@@ -16,7 +16,8 @@ typedef struct cvy_handles {
   struct cvy_handles *next; /* in peer->handed */
   uint64_t id;              /* of their frame */
   uint32_t count;
-  cvos_handle at[COVEY_HANDLES_MAX]; /* owned; CVOS_NONE: taken */
+  cvos_handle at[COVEY_HANDLES_MAX]; /* owned; CVOS_NONE: taken, or it did not come */
+  int8_t why[COVEY_HANDLES_MAX];     /* it did not come: COVEY_E...; else 0 */
 } cvy_handles;
 
 /* Closes what is there. handles: a cvy_handles, or NULL. */
@@ -29,7 +30,7 @@ int cvy_handles_add(const cvy_send *s, cvy_outlet *outlet);
 /* The message before which they wait (NULL: none that was added) will not go: takes them out again, if nobody is writing them. */
 void cvy_handles_forget(cvy_outlet *outlet, const cvy_parcel *before);
 
-/* Descriptors came with bytes: moved. More than any message may bring end the connection. */
+/* Descriptors came with bytes: moved; CVOS_NONE behind them: not all that were sent. More than any message may bring end the connection. */
 void cvy_handles_arrived(covey_peer *peer, const cvos_handle *handles, size_t count);
 
 /* HANDLE and HANDLE_ACK. 0 or a code that ends the connection. */

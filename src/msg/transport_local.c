@@ -8,9 +8,9 @@ static int64_t local_write(covey_peer *peer, const cvos_piece *pieces, size_t co
   *ret_system = 0;
   for (uint32_t i = 0; h && i < h->count; i++) {
     cvos_handle copy;
-    int r = cvos_handle_duplicate(h->at[i], &copy);
-    if (r < 0) return r;
+    if (cvos_handle_duplicate(h->at[i], &copy) < 0) copy = CVOS_NONE; /* as a system without room */
     cvy_handles_arrived(peer, &copy, 1);
+    if (copy == CVOS_NONE) break;
   }
   for (size_t i = 0; i < count; i++) {
     cvy_peer_bytes(peer, pieces[i].data, pieces[i].size);

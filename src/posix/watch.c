@@ -208,7 +208,7 @@ static ssize_t io_take(cvos_io *io)
     struct cmsghdr align;
     char space[CMSG_SPACE(HANDLES * sizeof(int)) + CMSG_SPACE(64)];
   } control;
-  cvos_handle handles[HANDLES];
+  cvos_handle handles[HANDLES + 1];
   size_t handle_count = 0;
   char *buffer = io->shared->buffer, *place = NULL;
   ssize_t n;
@@ -232,13 +232,12 @@ static ssize_t io_take(cvos_io *io)
   } while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
   if (n >= CVOS_READ_SIZE && !io->roomy) give_room(io);
-  if (n > 0 && !cut) {
+  if (n > 0) {
+    if (cut) handles[handle_count++] = CVOS_NONE;
     io->events->bytes(io->arg, buffer, (size_t)n, handles, handle_count);
     return n;
   }
-  int e = n < 0 ? errno
-          : cut ? EMFILE
-                : 0; /* cut: the system had no room for the descriptors that came along */
+  int e = n < 0 ? errno : 0;
   for (size_t i = 0; i < handle_count; i++) close(handles[i]);
   io_end(io, e);
   return -1;

@@ -108,6 +108,71 @@ TEST(handles, travel_and_work)
   witness_close(&w);
 }
 
+/* Windows: the copy can do what handle_rights say, or what ours can. Elsewhere they mean nothing. */
+TEST(handles, with_rights)
+{
+  enum { SYNCHRONIZE_AND_LOOK = 0x100080 }; /* SYNCHRONIZE | FILE_READ_ATTRIBUTES */
+  pair p = pair_open(&taking);
+  witness w;
+  cvos_handle got;
+  witness_open(&w);
+  for (uint32_t few = 0; few < 2; few++) {
+    covey_send_options o = {.name = p.name, .group = "h", .handles = &w.to, .handle_count = 1};
+    if (few) o.handle_rights = SYNCHRONIZE_AND_LOOK;
+    REQUIRE_OK(covey_message_send(p.left, &o, NULL, 0, NULL));
+    covey_message m = next(&p);
+    REQUIRE_OK(covey_message_take(&m, 0, &got));
+    covey_message_free(&m);
+    int64_t rights = test_handle_rights(got), ours = test_handle_rights(w.to);
+    CHECK_INT(rights, few && test_is_windows() ? SYNCHRONIZE_AND_LOOK : ours);
+    CHECK(ours != SYNCHRONIZE_AND_LOOK && ours != 0);
+    if (few) cvos_handle_close(w.to);
+    CHECK(is_held(&w));
+    cvos_handle_close(got);
+  }
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+  pair_close(&p);
+}
+
+/* Sends size bytes and count handles to a "handle-limit", and gives its answer. */
+static const char *ask(int64_t pid, const char *word, const covey_native *handles, uint32_t count)
+{
+  covey_message m = {0};
+  covey_send_options o = {.pid = pid, .group = "h", .timeout = PATIENCE, .level = COVEY_LEVEL_CONSUMED};
+  o.handles = handles;
+  o.handle_count = count;
+  REQUIRE_OK(covey_message_send(NULL, &o, &(covey_buffer){word, strlen(word)}, 1, NULL));
+  REQUIRE_OK(covey_receive(NULL, "back", PATIENCE, &m));
+  const char *text = test_format("%s", (const char *)m.data);
+  covey_message_free(&m);
+  return text;
+}
+
+/* The receiver has no descriptor left, or too few: the message comes, and says which handles did not; everything else goes on. */
+TEST(handles, receiver_without_descriptors)
+{
+  cvos_handle five[5], null;
+  if (test_is_windows()) TEST_SKIP("Windows has no limit of handles that a test could set");
+  REQUIRE_OK(cvos_null_open(&null));
+  for (int i = 0; i < 5; i++) five[i] = null;
+  for (int spare = 0; spare < 4; spare += 3) {
+    int64_t pid = test_start(TEST_HELPER("handle-limit", "h", test_format("%d", spare)));
+    const char *open = ask(pid, "limit", NULL, 0);
+    CHECK(strncmp(open, " ", 1) == 0 && atoi(open) > 3);
+    for (int i = 0; i < 3; i++) {
+      CHECK_STR(ask(pid, "few", five, 5), test_format("%s%s", spare ? "tttll" : "lllll", open));
+      CHECK_STR(ask(pid, "none", NULL, 0), open); /* it lives, and keeps nothing */
+    }
+    CHECK_STR(ask(pid, "free", five, 5), test_format("%s%s", spare ? "tttll" : "lllll", open));
+    CHECK_STR(ask(pid, "all", five, 5), test_format("ttttt%s", open));
+    CHECK_OK(covey_send(NULL, pid, "h", NULL, 0, PATIENCE));
+    CHECK(test_process_ended(pid, PATIENCE));
+  }
+  cvos_handle_close(null);
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
+}
+
 TEST(handles, of_large_messages_and_many)
 {
   pair p = pair_open(&taking);

@@ -3,6 +3,7 @@
 #include "support/test.h"
 
 #include "core/fault.h"
+#include "os/handle.h"
 
 #include <covey/message.h>
 #include <covey/process.h>
@@ -44,6 +45,20 @@ static bool is_connected(int64_t pid)
   return false;
 }
 
+/* Each message has brought one to three handles; on Windows they are there as long as their sender is. */
+static void take_handles(covey_message *m, int n)
+{
+  covey_native handle;
+  CHECK_UINT(m->handle_count, 1 + (uint32_t)n % 3);
+  int r = covey_message_take(m, (uint32_t)n % m->handle_count, &handle);
+  if (r == 0)
+    cvos_handle_close(handle);
+  else if (!test_is_windows() || r != COVEY_ENOTFOUND)
+    CHECK_OK(r);
+}
+
+static const char *part; /* for step-send; NULL: without handles */
+
 /* One message that must be the n-th of pid's; false: none came in time. */
 static bool take(int64_t pid, int n, size_t size, int64_t timeout)
 {
@@ -54,6 +69,7 @@ static bool take(int64_t pid, int n, size_t size, int64_t timeout)
   CHECK_INT(m.from.pid, pid);
   CHECK_UINT(m.size, size);
   CHECK(m.size == size && test_is_pattern(m.data, m.size, (uint64_t)n));
+  if (part) take_handles(&m, n);
   covey_message_free(&m);
   return true;
 }
@@ -69,6 +85,7 @@ static void sender_dies(int step, int n, size_t size)
                         test_format("%zu", size),
                         test_format("%d", step),
                         test_format("%d", n),
+                        part,
                         NULL};
   covey_process *p = start(argv);
   covey_exit how;
@@ -101,6 +118,25 @@ TEST_LIMIT(node_step, senders_that_die, 600)
   CHECK_UINT(s.waiting, 0);
   CHECK_UINT(s.broken, 0);
   CHECK_UINT(s.memory, 0); /* all that was lent has come back */
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
+}
+
+/* In the middle of the frame that tells of handles, between it and its message, and anywhere else: what came of them is given back. */
+TEST_LIMIT(node_step, senders_of_handles_that_die, 600)
+{
+  static const size_t sizes[] = {0, 100, 3000};
+  static const char *const parts[] = {"0", "7", "24", "1000"};
+  REQUIRE_OK(covey_group_open(NULL, "step", &(covey_group_options){.handles = 1}));
+  for (int i = 0; i < rounds(); i++) {
+    part = parts[test_random(4)];
+    if (i == 2) test_no_child_handles_lost();
+    sender_dies(i % 4 ? (int)test_random(4) : (int)test_random(CVY_STEP_COUNT),
+                1 + (int)test_random(*part == '7' ? 120 : 40), sizes[test_random(3)]);
+  }
+  CHECK(died > rounds() / 8);
+  covey_statistics s;
+  REQUIRE_OK(covey_node_statistics(NULL, &s));
+  CHECK_UINT(s.waiting + s.broken + s.memory, 0);
   CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
 }
 

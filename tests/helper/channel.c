@@ -1,8 +1,11 @@
 /* Behaviours with channels, and with handles in messages. */
 #include "helper.h"
 
+#include "os/handle.h"
+
 #include <covey/channel.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +79,52 @@ static int do_keep(int argc, char **argv)
   return 0;
 }
 
+/* The limit that leaves room for so many descriptors more; negative: none was found. */
+static int64_t limit_for(int spare)
+{
+  enum { MOST = 8 };
+  cvos_handle some[MOST], last = CVOS_NONE;
+  int count = 0;
+  if (cvos_null_open(&last) < 0) return -1;
+  int64_t most = (int64_t)(intptr_t)last;
+  cvos_handle_close(last);
+  while (count < spare && count < MOST && cvos_null_open(&some[count]) == 0)
+    most = (int64_t)(intptr_t)some[count++] + 1;
+  for (int i = 0; i < count; i++) cvos_handle_close(some[i]);
+  return count == spare ? most : -1;
+}
+
+/* handle-limit GROUP SPARE: answers each message in group "back": a letter for each handle (t: taken, l: COVEY_ELIMIT, ?: else), and how many descriptors
+ * are open then. "limit" leaves room for SPARE, behind that; "free" lifts it; an empty message ends it. */
+static int do_limit(int argc, char **argv)
+{
+  covey_message m = {0};
+  covey_native handle;
+  int64_t most = 0;
+  int r = argc == 3 ? covey_group_open(NULL, argv[1], &(covey_group_options){.handles = 1}) : COVEY_EINVAL;
+  while (r == 0 && (r = covey_receive(NULL, argv[1], PATIENCE, &m)) == 0 && m.size) {
+    char text[64];
+    size_t n = 0;
+    for (uint32_t i = 0; i < m.handle_count; i++) {
+      int code = covey_message_take(&m, i, &handle);
+      text[n++] = code == 0 ? 't' : code == COVEY_ELIMIT ? 'l' : '?';
+      if (code == 0) cvos_handle_close(handle);
+    }
+    helper_limit_handles(0); /* counting needs one */
+    n += (size_t)snprintf(text + n, sizeof text - n, " %lld", (long long)cvos_handle_count());
+    if (strcmp(m.data, "limit") == 0) most = limit_for(atoi(argv[2]));
+    if (strcmp(m.data, "free") == 0) most = 0;
+    if (most < 0 || !helper_limit_handles(most)) return failed("limit", COVEY_EOS);
+    covey_send_options to = {.reply_to = &m, .group = "back", .timeout = PATIENCE};
+    r = covey_message_send(NULL, &to, &(covey_buffer){text, n}, 1, NULL);
+    covey_message_free(&m);
+  }
+  covey_message_free(&m);
+  return r < 0 ? failed("receive", r) : covey_node_close(NULL, PATIENCE);
+}
+
 const helper_behaviour helper_channel[] = {
+    {"handle-limit", do_limit, "GROUP SPARE: tells which handles came while descriptors are few (POSIX)"},
     {"channel-echo", do_echo, "ENDPOINT COUNT: sends back what comes over channels"},
     {"channel-send", do_send, "PID ENDPOINT COUNT SIZE die|close|hang: sends over a channel"},
     {"handle-keep", do_keep, "GROUP: takes a handle and keeps it until the next message"},

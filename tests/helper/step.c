@@ -3,6 +3,7 @@
 
 #include "core/atomics.h"
 #include "core/fault.h"
+#include "os/handle.h"
 
 #include <covey/message.h>
 
@@ -37,19 +38,26 @@ static int send_batch(const covey_send_options *to, unsigned char *data, size_t 
   return covey_send_many(NULL, to, each, BATCH);
 }
 
-/* step-send PID COUNT SIZE STEP N: sends COUNT messages of the pattern to group "step", one by one and five at a time in turn, and writes a byte for each that
- * went; then closes. */
+/* step-send PID COUNT SIZE STEP N [PART]: sends COUNT messages of the pattern to group "step", one by one and five at a time in turn, and writes a byte for
+ * each that went; then closes. PART: each goes by itself and brings one to three handles, and the system takes at most so many bytes at once (0: what it can). */
 static int do_send(int argc, char **argv)
 {
-  if (argc != 6) return HELPER_USAGE;
+  if (argc != 6 && argc != 7) return HELPER_USAGE;
   int64_t count = atoll(argv[2]);
   size_t size = (size_t)atoll(argv[3]);
+  bool bring = argc == 7;
   covey_send_options to = {.pid = atoll(argv[1]), .group = "step", .timeout = PATIENCE};
+  covey_native three[3] = {0};
   unsigned char *data = malloc(BATCH * size + 1);
+  for (int i = 0; i < 3 && bring; i++)
+    if (cvos_null_open(&three[i]) < 0) return HELPER_USAGE;
+  if (bring) cvy_fault_limit((size_t)atoll(argv[6]));
+  if (bring) to.handles = three;
   prepare(argv, 4);
   for (int64_t i = 0; i < count;) {
     int went = 1;
-    if (i % 2) {
+    if (bring) to.handle_count = (uint32_t)(1 + i % 3);
+    if (i % 2 && !bring) {
       went = send_batch(&to, data, size, i);
     } else {
       helper_pattern(data, size, (uint64_t)i);
@@ -107,7 +115,7 @@ static int do_limit(int argc, char **argv)
 }
 
 const helper_behaviour helper_step[] = {
-    {"step-send", do_send, "PID COUNT SIZE STEP N: sends, dies at the N-th such step"},
+    {"step-send", do_send, "PID COUNT SIZE STEP N [PART]: sends, dies at the N-th such step"},
     {"step-receive", do_receive, "PID STEP N: receives, dies at the N-th such step"},
     {"step-exec", do_exec, "PID: connects, and becomes another program (POSIX)"},
     {"step-limit", do_limit, "PID: has no descriptor left until its stdin ends (POSIX)"},

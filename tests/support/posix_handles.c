@@ -29,3 +29,9 @@ void test_system_list_handles(char *text, size_t capacity)
     n += (size_t)snprintf(text + n, capacity - n, "%d %s; ", fd, target);
   }
 }
+
+int64_t test_handle_rights(covey_native handle)
+{
+  (void)handle;
+  return -1;
+}

@@ -221,6 +221,9 @@ bool test_session(int64_t pid, int what);
 /* Open descriptors or handles of this process; -1 where the system cannot tell. */
 int test_handle_count(void);
 
+/* Windows: the access rights of a handle, 0 when it is none; -1 on other systems. */
+int64_t test_handle_rights(covey_native handle);
+
 /* From here to the end of the test the count must not grow: it is compared when the body has returned, for at most 5 s, and what is
  * too much is listed. Does nothing where the system cannot tell. */
 void test_no_handles_lost(void);

@@ -12,6 +12,23 @@ static HANDLE nth_handle(int n)
   return (HANDLE)(intptr_t)(n * 4);
 }
 
+static query_fn query_object(void)
+{
+  FARPROC found = GetProcAddress(GetModuleHandleW(L"ntdll"), "NtQueryObject");
+  query_fn query = NULL;
+  if (found) memcpy(&query, &found, sizeof query);
+  return query;
+}
+
+int64_t test_handle_rights(covey_native handle)
+{
+  struct {
+    ULONG attributes, rights, rest[12];
+  } info = {0};
+  query_fn query = query_object();
+  return query && query(handle, 0, &info, sizeof info, NULL) >= 0 ? (int64_t)info.rights : 0;
+}
+
 /* "Event", "File", ...: what the system calls the kind of the nth handle; "" where it does not tell. False: no such handle. */
 static bool handle_type(int n, char *text, size_t capacity)
 {
@@ -22,12 +39,10 @@ static bool handle_type(int n, char *text, size_t capacity)
     uint64_t rest[64];
   } info = {0};
   DWORD flags;
-  FARPROC found = GetProcAddress(GetModuleHandleW(L"ntdll"), "NtQueryObject");
-  query_fn query = NULL;
+  query_fn query = query_object();
   size_t size = 0;
 
   if (!GetHandleInformation(nth_handle(n), &flags)) return false;
-  if (found) memcpy(&query, &found, sizeof query);
   if (query && query(nth_handle(n), OBJECT_TYPE, &info, sizeof info, NULL) >= 0)
     for (; size < info.length / sizeof(WCHAR) && size + 1 < capacity; size++)
       text[size] = (char)info.buffer[size];
