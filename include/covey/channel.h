@@ -90,8 +90,9 @@ COVEY_API int covey_channel_open(covey_node *node, const covey_channel_options *
  * default node, opened at need. endpoint: borrowed; from the first call on it is there. timeout: milliseconds; 0 only looks.
  * ret_channel: owned, close it with covey_channel_close.
  * Returns 0. Errors: COVEY_ETIMEDOUT (also with timeout 0: there is none), COVEY_ECLOSED (the endpoint or the node was closed
- * meanwhile), COVEY_EQUOTA (windows have used up the node's max_memory; it goes on waiting), COVEY_ELIMIT (see above; the same), COVEY_EINVAL,
- * COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait), COVEY_ENOMEM, COVEY_ESTALE, or those of covey_node_open.
+ * meanwhile), COVEY_EQUOTA (windows have used up the node's max_memory; it goes on waiting), COVEY_ELIMIT (see above; the same), COVEY_EEXIST (a
+ * callback has its channels: covey_endpoint_on_channel), COVEY_EINVAL, COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to
+ * wait), COVEY_ENOMEM, COVEY_ESTALE, or those of covey_node_open.
  * Any thread; of several that wait each channel goes to one. */
 COVEY_API int covey_channel_accept(covey_node *node, const char *endpoint, int64_t timeout,
                                    covey_channel **ret_channel);
@@ -101,6 +102,22 @@ COVEY_API int covey_channel_accept(covey_node *node, const char *endpoint, int64
  * COVEY_ECANCELED. Any thread. */
 COVEY_API int covey_endpoint_accept(covey_node *node, const covey_receive_options *options,
                                     covey_channel **ret_channel);
+
+/* covey_endpoint_on_channel has a callback called with every channel that is opened at an endpoint, for programs that live on an event loop: in
+ * covey_loop_dispatch, or in the uv_run of a lent loop (loop.h); in several threads at a time if several threads dispatch; without locks, so
+ * it may call covey: it may give the channel a callback (covey_channel_on_message). Openings that wait already come first.
+ * node: borrowed; NULL: the default node, opened at need. endpoint: borrowed; made at need. on_channel: gets the channel, accepted, and code
+ * 0; it is the program's from then on, which closes it with covey_channel_close. Or NULL, and why an opening could not be accepted (COVEY_EQUOTA, COVEY_ELIMIT, COVEY_ENOMEM, as of
+ * covey_channel_accept), with covey_last_failure(): it is refused. NULL as on_channel: no callback any more; openings wait for an accept again. arg:
+ * borrowed: handed to on_channel. A second callback takes the place of the first.
+ * Accepts at this endpoint answer COVEY_EEXIST while there is a callback, also those that wait already. When the call returns, a callback that was
+ * there before does not run any more (but where this is called by it), and its arg may go; the same holds for covey_endpoint_close.
+ * (covey_node_close does not wait for callbacks.)
+ * Errors: COVEY_EINVAL, COVEY_EDEADLK (on the owner's thread of a lent loop, when the callback runs in another thread; it is taken away, and not
+ * replaced), COVEY_ECLOSED, COVEY_ELIMIT, COVEY_ENOMEM, COVEY_ESTALE, or those of covey_node_open. Any thread. */
+COVEY_API int covey_endpoint_on_channel(covey_node *node, const char *endpoint,
+                                        void (*on_channel)(covey_channel *channel, int code, void *arg),
+                                        void *arg);
 
 /* covey_endpoint_open makes an endpoint with sizes of its own. node: borrowed; NULL: the default node, opened at need. endpoint:
  * borrowed; 1 to COVEY_NAME_MAX bytes, any but NUL; not "*". options: borrowed, may be NULL: max_bytes is the window of our side of each

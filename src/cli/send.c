@@ -4,31 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct send {
+typedef struct sending {
   covey_send_options to;
   cli_where where;
-} send;
+} sending;
 
 static bool take_consumed(const cli_options *o, const char *value, void *into)
 {
   (void)o;
   (void)value;
-  ((send *)into)->to.level = COVEY_LEVEL_CONSUMED;
+  ((sending *)into)->to.level = COVEY_LEVEL_CONSUMED;
   return true;
 }
 
 const cli_option cli_send_options[] = {
-    {"--group", "NAME", "group, else the default one", CLI_TEXT, .at = offsetof(send, to.group)},
+    {"--group", "NAME", "group, else the default one", CLI_TEXT, .at = offsetof(sending, to.group)},
     {"--timeout", "MS", "for the process, its group and room; default 5000", CLI_NUMBER,
-     .at = offsetof(send, to.timeout), 1},
+     .at = offsetof(sending, to.timeout), 1},
     {"--consumed", NULL, "wait until the receiver has taken it", CLI_TAKE, .take = take_consumed},
-    CLI_WHERE(offsetof(send, where)),
+    CLI_WHERE(offsetof(sending, where)),
     CLI_NO_MORE};
 
 int cli_send(int argc, char **argv)
 {
   cli_options o = {.argc = argc, .argv = argv, .at = 1};
-  send s = {.to.timeout = 5000};
+  sending s = {.to.timeout = 5000};
   covey_node *node;
   if (cli_parse(&o, cli_send_options, &s)) return CLI_USAGE;
   int wrong = cli_whom(&o, &s.to.pid, &s.to.name);

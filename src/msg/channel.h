@@ -50,6 +50,9 @@ void cvy_channel_adopt(covey_channel *c, cvy_group *group);
 /* Of a side: window, or (0) the usual one. */
 uint64_t cvy_channel_window(const covey_node *node, uint64_t window);
 
+/* The first that waits at endpoint, for a callback: 0; or a code, recorded: it was refused. */
+int cvy_endpoint_take(cvy_group *endpoint, covey_channel **ret);
+
 /* Refuses all that wait at endpoint, which is being closed. Does nothing for other groups. */
 void cvy_endpoint_shut(cvy_group *endpoint);
 

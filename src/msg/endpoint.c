@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "msg/channel.h"
 #include "msg/group.h"
+#include "msg/handler.h"
 #include "msg/send.h"
 
 enum { WAITING = 64 /* openings of one process at an endpoint */ };
@@ -34,18 +35,22 @@ int cvy_channel_asked(cvy_outlet *o, uint16_t endpoint)
   covey_channel **last = &in->group->first_waiting;
   while (*last) last = &(*last)->next_waiting;
   *last = c;
+  cvy_handler_due(in->group);
   return 0;
+}
+
+static void refuse_first(cvy_group *endpoint)
+{
+  covey_channel *c = endpoint->first_waiting;
+  endpoint->first_waiting = c->next_waiting;
+  c->out->channel = NULL;
+  cvy_lane_end(c->out);
+  cvy_free(c);
 }
 
 void cvy_endpoint_shut(cvy_group *endpoint)
 {
-  while (endpoint->first_waiting) {
-    covey_channel *c = endpoint->first_waiting;
-    endpoint->first_waiting = c->next_waiting;
-    c->out->channel = NULL;
-    cvy_lane_end(c->out);
-    cvy_free(c);
-  }
+  while (endpoint->first_waiting) refuse_first(endpoint);
 }
 
 /* ---- opening, closing, accepting ---- */
@@ -93,7 +98,8 @@ int covey_endpoint_close(covey_node *node, const char *endpoint)
 static bool has_waiting(void *arg)
 {
   const cvy_group *endpoint = arg;
-  return endpoint->closed || endpoint->first_waiting || endpoint->node->state != CVY_NODE_OPEN;
+  return endpoint->closed || endpoint->handled || endpoint->first_waiting ||
+         endpoint->node->state != CVY_NODE_OPEN;
 }
 
 /* Makes our side of the first that waits. */
@@ -109,6 +115,13 @@ static int take(cvy_group *endpoint, covey_channel **ret)
   c->answered = true;
   *ret = c;
   return 0;
+}
+
+int cvy_endpoint_take(cvy_group *endpoint, covey_channel **ret)
+{
+  int r = take(endpoint, ret);
+  if (r < 0) refuse_first(endpoint);
+  return r;
 }
 
 static int accept_one(covey_node *node, const char *name, cvy_deadline deadline, covey_cancel *cancel,
@@ -128,6 +141,8 @@ static int accept_one(covey_node *node, const char *name, cvy_deadline deadline,
       r = cvy_fail(r, COVEY_STAGE_NONE, "endpoint %s", name);
     else if (endpoint->closed || node->state != CVY_NODE_OPEN)
       r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "endpoint %s was closed", name);
+    else if (endpoint->handled)
+      r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_GROUP, "a callback has the channels of endpoint %s", name);
     else
       r = take(endpoint, ret);
     cvy_group_unref(endpoint);
@@ -148,4 +163,24 @@ int covey_endpoint_accept(covey_node *node, const covey_receive_options *options
   int r = options ? cvy_receive_check(options, &deadline)
                   : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "options are NULL: which endpoint?");
   return r < 0 ? r : accept_one(node, options->group, deadline, options->cancel, ret_channel);
+}
+
+int covey_endpoint_on_channel(covey_node *node, const char *endpoint,
+                              void (*on_channel)(covey_channel *channel, int code, void *arg), void *arg)
+{
+  cvy_group *g = NULL;
+  int r = endpoint_name(endpoint, &endpoint);
+  if (r == 0) r = cvy_node_enter(node, &node);
+  if (r < 0) return r;
+  g = cvy_group_find(node, endpoint, CVY_FRAME_GROUP_OPEN);
+  if (!g && on_channel) r = endpoint_make(node, endpoint, NULL, &g);
+  if (g) cvy_group_ref(g);
+  if (r == 0 && g) r = cvy_handler_drop(g, on_channel != NULL);
+  if (r == 0 && on_channel) {
+    g->on_channel = on_channel;
+    cvy_handler_set(g, arg);
+  }
+  cvy_group_unref(g);
+  cvy_node_leave(node);
+  return r;
 }

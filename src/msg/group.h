@@ -31,6 +31,7 @@ struct cvy_group {
     void (*on_message)(covey_message *message, void *arg);
     void (*on_request)(covey_request *request, void *arg);
     void (*on_next)(covey_message *message, int code, void *arg); /* of a channel, or a subscription */
+    void (*on_channel)(covey_channel *channel, int code, void *arg);
   };
   void *arg;              /* the callback's */
   cvy_note note;          /* calls it; holds a reference while it is queued */

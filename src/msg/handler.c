@@ -34,6 +34,10 @@ static void call(cvy_due *due)
     covey_request_free(&due->request);
     return;
   }
+  if (g->kind == CVY_FRAME_GROUP_OPEN) {
+    g->on_channel(due->channel, due->code, g->arg);
+    return;
+  }
   if (is_stream(g))
     g->on_next(due->code ? NULL : &due->message, due->code, g->arg);
   else
@@ -61,6 +65,7 @@ void cvy_handler_run(cvy_due *due)
 static bool is_due(const cvy_group *g)
 {
   if (!g->handled) return false;
+  if (g->kind == CVY_FRAME_GROUP_OPEN) return g->first_waiting != NULL;
   if (!is_stream(g)) return !g->closed && g->queue.count;
   if (g->told || g->running) return false;
   return g->channel ? cvy_channel_has_next(g->channel) : cvy_subscription_has_next(g->subscription);
@@ -78,7 +83,9 @@ static bool take(cvy_group *g, cvy_due *ret)
     g->told = ret->code < 0;
     return true;
   }
-  if (g->kind == CVY_FRAME_REQ) {
+  if (g->kind == CVY_FRAME_GROUP_OPEN) {
+    ret->code = cvy_endpoint_take(g, &ret->channel);
+  } else if (g->kind == CVY_FRAME_REQ) {
     cvy_request *q = cvy_request_take(g);
     if (!q) return false;
     cvy_request_fill(q, &ret->request);
@@ -163,12 +170,16 @@ int cvy_handler_quiet(cvy_group *group)
   return r < 0 ? cvy_fail(r, COVEY_STAGE_NONE, "the callback of %s runs in another thread", group->name) : 0;
 }
 
-int cvy_handler_drop(cvy_group *group)
+int cvy_handler_drop(cvy_group *group, bool another)
 {
-  if (!group->handled) return 0;
-  group->handled = false;
-  if (cvy_loop_unnote(group->loop, &group->note)) cvy_group_unref(group);
-  return cvy_handler_quiet(group);
+  if (group->handled) {
+    group->handled = false;
+    if (cvy_loop_unnote(group->loop, &group->note)) cvy_group_unref(group);
+    int r = cvy_handler_quiet(group);
+    if (r < 0) return r;
+  }
+  if (!another || !group->closed) return 0;
+  return cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "%s was closed", group->name);
 }
 
 int cvy_handler_stream(covey_loop *loop, cvy_group *group,
@@ -177,7 +188,7 @@ int cvy_handler_stream(covey_loop *loop, cvy_group *group,
   int r = cvy_loop_check(loop);
   if (r < 0) return r;
   cvy_loop_lock(loop);
-  r = cvy_handler_drop(group);
+  r = cvy_handler_drop(group, false); /* the end is told to another one, too */
   if (r == 0 && on_next) {
     group->on_next = on_next;
     cvy_handler_set(group, arg);
@@ -196,9 +207,7 @@ int covey_group_on_message(covey_node *node, const char *name,
   g = cvy_group_find(node, name, CVY_FRAME_DATA);
   if (!g && on_message) r = cvy_group_make(node, name, CVY_FRAME_DATA, NULL, &g);
   if (g) cvy_group_ref(g);
-  if (r == 0 && g) r = cvy_handler_drop(g); /* the old one goes first, wholly */
-  if (r == 0 && on_message && g->closed)
-    r = cvy_fail(COVEY_ECLOSED, COVEY_STAGE_GROUP, "group %s was closed", name);
+  if (r == 0 && g) r = cvy_handler_drop(g, on_message != NULL); /* the old one goes first, wholly */
   if (r == 0 && on_message) {
     g->on_message = on_message;
     cvy_handler_set(g, arg);

@@ -1,15 +1,16 @@
-/* msg/handler.h: groups, functions, channels and subscriptions whose messages go to a callback: in covey_loop_dispatch, or in the uv_run of a lent loop.
+/* msg/handler.h: groups, functions, endpoints, channels and subscriptions whose messages go to a callback: in covey_loop_dispatch, or in the uv_run of a lent loop.
  * Those of a channel and of a subscription are a stream: one callback at a time, the last one is told the end. */
 #ifndef COVEY_MSG_HANDLER_H
 #define COVEY_MSG_HANDLER_H
 
 #include "msg/group.h"
 
-/* A message or request on its way to the callback of its group, which it is bound to. */
+/* A message, request or channel on its way to the callback of its group, which it is bound to. */
 typedef struct cvy_due {
   cvy_group *group;
-  int code; /* of a stream: 0, or its end */
+  int code; /* of a stream: 0, or its end; of an endpoint: 0, or why there is no channel */
   union {
+    covey_channel *channel;
     covey_message message;
     covey_request request;
   };
@@ -30,8 +31,9 @@ void cvy_handler_run(cvy_due *due);
 /* Nothing more comes from peer: callbacks of streams are due. Lock held. */
 void cvy_handlers_over(covey_peer *peer);
 
-/* The callback of group, if there is one, is taken away: as cvy_handler_quiet. Lock held. */
-int cvy_handler_drop(cvy_group *group);
+/* The callback of group, if there is one, is taken away: as cvy_handler_quiet. another: one is to follow; COVEY_ECLOSED, recorded, where the group is
+ * closed. Lock held. */
+int cvy_handler_drop(cvy_group *group, bool another);
 
 /* on_next takes the place of the callback of group, which is a stream's; NULL: none. loop: of group. As cvy_handler_drop. Lock not held. */
 int cvy_handler_stream(covey_loop *loop, cvy_group *group,

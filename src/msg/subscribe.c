@@ -205,7 +205,7 @@ void covey_unsubscribe(covey_subscription *subscription)
   covey_subscription *s = subscription;
   if (!s || cvy_loop_check(s->loop) < 0) return;
   cvy_loop_lock(s->loop);
-  cvy_handler_drop(s->group);
+  cvy_handler_drop(s->group, false);
   covey_node *node = is_open(s) ? s->group->node : NULL;
   cvy_subscription_close(s);
   if (node) {

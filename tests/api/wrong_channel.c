@@ -71,6 +71,11 @@ TEST(wrong_channel, open)
   covey_channel_close(r, 0);
 }
 
+static void never_opened(covey_channel *channel, int code, void *arg)
+{
+  TEST_FAIL("called with %p, %d, %p", (void *)channel, code, arg);
+}
+
 TEST(wrong_channel, endpoints)
 {
   covey_channel *c;
@@ -91,6 +96,11 @@ TEST(wrong_channel, endpoints)
   CHECK_WRONG(covey_endpoint_accept(NULL, &(covey_receive_options){.group = "e", .reserved0 = 1}, &c));
   CHECK_ERR(covey_endpoint_accept(NULL, &o, &c), COVEY_ETIMEDOUT);
   CHECK(test_is_filled(&c, sizeof c));
+  CHECK_WRONG(covey_endpoint_on_channel(NULL, NULL, never_opened, NULL));
+  CHECK_WRONG(covey_endpoint_on_channel(NULL, "", never_opened, NULL));
+  CHECK_WRONG(covey_endpoint_on_channel(NULL, COVEY_ANY_GROUP, never_opened, NULL));
+  CHECK_WRONG(covey_endpoint_on_channel(NULL, too_long(), never_opened, NULL));
+  CHECK_OK(covey_endpoint_on_channel(NULL, "of nobody", NULL, NULL));
   CHECK_WRONG(covey_endpoint_open(NULL, NULL, NULL));
   CHECK_WRONG(covey_endpoint_open(NULL, "", NULL));
   CHECK_WRONG(covey_endpoint_open(NULL, COVEY_ANY_GROUP, NULL));
