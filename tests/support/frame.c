@@ -185,6 +185,16 @@ bool test_run_begin(char *mark, size_t capacity)
   return true;
 }
 
+static void show_names(const char *dir)
+{
+  uv_fs_t request;
+  uv_dirent_t entry;
+  if (uv_fs_scandir(NULL, &request, dir, 0, NULL) >= 0) {
+    while (uv_fs_scandir_next(&request, &entry) != UV_EOF) printf("#   %s\n", entry.name);
+  }
+  uv_fs_req_cleanup(&request);
+}
+
 static bool is_removed(void *dir)
 {
   return test_system_remove(dir);
@@ -201,7 +211,8 @@ int test_run_end(const char *mark)
   }
   if (dir &&
       !test_wait_until(is_removed, dir, 5000)) { /* whoever was killed just now may still hold a file */
-    printf("# cannot remove %s\n", dir);
+    printf("# cannot remove %s, where there is\n", dir);
+    show_names(dir);
     forced++;
   }
   return forced;
