@@ -272,7 +272,7 @@ bool cvy_process_shown(void *arg);
 
 /* -- told.c -- */
 
-/* done was set: the callback is due. Loop's lock held. */
+/* The callback is due where the process is done and nothing of it waits to be shown; does nothing else. Loop's lock held. */
 void cvy_told_note(covey_process *p);
 
 /* Asks for a callback in place of the one before, which is released; NULL: for none. No lock held; the caller has a reference. */

@@ -7,6 +7,12 @@ typedef struct several {
   size_t count;
 } several;
 
+/* It has ended, and what it wrote has been shown. Lock held. */
+static bool has_ended(covey_process *p)
+{
+  return p->done && cvy_process_shown(p);
+}
+
 /* One has ended, or none of them is worth waiting for any more. Lock of their loop held. */
 static bool any_over(void *arg)
 {
@@ -14,8 +20,8 @@ static bool any_over(void *arg)
   bool all = true;
 
   for (size_t i = 0; i < s->count; i++) {
-    if (s->list[i]->done) return true;
-    all = all && cvy_process_over(s->list[i]);
+    if (has_ended(s->list[i])) return true;
+    all = all && cvy_process_shown(s->list[i]);
   }
   return all;
 }
@@ -26,7 +32,7 @@ static size_t first_ended(const several *s)
   size_t first = s->count;
 
   for (size_t i = 0; i < s->count; i++) {
-    if (!s->list[i]->done) continue;
+    if (!has_ended(s->list[i])) continue;
     if (first == s->count || s->list[i]->ended_at < s->list[first]->ended_at) first = i;
   }
   return first;

@@ -231,6 +231,7 @@ static void show(covey_process *p)
   }
   p->shower = NULL;
   cvy_show_note(p);
+  cvy_told_note(p);
   cvy_loop_changed(p->loop);
 }
 

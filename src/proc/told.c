@@ -37,7 +37,7 @@ static void call_back(void *arg)
 
 void cvy_told_note(covey_process *p)
 {
-  if (!p->told.run || p->told_note.queued) return;
+  if (!p->told.run || p->told_note.queued || !p->done || cvy_show_pending(p)) return;
   p->users++;
   p->told_note = (cvy_note){.run = call_back, .arg = p};
   cvy_loop_note(p->loop, &p->told_note);
@@ -50,7 +50,7 @@ void cvy_told_set(covey_process *p, const cvy_told *told)
   cvy_loop_lock(p->loop);
   before = take(p);
   if (told) p->told = *told;
-  if (p->done) cvy_told_note(p);
+  cvy_told_note(p);
   cvy_loop_unlock(p->loop);
   if (before.run) before.released(before.arg);
 }

@@ -184,3 +184,48 @@ TEST(manager_end, of_members_that_show_their_output)
   }
   covey_manager_free(m);
 }
+
+/* What a member has written waits to be shown when it has ended: nobody is told of the end before, and nothing is lost. how: by which call. */
+static void shown_before_the_end(int how)
+{
+  size_t total = 0;
+  ends e = {0};
+  covey_member member = {0};
+  covey_process *p, *same;
+  covey_process_options o = {.argv = TEST_HELPER("out", "100000"),
+                             .out.kind = COVEY_STDIO_PIPE,
+                             .on_output = take_all,
+                             .user = &total};
+  covey_manager *m = manager_on(NULL, how == 2 ? &e : NULL);
+
+  REQUIRE_OK(covey_manager_spawn(m, &o, &p));
+  REQUIRE_OK(covey_process_adopt(covey_process_pid(p), 0, NULL, &same));
+  REQUIRE_OK(covey_process_wait(same, TEST_SOON, NULL));
+  covey_process_close(same);
+  test_pause(100); /* so that the loop has mostly seen the end of the output, too */
+  CHECK_UINT(total, 0);
+  switch (how) {
+  case 0: CHECK_OK(covey_manager_wait_any(m, TEST_SOON, &member)); break;
+  case 1: CHECK_INT(covey_manager_wait_all(m, TEST_SOON, &member, 1), 0); break;
+  default: dispatch(NULL, &e.count, 1);
+  }
+  CHECK_UINT(total, 100000);
+  if (how < 2) CHECK_INT(member.ended, 1);
+  covey_process_close(p);
+  covey_manager_free(m);
+}
+
+TEST(manager_end, is_told_behind_the_output_by_wait_any)
+{
+  shown_before_the_end(0);
+}
+
+TEST(manager_end, is_told_behind_the_output_by_wait_all)
+{
+  shown_before_the_end(1);
+}
+
+TEST(manager_end, is_told_behind_the_output_in_a_dispatch)
+{
+  shown_before_the_end(2);
+}
