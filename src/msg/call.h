@@ -35,8 +35,8 @@ struct cvy_call {
   int code;       /* 0: item is the answer */
   cvy_item *item; /* owned; its owner is peer, counted once more */
   char text[CVY_ERROR_MAX + 1];
-  uint8_t prefix[CVY_PREFIX]; /* of the request */
-  covey_pending *pending;     /* NULL: its caller is waiting */
+  uint8_t prefix[CVY_PREFIX];      /* of the request */
+  void (*on_over)(cvy_call *call); /* NULL: its caller is waiting, or will ask */
 };
 
 /* Its request has its number: an answer may come from now on. The time that is left is written. Unnamed: as if not. */
@@ -54,6 +54,36 @@ void cvy_call_arrived(covey_peer *peer, cvy_item *item);
 
 /* No more answers come from peer. */
 void cvy_calls_over(covey_peer *peer);
+
+/* ---- between call.c, where the caller waits, and pending.c, where it does not ---- */
+
+struct cvy_send;
+
+/* What a call is about, for failures: "process 12, function add". */
+typedef struct cvy_call_about {
+  char text[224];
+} cvy_call_about;
+
+/* What options and buffers say: to s. COVEY_EINVAL or COVEY_ETOOBIG, recorded. */
+int cvy_call_check(const covey_call_options *options, int64_t timeout, const covey_buffer *buffers,
+                   size_t count, struct cvy_send *s);
+
+/* Sends the request of call, which has its deadline. The node is entered; on failure, which is recorded, the call holds nothing. */
+int cvy_call_launch(covey_node *node, struct cvy_send *s, const covey_call_options *options,
+                    const covey_buffer *buffers, size_t count, cvy_call *call);
+void cvy_call_describe(const struct cvy_send *s, cvy_call_about *ret);
+
+/* A predicate over a cvy_call. */
+bool cvy_call_is_over(void *call);
+
+/* The wait for a call has ended with r; if the call is not over, it is now, and the server is told. */
+void cvy_call_end(cvy_call *call, int r);
+
+/* Tells the outcome of a call that is over; its item becomes the reply's. A failure is recorded. */
+int cvy_call_outcome(cvy_call *call, const char *what, covey_reply *ret);
+
+/* Gives back what it holds, once it is in no list. Without the lock, too. */
+void cvy_call_scrap(cvy_call *call);
 
 /* ---- the server's side ---- */
 

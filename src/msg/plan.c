@@ -66,8 +66,8 @@ static enum plan_result plan_frame(covey_peer *peer, cvy_outlet *o, cvy_plan *pl
   cvy_tx *tx = &peer->tx;
   cvy_parcel *p = o->framing;
   struct cvy_planned *f = &plan->frames[plan->frame_count];
-  if (!p || p->result || (!o->closed && !cvy_lane_charge(o, p))) return PLAN_WAIT;
-  if (p->handles && p->next && !p->next->abandoned && !cvy_lane_charge(o, p->next))
+  if (!p || p->result || (!o->closed && !cvy_outlet_charge(o, p))) return PLAN_WAIT;
+  if (p->handles && p->next && !p->next->abandoned && !cvy_outlet_charge(o, p->next))
     return PLAN_WAIT; /* its message must follow */
   bool begins = p->id == 0 || (cvy_is_answer(p) && p->left == p->size);
   size_t body = p->left;

@@ -69,7 +69,7 @@ static bool put(cvy_outlet *o, const cvy_pub *pub, cvy_payload *payload, bool re
   p->large = p->size > CVY_FRAGMENT;
   p->kind = CVY_FRAME_PUB;
   p->abandoned = true;
-  if (reserve && !cvy_lane_charge(o, p)) {
+  if (reserve && !cvy_outlet_charge(o, p)) {
     cvy_free(t);
     return false;
   }
@@ -298,7 +298,7 @@ static bool fits(const edition *e, const cvy_outlet *o)
 {
   uint64_t size = CVY_PREFIX + e->payload->size;
   if (o->waiting && o->waiting + size > e->topic->max_bytes) return false;
-  return (!o->last || o->last->charged) && cvy_lane_affords(o, size + CVY_CHARGE_FIXED, NULL);
+  return (!o->last || o->last->charged) && cvy_outlet_affords(o, size + CVY_CHARGE_FIXED, NULL);
 }
 
 static bool is_due(const edition *e, const cvy_outlet *o)
