@@ -89,7 +89,7 @@ COVEY_API int covey_node_identity(covey_node *node, covey_identity *ret_identity
  * node: moved, whatever the result; NULL: the default node, if there is one; the next use opens another.
  * timeout: milliseconds for all of it; afterwards connections are closed as they are.
  * Returns the number of messages whose fate is unknown: sent, and neither consumed as far as we were told nor covered by an answer
- * to the good-bye; 0 when nothing is in doubt. Errors: COVEY_EINVAL (timeout; the node stays open), COVEY_ESTALE (after fork;
+ * to the good-bye; 0 when nothing is in doubt. Calls do not count: each tells its caller what became of it. Errors: COVEY_EINVAL (timeout; the node stays open), COVEY_ESTALE (after fork;
  * nothing is done), COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait: the connections were closed as they
  * are). Any thread; as with every close, nobody may start a call on node at the same time or later. Messages that were received
  * stay valid. */

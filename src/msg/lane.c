@@ -116,6 +116,7 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
   p->emitted = true;
   p->end = end;
   if (p->kind != CVY_FRAME_HANDLE) peer->sent++;
+  if (p->kind == CVY_FRAME_REQ) peer->called++;
   if (p->large && peer->tx.fragmented-- == CVY_ASSEMBLIES) wake_fragments(peer);
   if (o) {
     if (o->channel && p->kind == CVY_FRAME_NEXT) o->channel->sent++;
@@ -238,7 +239,7 @@ void cvy_lane_fini(covey_peer *peer, int code)
       if (cvy_is_answer(p))
         answer_gone(peer, p);
       else if (p->abandoned && p->kind != CVY_FRAME_END && p->kind != CVY_FRAME_PUB &&
-               p->kind != CVY_FRAME_HANDLE)
+               p->kind != CVY_FRAME_HANDLE && p->kind != CVY_FRAME_REQ)
         peer->node->unknown++;
       if (p->abandoned && !p->planned) cvy_parcel_free(p);
     }

@@ -237,6 +237,7 @@ int cvy_outlet_credit(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
     o->credit += credit->bytes;
     if (o->max_count) o->messages += credit->count;
     if (o->kind != CVY_FRAME_PUB) peer->consumed += credit->count;
+    if (o->kind == CVY_FRAME_REQ) peer->called -= credit->count;
     if (o->channel) o->channel->consumed += credit->count;
   }
   cvy_outlet_ready(o);

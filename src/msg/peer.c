@@ -156,7 +156,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   if (peer->state == CVY_PEER_DEAD) return;
   bool open = peer->introduced, soft = peer->state == CVY_PEER_LEAVING;
   bool farewell = peer->all_there || peer->state == CVY_PEER_BYE_GOT;
-  if (open && !peer->all_there) node->unknown += peer->sent - peer->consumed;
+  if (open && !peer->all_there) node->unknown += peer->sent - peer->consumed - peer->called;
   peer->state = CVY_PEER_DEAD;
   peer->failure = code;
   CVY_STEP(ENDED);

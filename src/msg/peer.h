@@ -144,8 +144,9 @@ struct covey_peer {
 
   cvy_tx tx;
   cvy_map outlets, outlet_names;
-  cvy_parcel *acks;           /* emitted, waiting for their ACK */
-  uint64_t sent, consumed;    /* messages: emitted, and handed out as far as we were told */
+  cvy_parcel *acks;        /* emitted, waiting for their ACK */
+  uint64_t sent, consumed; /* messages: emitted, and handed out as far as we were told */
+  uint64_t called; /* requests of sent that are not in consumed: their callers hear what becomes of them */
   uint64_t bytes_in, dropped; /* dropped: messages, by us */
   uint64_t asked, told;       /* the last LOOK, and the last PONG */
   uint64_t granted;           /* by us, for large messages that were not handed out yet */

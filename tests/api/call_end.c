@@ -238,16 +238,19 @@ TEST(call_end, the_servers_death_fails_all_at_once)
     CHECK(strstr(covey_last_failure()->what, "before it answered") != NULL);
     covey_call_close(calls[i]);
   }
-  CHECK_OK(covey_node_close(NULL, PATIENCE));
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0); /* each caller was told: nothing is in doubt */
 }
 
 TEST(call_end, a_server_that_dies_of_the_request)
 {
   int64_t pid = test_start(TEST_HELPER("call-serve", "f"));
   covey_reply reply;
+  REQUIRE_OK(covey_call(NULL, pid, "f", "x", 1, PATIENCE, &reply));
+  covey_reply_free(&reply);
   CHECK_ERR(covey_call(NULL, pid, "f", "die", 3, PATIENCE, &reply), COVEY_EPEERDIED);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_SENT);
   CHECK(test_process_ended(pid, PATIENCE));
+  CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
 }
 
 TEST(call_end, the_callers_death_reaches_the_server)
