@@ -9,7 +9,8 @@
  *   strings   UTF-8. On Windows also WTF-8 (lone surrogates survive a round trip); on POSIX any bytes but NUL.
  *   sizes     size_t size counts bytes, count counts items.
  *   options   a struct that is all zero is the documented default; a NULL pointer is the same as an all-zero struct.
- *             Every public struct ends in reserved words, which must be zero: its size never changes.
+ *             Options and results end in reserved words, which must be zero, and small parts of them (a buffer, a limit, a
+ *             step) have none: the size of a public struct never changes.
  *   ownership borrowed: used during the call only. copied: the library keeps its own copy. moved: the library owns it from
  *             now on. Results are owned (the comment names the call that frees them) or a view (valid until ...).
  *   threads   every object may be used from any thread at the same time, unless a comment says otherwise.
@@ -37,7 +38,11 @@
 /* A file descriptor on POSIX, a HANDLE on Windows. COVEY_NATIVE_NONE is "no handle". */
 #if defined(_WIN32)
 typedef void *covey_native;
+#if defined(__cplusplus)
+#define COVEY_NATIVE_NONE (reinterpret_cast<covey_native>(static_cast<intptr_t>(-1)))
+#else
 #define COVEY_NATIVE_NONE ((covey_native)(intptr_t)-1)
+#endif
 #else
 typedef int covey_native;
 #define COVEY_NATIVE_NONE (-1)
@@ -52,7 +57,7 @@ extern "C" {
 #define COVEY_VERSION_PATCH 0
 
 /* "Wait without end" as a timeout, "none" as a time in an options struct. */
-#define COVEY_FOREVER ((int64_t)-1)
+#define COVEY_FOREVER (INT64_C(-1))
 
 /* covey_version returns the version of the library that is linked, as major * 10000 + minor * 100 + patch, so that it can be
  * compared with the COVEY_VERSION_ constants of the header. Any thread. */
