@@ -8,6 +8,7 @@
 #include "loop/sync.h"
 #include "msg/self.h"
 #include "os/thread.h"
+#include "proc/notice.h"
 #include "proc/signal.h"
 
 static struct {
@@ -34,7 +35,7 @@ void cvy_self_asked(void)
   self.parent = true;
   self.generation = cvos_fork_generation();
   cvy_global_unlock();
-  cvy_signals_tell_parent();
+  cvy_notice_parent();
 }
 
 static bool wants_parent(const covey_signals_options *o)
@@ -54,7 +55,7 @@ int covey_signals_open(const covey_signals_options *options, covey_signals **ret
   if (parent && covey_self_is_child())
     r = covey_node_identity(NULL, &us); /* opens the connection to our parent */
   if (r == 0) r = cvy_signals_open(options, NULL, ret_signals);
-  if (r == 0 && parent && parent_asked()) cvy_signals_tell_parent();
+  if (r == 0 && parent && parent_asked()) cvy_notice_parent();
   return r;
 }
 

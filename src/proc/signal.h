@@ -19,14 +19,11 @@ typedef struct cvy_onward {
 /* Whether covey_signals_open can be called so at all: 0, or COVEY_EINVAL or COVEY_ENOTSUP, recorded. Nothing of options has been believed before. */
 int cvy_signals_check(const covey_signals_options *options, covey_signals *const *ret);
 
-/* covey_signals_open, but for what the parent says: PARENT comes by cvy_signals_tell alone. onward: copied; NULL: none. */
+/* covey_signals_open, but for what the parent says: PARENT comes by cvy_notice_parent alone. onward: copied; NULL: none. */
 int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onward, covey_signals **ret);
 
 /* The events that onward did not take are given to it again. Any thread. */
 void cvy_signals_again(covey_signals *signals);
-
-/* Gives PARENT to every subscription that has it in its set. Any thread, no lock needed. */
-void cvy_signals_tell_parent(void);
 
 /* An event waits. A predicate over a covey_signals; loop's lock held. */
 bool cvy_signals_ready(void *signals);
