@@ -6,6 +6,7 @@
 #include "posix/detail/listener.h"
 #include "posix/detail/lock.h"
 #include "posix/detail/peer.h"
+#include "posix/detail/socket.h"
 #include "posix/detail/system.h"
 
 #include <dirent.h>
@@ -20,58 +21,6 @@
 #if defined(__linux__)
 #include <sys/random.h>
 #endif
-
-/* ---- sockets ---- */
-
-/* What every socket of ours is. fd is moved: closed on failure. */
-static int prepare(int fd, int *ret)
-{
-  fd = cvos_fd_high(fd);
-  if (fd < 0) return cvos_translate(errno);
-#if !defined(__linux__)
-  int flags = fcntl(fd, F_GETFL);
-  if (CVOS_CALL(OPTION, fcntl(fd, F_SETFD, FD_CLOEXEC), -1) < 0 || flags < 0 ||
-      fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-    goto failed;
-#endif
-#if defined(SO_NOSIGPIPE)
-  int on = 1;
-  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) < 0) goto failed;
-#endif
-  *ret = fd;
-  return 0;
-#if !defined(__linux__)
-failed:;
-  int r = cvos_translate(errno);
-  cvos_fd_close(fd);
-  return r;
-#endif
-}
-
-#if defined(__linux__)
-#define OUR_STREAM (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
-#else
-#define OUR_STREAM SOCK_STREAM
-#endif
-
-int cvos_socket_new(int *ret)
-{
-  return prepare(CVOS_CALL(SOCKET, socket(AF_UNIX, OUR_STREAM, 0), -1), ret);
-}
-
-int cvos_accept(int listener, int *ret)
-{
-  int fd;
-  do {
-#if defined(__linux__)
-    fd = CVOS_CALL(ACCEPT, accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), -1);
-#else
-    fd = CVOS_CALL(ACCEPT, accept(listener, NULL, NULL), -1);
-#endif
-  } while (fd < 0 && errno == EINTR);
-  if (fd < 0 && (errno == ECONNABORTED || errno == EPROTO)) return COVEY_EAGAIN;
-  return prepare(fd, ret);
-}
 
 /* ---- an address ---- */
 
@@ -207,16 +156,10 @@ int cvos_stream_dial(const cvos_address *address, cvos_handle *ret)
 
 int cvos_stream_pair(cvos_handle *ret_ours, cvos_handle *ret_theirs, char *ret_token)
 {
-  int raw[2], ours = -1, theirs = -1;
+  int ours, theirs;
   struct stat s;
-  if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, OUR_STREAM, 0, raw), -1) < 0) return cvos_translate(errno);
-  int r = prepare(raw[0], &ours);
-  if (r < 0) {
-    cvos_fd_close(raw[1]);
-    return r;
-  }
-  r = prepare(raw[1], &theirs);
-  if (r < 0) goto no_theirs;
+  int r = cvos_socket_pair(&ours, &theirs);
+  if (r < 0) return r;
   int error = cvos_peer_tell(ours, true);
   if (error && error != ENOTSUP) {
     errno = error;
@@ -231,7 +174,6 @@ int cvos_stream_pair(cvos_handle *ret_ours, cvos_handle *ret_theirs, char *ret_t
 failed:
   r = cvos_translate(errno);
   cvos_fd_close(theirs);
-no_theirs:
   cvos_fd_close(ours);
   return r;
 }

@@ -5,6 +5,7 @@
 #include "os/fault.h"
 #include "os/watch.h"
 #include "posix/detail/listener.h"
+#include "posix/detail/socket.h"
 #include "posix/detail/shared.h"
 
 #include <unistd.h>

@@ -3,6 +3,7 @@
 #include "os/error.h"
 #include "core/fault.h"
 #include "posix/detail/lock.h"
+#include "posix/detail/socket.h"
 
 #include <dirent.h>
 #include <errno.h>

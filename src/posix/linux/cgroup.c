@@ -4,9 +4,8 @@
 #include "os/fault.h"
 #include "posix/detail/account.h"
 #include "posix/detail/launch.h"
-#include "posix/detail/system.h"
+#include "posix/linux/cgroup_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -21,7 +20,6 @@ enum {
   OWN_MOST = PATH_MOST - 80, /* leaves room for the program's folder */
   FEW_OPEN = 16,             /* groups in use whose folders stay open: calls saved, against descriptors */
   LOOKS = 4,       /* folders of killed groups that a start tries to take away: more than one comes to it */
-  NESTED = 16,     /* groups below one that are taken away with it: two for each program in a program */
   MOVE_ROUNDS = 32 /* a member may fork while it is moved */
 };
 
@@ -34,8 +32,7 @@ static uint32_t births;    /* forks since the program's start */
 static char own[OWN_MOST]; /* the group that we are in */
 static char base[PATH_MOST];
 static int base_folder = -1;
-static uint64_t space; /* our pid namespace */
-static uint32_t made;  /* numbers given so far */
+static uint32_t made; /* numbers given so far */
 static uint32_t in_use;
 static cvos_cgroup spare = {.folder = -1}; /* an empty one whose folder is open */
 static volatile bool counted;              /* somebody wants to know what trees use */
@@ -79,141 +76,14 @@ static void leave(void)
   (void)pthread_mutex_unlock(&lock);
 }
 
-/* ---- where ---- */
-
-/* "\040" stands for a blank in mountinfo. */
-static void unescape(char *text)
-{
-  char *to = text;
-  for (const char *from = text; *from; to++) {
-    if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] && from[3]) {
-      *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
-      from += 4;
-    } else {
-      *to = *from++;
-    }
-  }
-  *to = '\0';
-}
-
-/* Our group's path inside the hierarchy of v2: the line "0::/path". */
-static bool read_group(char *ret, size_t size)
-{
-  FILE *file = fopen("/proc/self/cgroup", "re");
-  char line[PATH_MOST];
-  bool found = false;
-  while (file && !found && fgets(line, sizeof line, file)) {
-    line[strcspn(line, "\n")] = '\0';
-    found = strncmp(line, "0::/", 4) == 0 && strlen(line + 3) < size;
-    if (found) memcpy(ret, line + 3, strlen(line + 3) + 1);
-  }
-  if (file) (void)fclose(file);
-  return found;
-}
-
-/* The part of group below root, the folder of the hierarchy that is mounted; NULL when it is not below it. */
-static const char *below(const char *root, const char *group)
-{
-  size_t n = strlen(root);
-  if (n == 1) return group;
-  if (strncmp(root, group, n) != 0 || (group[n] != '\0' && group[n] != '/')) return NULL;
-  return group + n;
-}
-
-/* Our own group as a folder of this system, which we may write to. */
-static bool find_own(void)
-{
-  char group[PATH_MOST], line[2 * PATH_MOST], root[PATH_MOST], mount[PATH_MOST];
-  bool found = false;
-  if (!read_group(group, sizeof group)) return false;
-  FILE *file = fopen("/proc/self/mountinfo", "re");
-  while (file && !found && fgets(line, sizeof line, file)) {
-    if (!strstr(line, " - cgroup2 ") || sscanf(line, "%*d %*d %*s %1023s %1023s", root, mount) != 2) continue;
-    unescape(root);
-    unescape(mount);
-    const char *rest = below(root, group);
-    if (!rest) continue;
-    int n = snprintf(own, sizeof own, "%s%s", mount, strcmp(rest, "/") == 0 ? "" : rest);
-    found = n > 0 && (size_t)n < sizeof own && access(own, W_OK) == 0;
-  }
-  if (file) (void)fclose(file);
-  return found;
-}
-
 /* ---- the program's folder ---- */
-
-static uint64_t namespace_number(void)
-{
-  struct stat about;
-  return stat("/proc/self/ns/pid", &about) == 0 ? (uint64_t)about.st_ino : 0;
-}
-
-/* Is this a program's folder, and is the program gone? Nobody knows of those in another pid namespace. */
-enum { NO_OWNER, OWNER_GONE, OWNER_LIVES };
-
-static int owner_of(const char *name)
-{
-  unsigned long long where, start;
-  int pid;
-  cvos_entry now;
-  if (sscanf(name, "covey.%llu.%d.%llu", &where, &pid, &start) != 3) return NO_OWNER;
-  if (where != space) return OWNER_LIVES;
-  int error = cvos_system_entry(pid, &now);
-  return error == ESRCH || (!error && now.start != start) ? OWNER_GONE : OWNER_LIVES;
-}
-
-/* True when nobody lives in the group of this folder, nor below it. */
-static bool is_deserted(int folder)
-{
-  char text[64];
-  ssize_t n = -1;
-  int fd = openat(folder, "cgroup.events", O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) n = read(fd, text, sizeof text - 1);
-  cvos_fd_close(fd);
-  text[n > 0 ? n : 0] = '\0';
-  return strstr(text, "populated 0") != NULL;
-}
-
-/* Takes a group away, and what a program that lived in it left there when it was killed together with its guard: as far as nobody lives in
- * it, and it is of nobody who lives elsewhere by now. 0 or -1. */
-static int remove_group(int at, const char *name, int depth)
-{
-  if (CVOS_CALL(REMOVE, unlinkat(at, name, AT_REMOVEDIR), -1) == 0) return 0;
-  if (errno != EBUSY || depth == 0) return -1;
-  int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *folder = fd >= 0 && is_deserted(fd) ? fdopendir(fd) : NULL;
-  if (!folder) {
-    cvos_fd_close(fd);
-    return -1;
-  }
-  for (struct dirent *entry; (entry = readdir(folder));) {
-    if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && owner_of(entry->d_name) != OWNER_LIVES)
-      (void)remove_group(dirfd(folder), entry->d_name, depth - 1);
-  }
-  (void)closedir(folder);
-  return unlinkat(at, name, AT_REMOVEDIR);
-}
-
-static void clean_after_others(void)
-{
-  DIR *folder = opendir(own);
-  if (!folder) return;
-  for (struct dirent *entry; (entry = readdir(folder));) {
-    if (owner_of(entry->d_name) == OWNER_GONE) (void)remove_group(dirfd(folder), entry->d_name, NESTED);
-  }
-  (void)closedir(folder);
-}
 
 /* 0 or errno; base and base_folder are set then. Lock held. */
 static int make_base(void)
 {
-  cvos_entry self;
-  int error = cvos_system_entry(getpid(), &self);
-  space = namespace_number();
+  int error = cvos_cgroup_name(own, base, sizeof base);
   if (error) return error;
-  (void)snprintf(base, sizeof base, "%s/covey.%llu.%d.%llu", own, (unsigned long long)space, (int)getpid(),
-                 (unsigned long long)self.start);
-  clean_after_others();
+  cvos_cgroup_clean(own);
   if (CVOS_CALL(MAKE_DIRECTORY, mkdir(base, 0755), -1) < 0 && errno != EEXIST)
     error = errno;
   else if ((base_folder = cvos_fd_high(CVOS_CALL(OPEN, open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -1))) <
@@ -234,7 +104,7 @@ static bool possible(void)
 {
   if (state != UNKNOWN) return state != NONE;
   int saved = errno, found = NONE;
-  if (!CVOS_LACKS("cgroup") && find_own()) {
+  if (!CVOS_LACKS("cgroup") && cvos_cgroup_find_own(own, sizeof own)) {
     int error = make_base();
     if (!error && cvos_launch_into(base_folder)) found = POSSIBLE;
     /* descriptors may be back later */
@@ -320,7 +190,7 @@ static int remove_folder(uint32_t number)
 {
   char name[16];
   (void)snprintf(name, sizeof name, "%u", number);
-  return remove_group(base_folder, name, NESTED);
+  return cvos_cgroup_remove(base_folder, name);
 }
 
 /* Takes away some of those whose members are gone by now. Lock held. */
