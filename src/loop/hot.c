@@ -29,12 +29,14 @@ void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
 {
   uint32_t i = 0;
   if (!cvos_io_can_look()) return;
-  while (i < loop->hot_count && loop->hot[i] != io) i++;
+  while (i < loop->hot_count && loop->hot[i].io != io) i++;
   if (i == loop->hot_count && i < HOT_MAX) loop->hot_count++;
   if (i == HOT_MAX) i--;
-  /* The hottest comes first. */
+  /* The hottest comes first, so the last has been silent longest. */
   for (; i > 0; i--) loop->hot[i] = loop->hot[i - 1];
-  loop->hot[0] = io;
+  loop->hot[0].io = io;
+  loop->hot[0].at = ++loop->hot_clock;
+  if (loop->hot_clock - loop->hot[loop->hot_count - 1].at > HOT_FOR) loop->hot_count--;
   if (loop->asleep_ns && loop->look_off && uv_hrtime() - loop->asleep_ns < SHORT_NS) loop->look_off--;
   loop->asleep_ns = 0;
 }
@@ -42,7 +44,7 @@ void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
 void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
 {
   for (uint32_t i = 0; i < loop->hot_count; i++) {
-    if (loop->hot[i] != io) continue;
+    if (loop->hot[i].io != io) continue;
     for (loop->hot_count--; i < loop->hot_count; i++) loop->hot[i] = loop->hot[i + 1];
     return;
   }
@@ -64,7 +66,7 @@ static void step_in(covey_loop *loop)
 static bool look_at(covey_loop *loop, uint32_t count)
 {
   for (uint32_t i = 0; i < count && i < loop->hot_count; i++)
-    if (cvos_io_look(loop->hot[i])) return true;
+    if (cvos_io_look(loop->hot[i].io)) return true;
   return false;
 }
 

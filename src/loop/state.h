@@ -28,6 +28,8 @@ enum loop_kind {
 #define LOOKS_MAX 16
 
 #define HOT_MAX 8 /* streams looked at before sleeping: what one look can serve in a few microseconds */
+/* Deliveries of others after which a silent one is no longer looked at: each look in vain is a system call. */
+#define HOT_FOR 64
 
 /* A thread in cvy_loop_wait. Lives on its stack; in loop->waiters from entry to return. */
 typedef struct waiter {
@@ -82,8 +84,11 @@ struct covey_loop {
   uint64_t activity; /* callbacks of ours in this folder: did a turn start something? */
 
   /* hot streams, with the token only */
-  struct cvos_io *hot[HOT_MAX];
-  uint32_t hot_count;
+  struct {
+    struct cvos_io *io;
+    uint32_t at; /* hot_clock when it last brought bytes */
+  } hot[HOT_MAX];
+  uint32_t hot_count, hot_clock;
   uint32_t look_max_us; /* how long a look may take; 0: none on this machine */
   uint32_t look_off;    /* short sleeps until the next try; 0: look */
   uint32_t look_pause;  /* what look_off becomes after a look in vain */

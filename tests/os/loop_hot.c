@@ -1,7 +1,7 @@
 /* Streams that are worth a look before sleeping: two ends on one loop that answer each other without end. */
 #include "support/test.h"
 
-#include "loop/loop.h"
+#include "loop/state.h"
 #include "support/ends.h"
 
 typedef struct player {
@@ -234,5 +234,38 @@ TEST(loop_hot, more_than_are_looked_at)
     leave(&a[i]);
     leave(&b[i]);
   }
+  cvy_loop_private_close(loop);
+}
+
+/* Who has been silent while others delivered costs no look any more; with its next bytes it is looked at again. */
+TEST(loop_hot, a_silent_one_is_forgotten)
+{
+  covey_loop *loop = ends_loop();
+  enum { N = 4 };
+  player a[N], b[N];
+  uint32_t some = cvos_io_can_look() ? 2 : 0;
+  for (int i = 0; i < N; i++) {
+    meet(loop, &a[i], &b[i]);
+    a[i].quiet = true;
+    answer(&b[i]);
+    a[i].wanted = 1;
+    CHECK(ends_wait(loop, enough, &a[i], ENDS_LONG));
+  }
+  CHECK_UINT(loop->hot_count, cvos_io_can_look() ? N : 0);
+  a[0].quiet = false;
+  answer(&a[0]);
+  b[0].wanted = b[0].count + HOT_FOR;
+  CHECK(ends_wait(loop, enough, &b[0], ENDS_LONG));
+  CHECK_UINT(loop->hot_count, some);
+  answer(&b[3]);
+  a[3].wanted = a[3].count + 1;
+  CHECK(ends_wait(loop, enough, &a[3], ENDS_LONG));
+  CHECK_UINT(loop->hot_count, some + (some != 0));
+  a[0].quiet = b[0].quiet = true;
+  for (int i = 0; i < N; i++) {
+    leave(&a[i]);
+    leave(&b[i]);
+  }
+  CHECK_UINT(loop->hot_count, 0);
   cvy_loop_private_close(loop);
 }
