@@ -7,10 +7,8 @@
 
 #define FEED_AT_ONCE ((size_t)256 << 10) /* bytes handed to the system in one call */
 #define READ_AT_ONCE ((size_t)64 << 10)  /* what a pipe holds */
-#define READ_MOST    ((size_t)256 << 10)
-#define READY_STEP                                                                                           \
-  ((size_t)1                                                                                                 \
-   << 20) /* a capture that has come so far goes on, likely: its memory is made ready in such pieces */
+#define READ_MOST    ((size_t)128 << 10) /* half of a busy pipe: its writer goes on while we read the rest */
+#define READY_STEP   ((size_t)256 << 10) /* memory of a long capture is made ready piece by piece */
 
 const void *cvy_stream_thread(void)
 {
