@@ -195,6 +195,11 @@ int cvos_system_self(char **ret)
   return 0;
 }
 
+uint64_t cvos_system_namespace(void)
+{
+  return 0;
+}
+
 int cvos_system_pidfd(pid_t pid)
 {
   (void)pid;

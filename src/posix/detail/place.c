@@ -2,6 +2,7 @@
 
 #include "os/error.h"
 #include "os/fault.h"
+#include "posix/detail/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,14 +71,9 @@ static bool find_spot(const cvos_address *address, int candidate, spot *ret)
 /* "ns-<n>" when a pid means something else here than on the machine as a whole; "" else. */
 static void namespace_of(const cvos_address *address, char ret[32])
 {
+  uint64_t number = address->by_pid ? cvos_system_namespace() : 0;
   ret[0] = '\0';
-#if defined(__linux__)
-  struct stat s;
-  if (address->by_pid && stat("/proc/self/ns/pid", &s) == 0 && s.st_ino != FIRST_NAMESPACE)
-    (void)snprintf(ret, 32, "ns-%llu", (unsigned long long)s.st_ino);
-#else
-  (void)address;
-#endif
+  if (number && number != FIRST_NAMESPACE) (void)snprintf(ret, 32, "ns-%llu", (unsigned long long)number);
 }
 
 /* ---- opening, with every check on what was opened ---- */

@@ -33,6 +33,9 @@ int64_t cvos_system_start_time(uint64_t start);
 /* The file of this program, owned. 0 or a COVEY_E code. */
 int cvos_system_self(char **ret);
 
+/* The number of the pid namespace that we live in: one stat of a process and of each fork. 0: the system has none, or does not say. */
+uint64_t cvos_system_namespace(void);
+
 /* A descriptor that pins pid and becomes readable at its end; -1 with errno, ENOSYS where there is none. */
 int cvos_system_pidfd(pid_t pid);
 

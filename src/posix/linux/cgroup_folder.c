@@ -81,12 +81,6 @@ bool cvos_cgroup_find_own(char *ret, size_t size)
 
 /* ---- programs' folders ---- */
 
-static uint64_t namespace_number(void)
-{
-  struct stat about;
-  return stat("/proc/self/ns/pid", &about) == 0 ? (uint64_t)about.st_ino : 0;
-}
-
 /* Is this a program's folder, and is the program gone? Nobody knows of those in another pid namespace. */
 enum { NO_OWNER, OWNER_GONE, OWNER_LIVES };
 
@@ -152,7 +146,7 @@ int cvos_cgroup_name(const char *own, char *ret, size_t size)
 {
   cvos_entry self;
   int error = cvos_system_entry(getpid(), &self);
-  space = namespace_number();
+  space = cvos_system_namespace();
   if (error) return error;
   (void)snprintf(ret, size, "%s/covey.%llu.%d.%llu", own, (unsigned long long)space, (int)getpid(),
                  (unsigned long long)self.start);

@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
+#include "os/thread.h"
 #include "posix/detail/cgroup.h"
 #include "posix/detail/controllers.h"
 #include "posix/detail/guard.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -195,6 +197,17 @@ int cvos_system_self(char **ret)
   }
   errno = ENOMEM;
   return COVEY_ENOMEM;
+}
+
+uint64_t cvos_system_namespace(void)
+{
+  static uint64_t known; /* of which fork + 1, and the number: 32 bits each */
+  uint64_t fork = (uint64_t)cvos_fork_generation() + 1, had = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  struct stat s;
+  if (had >> 32 == fork) return had & UINT32_MAX;
+  if (stat("/proc/self/ns/pid", &s) < 0) return 0;
+  if (s.st_ino <= UINT32_MAX) __atomic_store_n(&known, fork << 32 | s.st_ino, __ATOMIC_RELAXED);
+  return s.st_ino;
 }
 
 int cvos_system_pidfd(pid_t pid)
