@@ -1,5 +1,6 @@
 /* Who runs the loop. See loop.h for the rules and state.h for the fields. */
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "loop/state.h"
 
@@ -275,7 +276,12 @@ int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline d
   if (r <= 0) return r;
   if (cvy_loop_has_token(loop)) return COVEY_EDEADLK;
   void **slot = NULL;
+  if (cancel) CVY_STEP(WAITS);
   if (cancel && cvy_cancel_join(cancel, &loop->wake, &slot)) return COVEY_ENOMEM;
+  if (cvy_cancel_fired(cancel)) { /* before it knew of us: nobody would wake us */
+    cvy_cancel_leave(cancel, slot);
+    return COVEY_ECANCELED;
+  }
   waiter_add(loop, &w);
   do {
     if (cvy_token_take(loop, &w)) {
