@@ -353,7 +353,7 @@ COVEY_API int covey_process_on_end(covey_process *process, covey_end_callback ca
 COVEY_API int covey_process_write(covey_process *process, const void *data, size_t size, int64_t timeout);
 
 /* covey_process_close_input ends the child's standard input of kind PIPE, or that of its terminal; bytes already taken
- * still arrive. Again: 0.
+ * still arrive, a write from now on is COVEY_ECLOSED. Again: 0.
  * Errors: COVEY_EINVAL (in is no PIPE), COVEY_ESTALE. Any thread, never waits. */
 COVEY_API int covey_process_close_input(covey_process *process);
 

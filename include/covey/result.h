@@ -20,7 +20,8 @@ enum {
   COVEY_HOW_LOST
 };
 
-/* Why it ended, as far as we were the reason. */
+/* Why it ended, as far as we were the reason. What was done to one that had ended already is none, whoever knew of that end; but OUTPUT, and
+ * the CANCEL of a callback, are told of it too: its output is not all there. */
 enum {
   COVEY_WHY_SELF = 0, /* we did nothing to it */
   COVEY_WHY_STOP,     /* covey_process_stop: it followed the request */

@@ -92,10 +92,11 @@ enum {
 
 /* ---- callbacks ----
  * They run by the rules of loop.h: inside covey_run (covey_pipeline, the calls of shell.h) on the calling thread; of a
- * process of its own inside covey_process_wait, _stop, _read, _read_line and _write on that process, while its manager waits
- * for it, or inside covey_loop_dispatch of its loop; one at a time, in the order of the output, never under a lock. While
- * nobody comes to run them, or one takes long, the child's output waits: 256 KiB of it here, the rest with the child. A
- * callback may call covey; on its own process covey_process_wait and _stop answer COVEY_EDEADLK where they would have to
+ * process of its own inside covey_process_wait, _stop, _read, _read_line and _write on that process, _wait_any and _wait_all
+ * with it among others, while its manager waits for its members, or inside covey_loop_dispatch of its loop; one at a time, in
+ * the order of the output, never under a lock. While nobody comes to run them, or one takes long, the child's output waits:
+ * 256 KiB of it here, the rest with the child. A callback may call covey; on its own process covey_process_wait and _stop
+ * answer COVEY_EDEADLK where they would have to
  * wait, and a write needs a time. Once the handle is closed none comes any more. */
 
 /* A piece of output as it came: stream is COVEY_STDOUT or COVEY_STDERR, data a view of size bytes for this call. Returns 0;

@@ -79,13 +79,14 @@ static int sweep_end(covey_manager *m, sweep *s, bool forget, covey_member *ret_
   return failed;
 }
 
-/* Waits for the end of a member with the manager's cancel object. */
-static int wait_member(const covey_manager *m, covey_process *p, cvy_deadline deadline)
+/* Waits for the end of a member with the manager's cancel object, and shows what comes from all of them: one may wait for what another writes. */
+static int wait_member(const covey_manager *m, const sweep *s, size_t i, cvy_deadline deadline)
 {
+  covey_process *p = s->members[i];
   int r = cvy_loop_check(p->loop);
   if (r) return r;
   cvy_loop_lock(p->loop);
-  r = cvy_show_wait(p->loop, &p, 1, cvy_process_shown, p, deadline, m->cancel);
+  r = cvy_show_wait(p->loop, s->members, s->count, cvy_process_shown, p, deadline, m->cancel);
   cvy_loop_unlock(p->loop);
   return r;
 }
@@ -96,7 +97,7 @@ static void sweep_wait(const covey_manager *m, const sweep *s, cvy_deadline dead
   for (size_t i = 0; i < s->count; i++) {
     covey_member *result = &s->results[i];
     if (result->result == 0) {
-      result->result = wait_member(m, s->members[i], deadline);
+      result->result = wait_member(m, s, i, deadline);
       if (result->result == 0)
         result->result = covey_process_wait(s->members[i], 0, NULL); /* the end, or COVEY_ESTUCK */
     }

@@ -58,7 +58,7 @@ static void *place(void *arg, size_t *ret_size)
   size_t fresh_size = 0;
 
   cvy_loop_lock(p->loop);
-  if (s->sink && s->sink_owner == cvy_stream_thread() && s->size == s->taken) {
+  if (s->sink && s->sink_owner == cvy_stream_thread() && s->size == s->taken && !cvy_show_inside(p)) {
     at = s->sunk ? NULL : s->sink;
     *ret_size = s->sunk ? 0 : s->sink_size;
   } else if (!s->ended && !s->cut && (!s->shown || s->kind == CVY_STREAM_CAPTURE) &&
@@ -122,7 +122,7 @@ static void bytes_came(void *arg, const void *data, size_t size, const cvos_hand
   cvy_loop_unlock(p->loop);
   if (pause) cvos_io_read(s->io, false);
   if (lost) cvy_stream_close(s, true);
-  if (over) cvy_process_begin_stop(p, COVEY_WHY_OUTPUT, p->grace);
+  if (over) cvy_process_had_enough(p, COVEY_WHY_OUTPUT);
 }
 
 static void stream_ended(void *arg, int status, int system)
@@ -273,19 +273,25 @@ void cvy_stream_work(covey_process *p, uint32_t wishes)
 
 /* ---- silence ---- */
 
-/* [token] Stops a child that has written nothing for too long; what the system holds is looked at first, as in cvy_stream_expire. */
-static void stop_the_silent(covey_process *p)
+/* Any thread may take the deadline away. */
+static bool is_silent(covey_process *p, bool take)
 {
   bool silent;
 
-  for (int i = 1; i < 3; i++)
-    while (p->streams[i].io && cvy_deadline_passed(p->idle_at) && cvos_io_look(p->streams[i].io) > 0)
-      ;
   cvy_loop_lock(p->loop);
   silent = cvy_deadline_passed(p->idle_at);
-  if (silent) p->idle_at = CVY_NEVER;
+  if (silent && take) p->idle_at = CVY_NEVER;
   cvy_loop_unlock(p->loop);
-  if (silent) cvy_process_begin_stop(p, COVEY_WHY_IDLE, p->grace);
+  return silent;
+}
+
+/* [token] Stops a child that has written nothing for too long; what the system holds is looked at first, as in cvy_stream_expire. */
+static void stop_the_silent(covey_process *p)
+{
+  for (int i = 1; i < 3; i++)
+    while (p->streams[i].io && is_silent(p, false) && cvos_io_look(p->streams[i].io) > 0)
+      ;
+  if (is_silent(p, true)) cvy_process_begin_stop(p, COVEY_WHY_IDLE, p->grace);
 }
 
 /* ---- the time after the end ---- */
@@ -312,7 +318,7 @@ cvy_deadline cvy_stream_deadline(const covey_process *p)
  * looked at what the system holds. */
 void cvy_stream_expire(covey_process *p)
 {
-  if (cvy_deadline_passed(p->idle_at)) stop_the_silent(p);
+  if (is_silent(p, false)) stop_the_silent(p);
   for (int i = 1; i < 3; i++) {
     cvy_stream *s = &p->streams[i];
     bool over;

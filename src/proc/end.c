@@ -14,11 +14,15 @@ bool cvy_process_observe(covey_process *p)
 }
 
 /* A second look at processor time and memory, where they come with the reaping only. */
-static void take_usage(cvos_status *to, const cvos_status *from)
+static void take_usage(covey_process *p, const cvos_status *from)
 {
+  cvos_status *to = &p->status;
+
+  cvy_loop_lock(p->loop); /* a waiter may read them */
   if (to->user_us < 0) to->user_us = from->user_us;
   if (to->system_us < 0) to->system_us = from->system_us;
   if (to->peak_bytes < 0) to->peak_bytes = from->peak_bytes;
+  cvy_loop_unlock(p->loop);
 }
 
 void cvy_process_settle(covey_process *p, bool kill)
@@ -30,7 +34,7 @@ void cvy_process_settle(covey_process *p, bool kill)
   p->settled = true;
   if (kill && p->tree) cvos_tree_kill(p->tree);
   if (p->child && cvos_process_reap(&p->os, p->tree, more ? &status : NULL) == 0 && more)
-    take_usage(&p->status, &status);
+    take_usage(p, &status);
   cvos_tree_release(p->tree);
   p->tree = NULL;
 }
@@ -165,6 +169,12 @@ bool cvy_process_done(covey_process *process)
 
 int covey_process_wait(covey_process *process, int64_t timeout, covey_exit *ret_exit)
 {
+  return cvy_process_wait_among(process, &process, 1, timeout, ret_exit);
+}
+
+int cvy_process_wait_among(covey_process *process, covey_process *const *list, size_t count, int64_t timeout,
+                           covey_exit *ret_exit)
+{
   covey_exit found;
   int r;
 
@@ -174,7 +184,7 @@ int covey_process_wait(covey_process *process, int64_t timeout, covey_exit *ret_
   if (timeout && cvy_show_inside(process) && !process->done)
     r = COVEY_EDEADLK; /* what it waits for may stand behind this very callback */
   else
-    r = cvy_show_wait(process->loop, &process, 1, cvy_process_shown, process, cvy_deadline_in(timeout),
+    r = cvy_show_wait(process->loop, list, count, cvy_process_shown, process, cvy_deadline_in(timeout),
                       process->cancel);
   if (process->done && (r >= 0 || !cvy_show_pending(process) || cvy_show_inside(process)))
     r = 0;

@@ -69,6 +69,10 @@ int cvy_process_check_signal(int signal, int target);
 int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline,
                            covey_cancel *cancel, size_t *ret);
 
+/* covey_process_wait, which shows what comes for the count processes of list meanwhile, as far as they are on the loop of process. */
+int cvy_process_wait_among(covey_process *process, covey_process *const *list, size_t count, int64_t timeout,
+                           covey_exit *ret_exit);
+
 /* True when the end is known; never waits. */
 bool cvy_process_done(covey_process *process);
 
@@ -101,7 +105,7 @@ typedef struct cvy_stream {
   bool held;        /* given up while somebody still held it */
   bool last_call;   /* the silence is over; one more turn of the loop, then it is given up */
   /* A reader that waits with nothing unread: bytes may go straight to its memory, but only in reads that it makes itself, as the token's
-   * thread: it cannot go away meanwhile. */
+   * thread, and not inside a callback: it cannot go away meanwhile, and takes them at once. */
   char *sink;
   size_t sink_size, sunk; /* sunk: bytes that came there */
   const void *sink_owner; /* the address of a variable of that thread */
@@ -120,6 +124,7 @@ typedef struct cvy_stream {
   char *owned;
   size_t input_size, fed;
   bool finishing; /* of a terminal: input is what says its end there */
+  bool closing;   /* covey_process_close_input was called */
   bool begun;     /* of a terminal: the last line is not finished */
   char end[CVOS_PTY_ENDS_MOST];
   bool waiting; /* want_room was asked for and has not been answered */
@@ -364,7 +369,8 @@ bool cvy_show_pending(const covey_process *p);
 /* True on a thread that is in a callback of p. Lock held. */
 bool cvy_show_inside(const covey_process *p);
 
-/* cvy_loop_wait, which shows what comes for the count processes of list meanwhile. Lock held on entry and on return, not between. */
+/* cvy_loop_wait, which shows what comes for the count processes of list meanwhile, as far as they are on loop. Lock held on entry and on
+ * return, not between. */
 int cvy_show_wait(covey_loop *loop, covey_process *const *list, size_t count, cvy_predicate met, void *arg,
                   cvy_deadline deadline, covey_cancel *cancel);
 
@@ -402,8 +408,12 @@ void cvy_forward_end(covey_process *p);
 /* -- stop.c -- */
 
 /* Begins the ladder, or makes it quicker: cause is COVEY_WHY_..., grace as in covey_process_stop. No lock held. Returns the number of ways
- * of asking that were taken (1 when the ladder had begun before), or the failure of a kill at once. */
+ * of asking that were taken (1 when the ladder had begun before, or it has ended), or the failure of a kill at once. */
 int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace);
+
+/* Stops it for what it wrote (COVEY_WHY_OUTPUT), or what a callback said to that (COVEY_WHY_CANCEL): the cause also of one that had ended before.
+ * No lock held. */
+void cvy_process_had_enough(covey_process *p, int cause);
 
 /* Kills tree or process now. No lock held. */
 int cvy_process_kill_now(covey_process *p);

@@ -52,9 +52,8 @@ int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadlin
   cvy_loop_lock(loop);
   r = cvy_show_wait(loop, list, count, any_over, &s, deadline, cancel);
   size_t i = first_ended(&s);
+  if (i == count && r == 0) r = list[0]->stuck ? COVEY_ESTUCK : COVEY_ECANCELED; /* all are, or were */
   cvy_loop_unlock(loop);
-  if (i == count && r == 0)
-    return covey_process_wait(list[0], 0, NULL); /* all are stuck, or were cancelled */
   if (i == count)
     return cvy_fail(r, COVEY_STAGE_NONE, "waiting for one of %llu processes", (unsigned long long)count);
   *ret = i;
@@ -86,6 +85,6 @@ int covey_process_wait_all(covey_process *const *processes, size_t count, int64_
 
   if (r < 0 || (r = cvy_timeout_check(timeout)) < 0) return r;
   for (size_t i = 0; i < count && r == 0; i++)
-    r = covey_process_wait(processes[i], cvy_deadline_left(deadline), NULL);
+    r = cvy_process_wait_among(processes[i], processes, count, cvy_deadline_left(deadline), NULL);
   return r;
 }

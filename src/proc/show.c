@@ -226,7 +226,7 @@ static void show(covey_process *p)
     show_end(p);
   if (stop) {
     cvy_loop_unlock(p->loop);
-    cvy_process_begin_stop(p, COVEY_WHY_CANCEL, p->grace);
+    cvy_process_had_enough(p, COVEY_WHY_CANCEL);
     cvy_loop_lock(p->loop);
   }
   p->shower = NULL;
@@ -250,6 +250,7 @@ static void run_note(void *arg)
 /* ---- waiting ---- */
 
 typedef struct show_wait {
+  covey_loop *loop;
   covey_process *const *list;
   size_t count;
   cvy_predicate met;
@@ -261,19 +262,19 @@ static bool met_or_shows(void *arg)
   const show_wait *w = arg;
 
   for (size_t i = 0; i < w->count; i++)
-    if (may_show(w->list[i])) return true;
+    if (w->list[i]->loop == w->loop && may_show(w->list[i])) return true;
   return w->met(w->arg);
 }
 
 int cvy_show_wait(covey_loop *loop, covey_process *const *list, size_t count, cvy_predicate met, void *arg,
                   cvy_deadline deadline, covey_cancel *cancel)
 {
-  show_wait w = {list, count, met, arg};
+  show_wait w = {loop, list, count, met, arg};
   int r;
 
   while ((r = cvy_loop_wait(loop, met_or_shows, &w, deadline, cancel)) == 0 && !met(arg)) {
     for (size_t i = 0; i < count; i++)
-      if (may_show(list[i])) show(list[i]);
+      if (list[i]->loop == loop && may_show(list[i])) show(list[i]);
     if (met(arg)) break;
     if (cvy_cancel_fired(cancel)) return COVEY_ECANCELED; /* also when there is always something to show */
     if (cvy_deadline_passed(deadline)) return COVEY_ETIMEDOUT;
@@ -294,6 +295,7 @@ int covey_process_on_end(covey_process *process, covey_end_callback callback, vo
   p->on_end = callback;
   p->end_user = user;
   cvy_show_note(p);
+  cvy_told_note(p); /* taken back: nothing may be left to wait for */
   cvy_loop_changed(p->loop);
   cvy_loop_unlock(p->loop);
   return 0;

@@ -36,12 +36,24 @@ static int ask_system(covey_process *p)
   return ways;
 }
 
+/* It has ended, whether the loop has seen that or not: nothing that is done now is the reason. */
+static bool has_ended(covey_process *p)
+{
+  bool r;
+
+  cvy_mutex_lock(p->os_lock);
+  r = cvy_process_observe(p);
+  cvy_mutex_unlock(p->os_lock);
+  return r;
+}
+
 int cvy_process_kill_now(covey_process *p)
 {
+  bool ended = has_ended(p);
   int r = 0;
 
   cvy_loop_lock(p->loop);
-  if (!p->ended) {
+  if (!p->ended && !ended) {
     if (p->cause == COVEY_WHY_SELF || p->cause == COVEY_WHY_STOP) p->cause = COVEY_WHY_KILL;
     if (p->ladder == CVY_LADDER_ASKED && p->exit.step <= (p->step_count ? p->step_count : 1))
       p->exit.step = p->step_count && p->steps[p->step - 1].action == COVEY_STOP_KILL
@@ -139,9 +151,11 @@ static int climb(covey_process *p)
   int ways = 0, total = 0;
 
   do {
+    bool ended = has_ended(p);
+
     cvy_loop_lock(p->loop);
     p->step_at = CVY_NEVER;
-    if (p->ended || p->ladder == CVY_LADDER_KILLED) {
+    if (p->ended || ended || p->ladder == CVY_LADDER_KILLED) {
       cvy_loop_unlock(p->loop);
       return 1;
     }
@@ -163,14 +177,23 @@ static int climb(covey_process *p)
   return total;
 }
 
+void cvy_process_had_enough(covey_process *p, int cause)
+{
+  cvy_loop_lock(p->loop);
+  if (p->cause == COVEY_WHY_SELF) p->cause = cause;
+  if (p->ended) p->exit.why = p->cause;
+  cvy_loop_unlock(p->loop);
+  (void)cvy_process_begin_stop(p, cause, p->grace);
+}
+
 int cvy_process_begin_stop(covey_process *p, int cause, int64_t grace)
 {
   cvy_deadline kill_at = cvy_deadline_in(grace);
-  bool first;
+  bool first, ended = has_ended(p);
   int ways = 0;
 
   cvy_loop_lock(p->loop);
-  if (p->ended || p->ladder == CVY_LADDER_KILLED) {
+  if (p->ended || (ended && grace) || p->ladder == CVY_LADDER_KILLED) {
     cvy_loop_unlock(p->loop);
     return 1;
   }
@@ -241,7 +264,7 @@ void cvy_ladder_expire(covey_process *p)
     cvy_loop_unlock(p->loop);
   }
   if (step && !kill) (void)climb(p);
-  if (kill) cvy_process_kill_now(p);
+  if (kill && !has_ended(p)) cvy_process_kill_now(p); /* what it left is not the ladder's */
 }
 
 /* ---- the calls ---- */

@@ -11,6 +11,7 @@
 typedef struct stream_wait {
   covey_process *process;
   cvy_stream *stream;
+  bool mine; /* the stream's sink is this reader's */
 } stream_wait;
 
 static bool readable(void *arg)
@@ -21,7 +22,7 @@ static bool readable(void *arg)
   size_t unread;
 
   cvy_stream_unread(s, &unread);
-  return unread || s->sunk || s->ended || s->failed || cvy_load_seq_u32(&w->process->cancelled);
+  return unread || (w->mine && s->sunk) || s->ended || s->failed || cvy_load_seq_u32(&w->process->cancelled);
 }
 
 /* Takes what the system holds by one read of our own, where nobody turns the loop. Lock held on entry and return. */
@@ -39,10 +40,9 @@ static void look(covey_process *p, cvy_stream *s)
 int covey_process_read(covey_process *process, int stream, int64_t timeout, void *ret_data, size_t capacity)
 {
   covey_process *p = process;
-  stream_wait w = {p, NULL};
+  stream_wait w = {.process = p};
   cvy_stream *s;
   size_t sunk = 0, unread, at;
-  bool mine;
   int r;
 
   if (!p) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
@@ -55,8 +55,8 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
     return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_STDIO, stream, -1, "no pipe and no capture to be read");
   if (capacity > INT_MAX) capacity = INT_MAX;
   cvy_loop_lock(p->loop);
-  mine = !s->sink && s->size == s->taken && capacity >= SINK_LEAST;
-  if (mine) {
+  w.mine = !s->sink && s->size == s->taken && capacity >= SINK_LEAST;
+  if (w.mine) {
     s->sink = ret_data;
     s->sink_size = capacity;
     s->sink_owner = cvy_stream_thread();
@@ -64,7 +64,7 @@ int covey_process_read(covey_process *process, int stream, int64_t timeout, void
     look(p, s);
   }
   r = cvy_show_wait(p->loop, &p, 1, readable, &w, cvy_deadline_in(timeout), p->cancel);
-  if (mine) {
+  if (w.mine) {
     s->sink = NULL;
     sunk = s->sunk;
     s->sunk = 0;
@@ -107,14 +107,14 @@ static bool writable(void *arg)
 static int write_all(covey_process *p, cvy_stream *s, const char *data, size_t size, cvy_deadline deadline,
                      size_t *ret_done)
 {
-  stream_wait w = {p, s};
+  stream_wait w = {.process = p, .stream = s};
   int r, system;
 
   for (;;) {
     cvos_piece piece = {data + *ret_done, size - *ret_done};
     int64_t n;
 
-    if (!s->io || s->finishing) return COVEY_ECLOSED;
+    if (!s->io || s->finishing || s->closing) return COVEY_ECLOSED;
     n = cvos_io_write(s->io, &piece, 1, NULL, 0, &system);
     if (n < 0) return (int)n;
     *ret_done += (size_t)n;
@@ -146,13 +146,16 @@ int covey_process_write(covey_process *process, const void *data, size_t size, i
   if (size > INT_MAX) size = INT_MAX;
   if (size == 0) return 0;
   deadline = cvy_deadline_in(timeout);
-  w = (stream_wait){p, s};
+  w = (stream_wait){.process = p, .stream = s};
   cvy_loop_lock(p->loop);
   if (s->writing && cvy_show_inside(p))
     r = COVEY_EDEADLK; /* a callback inside a write */
   else
-    r = cvy_loop_wait(p->loop, writer_free, &w, deadline, p->cancel);
-  if (r == 0 && s->writing) r = COVEY_ECANCELED;
+    while ((r = cvy_loop_wait(p->loop, writer_free, &w, deadline, p->cancel)) == 0 && s->writing)
+      if (cvy_load_seq_u32(&p->cancelled)) { /* else another one was quicker */
+        r = COVEY_ECANCELED;
+        break;
+      }
   if (r == 0) {
     s->writing = true;
     r = write_all(p, s, data, size, deadline, &done);
@@ -175,6 +178,7 @@ int covey_process_close_input(covey_process *process)
     return cvy_fail_at(COVEY_EINVAL, COVEY_STAGE_STDIO, 0, -1, "in is no pipe");
   cvy_loop_lock(p->loop);
   if (p->streams[0].io && !p->streams[0].finishing) cvy_process_wish(p, CVY_WISH_CLOSE_IN);
+  p->streams[0].closing = true;
   cvy_loop_unlock(p->loop);
   return 0;
 }

@@ -160,6 +160,8 @@ extern const helper_behaviour helper_call[];      /* call.c: behaviours that cal
 extern const helper_behaviour helper_channel[];   /* channel.c: behaviours with channels */
 extern const helper_behaviour helper_signalled[]; /* signal.c: behaviours that hear signals */
 
+extern const helper_behaviour helper_act[]; /* act.c: one thing after the other */
+
 extern const helper_behaviour helper_tty[]; /* tty.c: behaviours on a terminal */
 
 /* The terminal of this program: its three streams are it from now on (they are already, but under wine). False: none. Its size; whether it echoes;

@@ -469,7 +469,7 @@ static const helper_behaviour basic[] = {
 };
 
 static const helper_behaviour *const helper_tables[] = {
-    basic,          helper_stream, helper_seam, helper_node,      helper_step, helper_call,
+    basic,          helper_stream, helper_seam, helper_node,      helper_step, helper_call,   helper_act,
     helper_channel, helper_topic,  helper_host, helper_signalled, helper_tty,  helper_recycle};
 
 int helper_run(int argc, char **argv)
