@@ -121,7 +121,7 @@ TEST(orders, too_much_is_told_after_the_end_too)
   covey_result r;
   covey_exit e;
 
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < (test_is_windows() ? 4 : 20); i++) {
     covey_process *p = start_and_end(loop, &(covey_process_options){.argv = TEST_HELPER("out", "3000"),
                                                                     .out.kind = COVEY_STDIO_CAPTURE,
                                                                     .capture_max = 1000});
@@ -130,7 +130,7 @@ TEST(orders, too_much_is_told_after_the_end_too)
     CHECK_UINT(e.code, 0);
     covey_process_close(p);
   }
-  for (int i = 0; i < 50; i++) {
+  for (int i = 0; i < (test_is_windows() ? 6 : 50); i++) {
     REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_HELPER("out", "3000"),
                                                   .out.kind = COVEY_STDIO_CAPTURE,
                                                   .capture_max = 1000},
