@@ -285,8 +285,8 @@ COVEY_API int covey_spawn(const covey_process_options *options, covey_process **
  * loop: NULL: the default loop. ret_process: owned, release with covey_process_close, which leaves the
  * process alone.
  * An adopted process is not reaped, also when it is a child of this program that was started by other
- * means. Its exit code is known on Windows, for children of this program, and on Linux from 6.15 on; else
- * COVEY_HOW_LOST. Stop and kill mean the process itself, not its tree.
+ * means. Its exit code is known on Windows, for children of this program until the program reaps them, and on Linux
+ * from 6.15 on if the parent reaps it at once (10 ms); else COVEY_HOW_LOST. Stop and kill mean the process itself, not its tree.
  * Errors: COVEY_EINVAL (pid < 1, our own pid), COVEY_ENOTFOUND (no such process, or start does not fit:
  * another one), COVEY_EACCES (Windows), COVEY_ENOMEM, COVEY_ELIMIT, COVEY_EOS, COVEY_ESTALE (loop was inherited
  * by fork). Any thread. */

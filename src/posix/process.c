@@ -270,7 +270,12 @@ static int note_lost(const cvos_process *process, cvos_status *ret)
     int error = cvos_system_entry((pid_t)process->pid, &entry);
     if (!error && entry.start == process->start && !entry.zombie) return COVEY_EAGAIN;
   }
-  if (cvos_system_lost(process->handle, &ended) == 0)
+  /* an adopted one that is a child of the program, and not reaped by it: by waiting, for it alone */
+  bool there =
+      !process->child && !cvos_system_entry((pid_t)process->pid, &entry) && entry.start == process->start;
+  if (there && cvos_system_wait(process->handle, (pid_t)process->pid, WNOWAIT, &ended) > 0)
+    fill_status(&ended, ret);
+  else if (cvos_system_lost(process->handle, &ended) == 0)
     fill_status(&ended, ret);
   else
     *ret = lost;

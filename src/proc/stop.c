@@ -274,11 +274,12 @@ static int check(covey_process *p)
   return p ? cvy_loop_check(p->loop) : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
 }
 
-static int failed(int code, const covey_process *p)
+/* system: the system's number, 0 when it was not the reason. */
+static int failed(int code, int system, const covey_process *p)
 {
   covey_failure failure;
 
-  cvy_failure_set(&failure, code, COVEY_STAGE_NONE, cvos_last_error(), "process %lld", (long long)p->pid);
+  cvy_failure_set(&failure, code, COVEY_STAGE_NONE, system, "process %lld", (long long)p->pid);
   return cvy_fail_copy(&failure);
 }
 
@@ -288,7 +289,7 @@ int covey_process_kill(covey_process *process)
 
   if (r < 0) return r;
   r = kill_by_call(process);
-  return r < 0 ? failed(r, process) : 0;
+  return r < 0 ? failed(r, cvos_last_error(), process) : 0;
 }
 
 int cvy_process_check_signal(int signal, int target)
@@ -298,19 +299,34 @@ int cvy_process_check_signal(int signal, int target)
   return signal < 1 ? cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "signal") : 0;
 }
 
+/* Why nobody can hear a signal, as far as that is known without the system: 0 when somebody may. os_lock held. */
+static int unheard(covey_process *p, int target)
+{
+  bool ended = cvy_process_observe(p);
+
+  if (target == COVEY_TARGET_LEADER) return ended ? COVEY_ENOTFOUND : 0;
+  if (!p->tree) return p->settled ? COVEY_ENOTFOUND : COVEY_ENOTSUP;
+  return ended && cvos_tree_members(p->tree, NULL, 0) == 0 ? COVEY_ENOTFOUND : 0;
+}
+
 int covey_process_signal(covey_process *process, int signal, int target)
 {
   covey_process *p = process;
-  int r = check(p);
+  int r = check(p), system = 0;
+  bool all = signal == COVEY_SIGNAL_KILL && target == COVEY_TARGET_TREE;
 
   if (r < 0 || (r = cvy_process_check_signal(signal, target)) < 0) return r;
-  if (signal == COVEY_SIGNAL_KILL && target == COVEY_TARGET_TREE) return covey_process_kill(p);
   cvy_mutex_lock(p->os_lock);
-  if (signal == COVEY_SIGNAL_CONT && !cvy_process_observe(p)) cvy_front_again(p);
-  if (target == COVEY_TARGET_TREE)
-    r = p->tree ? cvos_tree_signal(p->tree, signal) : p->settled ? COVEY_ENOTFOUND : COVEY_ENOTSUP;
-  else
-    r = cvy_process_observe(p) ? COVEY_ENOTFOUND : cvos_signal_send(&p->os, signal);
+  r = unheard(p, target);
+  if (r == 0 && all) {
+    cvy_mutex_unlock(p->os_lock);
+    return covey_process_kill(p);
+  }
+  if (r == 0) {
+    if (signal == COVEY_SIGNAL_CONT && !cvy_process_observe(p)) cvy_front_again(p);
+    r = target == COVEY_TARGET_TREE ? cvos_tree_signal(p->tree, signal) : cvos_signal_send(&p->os, signal);
+    system = r < 0 ? cvos_last_error() : 0;
+  }
   if (r >= 0 && signal == COVEY_SIGNAL_KILL) {
     cvy_loop_lock(p->loop);
     if (!p->ended && (p->cause == COVEY_WHY_SELF || p->cause == COVEY_WHY_STOP)) p->cause = COVEY_WHY_KILL;
@@ -318,7 +334,7 @@ int covey_process_signal(covey_process *process, int signal, int target)
     cvy_loop_unlock(p->loop);
   }
   cvy_mutex_unlock(p->os_lock);
-  return r < 0 ? failed(r, p) : 0;
+  return r < 0 ? failed(r, system, p) : 0;
 }
 
 typedef struct stop_wait {
@@ -340,7 +356,7 @@ int covey_process_stop_start(covey_process *process, int64_t grace)
   int r = check(process);
   if (r < 0 || (r = cvy_timeout_check(grace)) < 0) return r;
   r = cvy_process_begin_stop(process, COVEY_WHY_STOP, grace);
-  if (r < 0) return failed(r, process);
+  if (r < 0) return failed(r, cvos_last_error(), process);
   if (r == 0 && grace == COVEY_FOREVER)
     return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "asking process %lld", (long long)process->pid);
   return 0;

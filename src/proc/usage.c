@@ -123,7 +123,8 @@ int covey_process_usage(covey_process *process, int target, covey_usage *ret_usa
   }
   if (r < 0) {
     covey_failure failure;
-    cvy_failure_set(&failure, r, COVEY_STAGE_NONE, cvos_last_error(), "usage of process %lld",
+    bool ours = target == COVEY_TARGET_TREE && r == COVEY_ENOTSUP && !process->tree;
+    cvy_failure_set(&failure, r, COVEY_STAGE_NONE, ours ? 0 : cvos_last_error(), "usage of process %lld",
                     (long long)process->pid);
     return cvy_fail_copy(&failure);
   }

@@ -72,3 +72,38 @@ TEST(process_tree, who_is_let_go_goes_on)
   CHECK(test_process_gone(pid, GONE));
   CHECK(test_process_gone(leader, GONE));
 }
+
+static bool nobody_hears(void *p)
+{
+  return covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_TREE) == COVEY_ENOTFOUND;
+}
+
+/* A leader that has ended is nobody, also while its number is still kept. */
+TEST(process_tree, nobody_is_left_to_hear)
+{
+  static const int signals[] = {COVEY_SIGNAL_TERM, COVEY_SIGNAL_STOP, COVEY_SIGNAL_CONT, COVEY_SIGNAL_KILL};
+  covey_process *p;
+  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("nothing")}, &p));
+  CHECK_OK(covey_process_wait(p, GONE, NULL));
+  CHECK(test_wait_until(nobody_hears, p, GONE)); /* wine: the host of its console is a member, for a moment */
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    CHECK_ERR(covey_process_signal(p, signals[i], COVEY_TARGET_TREE), COVEY_ENOTFOUND);
+    CHECK_INT(covey_last_failure()->system, 0);
+  }
+  CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_KILL, COVEY_TARGET_LEADER), COVEY_ENOTFOUND);
+  CHECK_OK(covey_process_kill(p)); /* this one is for ends, whoever has brought them about */
+  covey_process_close(p);
+}
+
+TEST(process_tree, who_is_left_hears)
+{
+  int64_t pid;
+  need_kernel();
+  covey_process *p = start_with_escapee(&pid);
+  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_KILL, COVEY_TARGET_LEADER));
+  CHECK_OK(covey_process_wait(p, GONE, NULL));
+  CHECK(test_process_alive(pid));
+  CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_KILL, COVEY_TARGET_TREE));
+  CHECK(test_process_gone(pid, GONE));
+  covey_process_close(p);
+}

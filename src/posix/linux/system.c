@@ -239,12 +239,21 @@ int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret)
   return 1;
 }
 
+enum { REAP_MS = 10 };
+
 int cvos_system_lost(int pidfd, cvos_ended *ret)
 {
   pidfd_info info = {.mask = PIDFD_INFO_EXIT_BIT};
   if (pidfd < 0) return ENOSYS;
   if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) return errno;
-  if (!(info.mask & PIDFD_INFO_EXIT_BIT)) return EAGAIN;
+  if (!(info.mask &
+        PIDFD_INFO_EXIT_BIT)) { /* told once it is reaped: the parent has heard of the end when we have */
+    struct pollfd reaped = {.fd = pidfd}; /* POLLHUP then */
+    (void)poll(&reaped, 1, REAP_MS);
+    info.mask = PIDFD_INFO_EXIT_BIT;
+    if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) return errno;
+    if (!(info.mask & PIDFD_INFO_EXIT_BIT)) return EAGAIN;
+  }
   int status = info.exit_code;
   *ret = (cvos_ended){.how = WIFEXITED(status)   ? CLD_EXITED
                              : WCOREDUMP(status) ? CLD_DUMPED
