@@ -59,7 +59,8 @@ static int endpoint_make(covey_node *node, const char *name, const covey_group_o
 {
   covey_group_options own = {.max_bytes = CVY_WINDOW_LEAST,
                              .max_count = o && o->max_count ? o->max_count : WAITING};
-  if (o && o->max_bytes > node->max_memory / 2) return cvy_fail(COVEY_EQUOTA, COVEY_STAGE_GROUP, "%s", name);
+  if (o && o->max_bytes > node->max_memory / 2)
+    return cvy_fail(COVEY_EQUOTA, COVEY_STAGE_GROUP, "%s: max_bytes is above half of max_memory", name);
   int r = cvy_group_make(node, name, CVY_FRAME_GROUP_OPEN, &own, ret);
   if (r == 0 && o) (*ret)->side_window = o->max_bytes;
   return r;

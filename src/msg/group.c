@@ -135,13 +135,15 @@ static int make(covey_node *node, const char *name, uint8_t kind, const covey_gr
   limits(node, options, g);
   if (g->window > node->max_memory / 2 || g->window > UINT32_MAX ||
       node->lent + reserved(g) > node->max_memory / 2) {
-    r = COVEY_EQUOTA;
+    r = cvy_fail(COVEY_EQUOTA, COVEY_STAGE_GROUP, "%s: max_bytes is above what is left of half of max_memory",
+                 name);
   } else {
     r = node->group_count >= CVY_GROUPS_MAX ? COVEY_ELIMIT : take_number(node, g);
+    if (r < 0) (void)cvy_fail(r, COVEY_STAGE_GROUP, "%s", name);
   }
   if (r < 0) {
     cvy_free(g);
-    return cvy_fail(r, COVEY_STAGE_GROUP, "%s", name);
+    return r;
   }
   node->lent += reserved(g);
   node->group_count++;

@@ -32,6 +32,7 @@ TEST(group, opens_once_and_closes_once)
   CHECK_ERR(covey_group_open(NULL, "x", &bad), COVEY_EINVAL);
   CHECK_ERR(covey_group_open(NULL, "x", &word), COVEY_EINVAL);
   CHECK_ERR(covey_group_open(NULL, "x", &huge), COVEY_EQUOTA);
+  CHECK(strstr(covey_last_failure()->what, "max_bytes") != NULL);
   REQUIRE_OK(covey_group_close(NULL, "jobs"));
   CHECK_ERR(covey_group_close(NULL, "jobs"), COVEY_ENOTFOUND);
   CHECK_ERR(covey_group_close(NULL, NULL), COVEY_EINVAL);
