@@ -72,13 +72,22 @@ static int endpoint_name(const char *name, const char **ret)
   return cvy_group_name(name, false, ret);
 }
 
+/* The field that says what is not allowed; NULL: none. */
+static const char *wrong_option(const covey_group_options *o)
+{
+  if (o->full) return "full is not for endpoints";
+  if (o->priorities) return "priorities is not for endpoints";
+  if (o->handles) return "handles is not for endpoints";
+  if (o->max_bytes && o->max_bytes < CVY_WINDOW_LEAST) return "max_bytes is below 4 KiB";
+  return cvy_is_zero(o->reserved, 4) ? NULL : "a reserved word is not zero";
+}
+
 int covey_endpoint_open(covey_node *node, const char *endpoint, const covey_group_options *options)
 {
   const covey_group_options *o = options;
   cvy_group *group;
-  if (o && (o->full || o->priorities || o->handles || !cvy_is_zero(o->reserved, 4) ||
-            (o->max_bytes && o->max_bytes < CVY_WINDOW_LEAST)))
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "endpoint options");
+  const char *wrong = o ? wrong_option(o) : NULL;
+  if (wrong) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "%s", wrong);
   int r = endpoint_name(endpoint, &endpoint);
   if (r == 0) r = cvy_node_enter(node, &node);
   if (r < 0) return r;

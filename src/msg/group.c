@@ -23,11 +23,11 @@ int cvy_group_name(const char *name, bool any, const char **ret_name)
   if (!name) name = standard_name;
   size_t size = strlen(name);
   if (size == 0 || size > COVEY_NAME_MAX) {
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group \"%.64s\" has %s", name,
-                    size ? "more than 64 bytes" : "no name");
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "name \"%.64s\" has %s", name,
+                    size ? "more than 64 bytes" : "no character");
   }
   if (!any && strcmp(name, COVEY_ANY_GROUP) == 0) {
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "COVEY_ANY_GROUP is for receiving");
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "name \"*\" (COVEY_ANY_GROUP) is for receiving");
   }
   *ret_name = name;
   return 0;
@@ -304,14 +304,20 @@ cvy_group *cvy_group_filled(const covey_node *node, cvy_group *group, uint8_t ki
   return found;
 }
 
+/* The field that says what is not allowed; NULL: none. */
+static const char *wrong_option(const covey_group_options *o)
+{
+  if (o->full < COVEY_FULL_BLOCK || o->full > COVEY_FULL_DROP_OLD) return "full is none of COVEY_FULL_...";
+  if (o->priorities & ~1) return "priorities is neither 0 nor 1";
+  if (o->handles & ~1) return "handles is neither 0 nor 1";
+  return cvy_is_zero(o->reserved, 4) ? NULL : "a reserved word is not zero";
+}
+
 int covey_group_open(covey_node *node, const char *name, const covey_group_options *options)
 {
   cvy_group *group;
-  if (options &&
-      (options->full < COVEY_FULL_BLOCK || options->full > COVEY_FULL_DROP_OLD ||
-       (options->priorities & ~1) || (options->handles & ~1) || !cvy_is_zero(options->reserved, 4))) {
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "group options");
-  }
+  const char *wrong = options ? wrong_option(options) : NULL;
+  if (wrong) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "%s", wrong);
   int r = cvy_group_name(name, false, &name);
   if (r == 0) r = cvy_node_enter(node, &node);
   if (r < 0) return r;

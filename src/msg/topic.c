@@ -193,9 +193,11 @@ int covey_topic_open(covey_node *node, const char *name, const covey_topic_optio
                : cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "name is NULL");
   if (r < 0) return r;
   if (!ret_topic) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_topic is NULL");
-  if (o->slow < COVEY_SLOW_DROP_NEW || o->slow > COVEY_SLOW_END || (o->keep_last & ~1) || o->reserved0 ||
-      !cvy_is_zero(o->reserved, 4))
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "topic options");
+  if (o->slow < COVEY_SLOW_DROP_NEW || o->slow > COVEY_SLOW_END)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "slow is none of COVEY_SLOW_...");
+  if (o->keep_last & ~1) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "keep_last is neither 0 nor 1");
+  if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "a reserved word is not zero");
   r = cvy_node_enter(node, &node);
   if (r < 0) return r;
   size_t size = strlen(name);

@@ -108,6 +108,7 @@ TEST(wrong_channel, endpoints)
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.max_bytes = 1}));
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.full = COVEY_FULL_DROP_NEW}));
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.priorities = 1}));
+  CHECK(strstr(covey_last_failure()->what, "priorities") != NULL);
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.handles = 1}));
   CHECK_WRONG(covey_endpoint_open(NULL, "x", &(covey_group_options){.reserved = {0, 0, 0, 1}}));
   CHECK_ERR(covey_endpoint_open(NULL, "x", &(covey_group_options){.max_bytes = SIZE_MAX}), COVEY_EQUOTA);

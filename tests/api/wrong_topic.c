@@ -27,6 +27,7 @@ TEST(wrong_topic, topic_open)
   CHECK_WRONG(covey_topic_open(NULL, "t", &(covey_topic_options){.slow = -1}, &t));
   CHECK_WRONG(covey_topic_open(NULL, "t", &(covey_topic_options){.slow = COVEY_SLOW_END + 1}, &t));
   CHECK_WRONG(covey_topic_open(NULL, "t", &(covey_topic_options){.keep_last = 2}, &t));
+  CHECK(strstr(covey_last_failure()->what, "keep_last") != NULL);
   CHECK_WRONG(covey_topic_open(NULL, "t", &(covey_topic_options){.reserved0 = 1}, &t));
   for (int i = 0; i < 4; i++) {
     covey_topic_options o = {.slow = 0};
