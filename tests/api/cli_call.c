@@ -1,4 +1,6 @@
 /* covey call: what it prints, and its exit codes. */
+#include "tool.h"
+
 #include "support/test.h"
 
 #include <covey/call.h>
@@ -8,18 +10,12 @@
 enum { PATIENCE = 30000 };
 
 /* Runs the tool with these words; input may be NULL. */
-static covey_result tool(const char *const *words, const char *input, uint32_t code)
+static covey_result call(const char *const *words, const char *input, uint32_t code)
 {
-  const char *argv[12] = {test_program_beside("covey"), "call"};
+  const char *all[12] = {"call"};
   covey_result r;
-  for (size_t i = 0; words[i]; i++) argv[2 + i] = words[i];
-  covey_process_options options = {.argv = argv,
-                                   .out.kind = COVEY_STDIO_CAPTURE,
-                                   .err.kind = COVEY_STDIO_CAPTURE,
-                                   .input = input,
-                                   .input_size = input ? strlen(input) : 0,
-                                   .timeout = 2 * PATIENCE};
-  REQUIRE_OK(covey_run(&options, &r));
+  for (size_t i = 0; words[i]; i++) all[1 + i] = words[i];
+  tool(&r, input, all);
   if (r.exit.code != code) TEST_FAIL("%s: code %u, \"%s\"", words[0], (unsigned)r.exit.code, r.err);
   return r;
 }
@@ -28,28 +24,28 @@ TEST(cli_call, answers)
 {
   int64_t pid = test_start(TEST_HELPER("call-serve", "f"));
   const char *number = test_format("%" PRId64, pid);
-  covey_result r = tool(TEST_WORDS(number, "f", "two", "words"), NULL, 0);
+  covey_result r = call(TEST_WORDS(number, "f", "two", "words"), NULL, 0);
   CHECK_UINT(r.out_size, 9);
   CHECK_STR(r.out, "two words");
   covey_result_free(&r);
-  r = tool(TEST_WORDS(number, "f"), "from input\n", 0);
+  r = call(TEST_WORDS(number, "f"), "from input\n", 0);
   CHECK_STR(r.out, "from input\n");
   covey_result_free(&r);
-  r = tool(TEST_WORDS("--timeout", "20000", "--max=70000", number, "f", "size 70000"), NULL, 0);
+  r = call(TEST_WORDS("--timeout", "20000", "--max=70000", number, "f", "size 70000"), NULL, 0);
   CHECK_UINT(r.out_size, 70000);
   CHECK(test_is_pattern(r.out, r.out_size, 0));
   covey_result_free(&r);
-  r = tool(TEST_WORDS("--max", "69999", number, "f", "size 70000"), NULL, 1);
+  r = call(TEST_WORDS("--max", "69999", number, "f", "size 70000"), NULL, 1);
   CHECK(strstr(r.err, "too big") != NULL);
   CHECK_UINT(r.out_size, 0);
   covey_result_free(&r);
-  r = tool(TEST_WORDS(number, "f", "status -3"), NULL, 1);
+  r = call(TEST_WORDS(number, "f", "status -3"), NULL, 1);
   CHECK(strstr(r.err, "covey call: status -3") != NULL);
   covey_result_free(&r);
-  r = tool(TEST_WORDS(number, "f", "drop"), NULL, 1);
+  r = call(TEST_WORDS(number, "f", "drop"), NULL, 1);
   CHECK(strstr(r.err, "without an answer") != NULL);
   covey_result_free(&r);
-  r = tool(TEST_WORDS("--timeout", "300", number, "g", "x"), NULL, 1);
+  r = call(TEST_WORDS("--timeout", "300", number, "g", "x"), NULL, 1);
   CHECK(strstr(r.err, "does not serve") != NULL);
   covey_result_free(&r);
   test_process_kill(pid);
@@ -73,7 +69,7 @@ TEST(cli_call, mistakes)
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     covey_result r =
-        tool((const char *const[]){cases[i].words[0], cases[i].words[1], cases[i].words[2], NULL}, "",
+        call((const char *const[]){cases[i].words[0], cases[i].words[1], cases[i].words[2], NULL}, "",
              cases[i].code);
     if (!strstr(r.err, cases[i].said) || r.out_size) TEST_FAIL("case %u: \"%s\"", (unsigned)i, r.err);
     covey_result_free(&r);

@@ -1,4 +1,6 @@
 /* covey run: its options, each seen by the program that it starts, or refused. */
+#include "tool.h"
+
 #include "support/test.h"
 
 #include <covey/launch.h>
@@ -9,20 +11,13 @@ enum { PATIENCE = 30000, MOST = 24 };
 /* Runs "covey run OPTION... HELPER WORD..."; both lists end with NULL. */
 static covey_result run(const char *input, const char *const *options, const char *const *words)
 {
-  const char *argv[MOST] = {test_program_beside("covey"), "run"};
-  size_t n = 2;
+  const char *argv[MOST] = {"run"};
+  size_t n = 1;
   covey_result r;
 
   for (; *options; options++) argv[n++] = *options;
   for (; *words; words++) argv[n++] = *words;
-  covey_process_options o = {.argv = argv,
-                             .out.kind = COVEY_STDIO_CAPTURE,
-                             .err.kind = COVEY_STDIO_CAPTURE,
-                             .input = input,
-                             .input_size = input ? strlen(input) : 0,
-                             .timeout = PATIENCE};
-  REQUIRE_OK(covey_run(&o, &r));
-  CHECK_INT(r.exit.why, COVEY_WHY_SELF);
+  tool(&r, input, argv);
   return r;
 }
 

@@ -9,18 +9,8 @@
 
 enum { PATIENCE = 30000, WORDS = 80 };
 
-/* A child of ours that hangs, and has said so. */
-static covey_process *hanging(const char *const *argv, const char *file, const char *cwd)
-{
-  covey_process *p = NULL;
-  char c = 0;
-  covey_process_options options = {.argv = argv, .file = file, .cwd = cwd, .out.kind = COVEY_STDIO_PIPE};
-  REQUIRE_OK(covey_spawn(&options, &p));
-  while (c != '\n') REQUIRE(covey_process_read(p, COVEY_STDOUT, PATIENCE, &c, 1) == 1);
-  return p;
-}
-
-#define HANGING(...) hanging((const char *const[]){test_helper(), __VA_ARGS__, NULL}, NULL, NULL)
+#define HANGING(...)                                                                                         \
+  test_hanging(&(covey_process_options){.argv = (const char *const[]){test_helper(), __VA_ARGS__, NULL}})
 
 /* Kills it and waits for the end. */
 static void end(covey_process *p)
@@ -100,8 +90,10 @@ TEST(find, lists_everybody)
 TEST(find, tells_every_field)
 {
   const char *folder = test_temp_dir();
-  covey_process *p =
-      hanging((const char *const[]){test_helper(), "hang", "a b", "", "\"quoted\\", NULL}, NULL, folder);
+  covey_process *p = test_hanging(&(covey_process_options){
+      .argv = (const char *const[]){test_helper(), "hang", "a b", "", "\"quoted\\", NULL},
+      .file = NULL,
+      .cwd = folder});
   covey_identity who;
   REQUIRE_OK(covey_process_identity(p, &who));
   covey_find_result r = find(OPTIONS(.pid = who.pid, .pid_start = who.start, .fields = COVEY_FIELD_ALL));
@@ -273,7 +265,7 @@ TEST(find, takes_any_command_line)
   argv[count++] = test_is_windows() ? "\xed\xa0\x80 lone" : "\xff\xfe\x80 bytes";
   argv[count++] = "";
   argv[count] = NULL;
-  covey_process *p = hanging(argv, NULL, NULL);
+  covey_process *p = test_hanging(&(covey_process_options){.argv = argv, .file = NULL, .cwd = NULL});
   covey_find_result r = find(OPTIONS(.pid = covey_process_pid(p), .fields = COVEY_FIELD_COMMAND));
   REQUIRE(r.count == 1);
   CHECK_UINT(r.items->argc, count);
@@ -302,7 +294,8 @@ TEST(find, takes_any_name)
     const char *path = test_format("%s/%s", test_temp_dir(), names[i]);
     const char *const link[] = {"/bin/ln", "-s", test_helper(), path, NULL};
     REQUIRE(test_run(link, PATIENCE).code == 0);
-    covey_process *p = hanging((const char *const[]){path, "hang", NULL}, NULL, NULL);
+    covey_process *p = test_hanging(&(covey_process_options){
+        .argv = (const char *const[]){path, "hang", NULL}, .file = NULL, .cwd = NULL});
     covey_find_result r = find(OPTIONS(.pid = covey_process_pid(p), .fields = COVEY_FIELD_NAME));
     REQUIRE(r.count == 1);
     CHECK_STR(r.items->name, names[i]);

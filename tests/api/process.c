@@ -1,9 +1,9 @@
 /* Starting, waiting, ending: the life of one process and its tree. */
+#include "process_words.h"
+
 #include "support/test.h"
 
-#include <covey/process.h>
-
-static covey_process *spawn(const covey_process_options *options)
+covey_process *process_spawn(const covey_process_options *options)
 {
   covey_process *p = NULL;
 
@@ -12,13 +12,12 @@ static covey_process *spawn(const covey_process_options *options)
   return p;
 }
 
-static covey_process *spawn_piped(const char *const *argv)
+covey_process *process_spawn_piped(const char *const *argv)
 {
-  return spawn(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE});
+  return process_spawn(&(covey_process_options){.argv = argv, .out.kind = COVEY_STDIO_PIPE});
 }
 
-/* The next line of the child's output, without its end; "" at the end of the stream. */
-static const char *read_line(covey_process *p)
+const char *process_read_line(covey_process *p)
 {
   static char line[256];
   size_t size = 0;
@@ -34,7 +33,7 @@ static const char *read_line(covey_process *p)
   return line;
 }
 
-static covey_exit wait_end(covey_process *p)
+covey_exit process_end(covey_process *p)
 {
   covey_exit e = {0};
 
@@ -47,9 +46,9 @@ static covey_exit wait_end(covey_process *p)
 TEST(process, exit_code)
 {
   test_no_child_handles_lost();
-  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "3")});
+  covey_process *p = process_spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "3")});
   CHECK(covey_process_pid(p) > 0);
-  covey_exit e = wait_end(p);
+  covey_exit e = process_end(p);
   CHECK_INT(e.how, COVEY_HOW_EXITED);
   CHECK_INT(e.why, COVEY_WHY_SELF);
   CHECK_UINT(e.code, 3);
@@ -63,16 +62,16 @@ TEST(process, exit_code)
 
 TEST(process, wide_exit_code)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit-code-big")});
-  CHECK_UINT(wait_end(p).code, test_is_windows() ? 0x12345678u : 0x78u);
+  covey_process *p = process_spawn(&(covey_process_options){.argv = TEST_HELPER("exit-code-big")});
+  CHECK_UINT(process_end(p).code, test_is_windows() ? 0x12345678u : 0x78u);
   covey_process_close(p);
 }
 
 TEST(process, crash)
 {
   covey_process *p =
-      spawn(&(covey_process_options){.argv = TEST_HELPER("crash"), .err.kind = COVEY_STDIO_NULL});
-  covey_exit e = wait_end(p);
+      process_spawn(&(covey_process_options){.argv = TEST_HELPER("crash"), .err.kind = COVEY_STDIO_NULL});
+  covey_exit e = process_end(p);
   CHECK_INT(e.why, COVEY_WHY_SELF);
   if (test_is_windows()) {
     CHECK_INT(e.how, COVEY_HOW_EXITED);
@@ -87,8 +86,8 @@ TEST(process, crash)
 
 TEST(process, usage)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("burn", "60")});
-  covey_exit e = wait_end(p);
+  covey_process *p = process_spawn(&(covey_process_options){.argv = TEST_HELPER("burn", "60")});
+  covey_exit e = process_end(p);
   CHECK(COVEY_EXIT_OK(&e));
   CHECK(e.user_time + e.system_time >= (test_is_wine() ? 0 : 30000)); /* wine counts the start only */
   CHECK(e.peak_memory > 100000 || e.peak_memory == -1);
@@ -97,17 +96,17 @@ TEST(process, usage)
 
 TEST(process, wait_again_and_without_result)
 {
-  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "5")});
+  covey_process *p = process_spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "5")});
   CHECK_OK(covey_process_wait(p, COVEY_FOREVER, NULL));
-  for (int i = 0; i < 3; i++) CHECK_UINT(wait_end(p).code, 5);
+  for (int i = 0; i < 3; i++) CHECK_UINT(process_end(p).code, 5);
   CHECK_OK(covey_process_wait(p, 0, NULL));
   covey_process_close(p);
 }
 
 TEST(process, wait_has_a_deadline)
 {
-  covey_process *p = spawn_piped(TEST_HELPER("hang"));
-  CHECK_STR(read_line(p), "ready");
+  covey_process *p = process_spawn_piped(TEST_HELPER("hang"));
+  CHECK_STR(process_read_line(p), "ready");
   CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
   int64_t begin = test_now();
   CHECK_ERR(covey_process_wait(p, 120, NULL), COVEY_ETIMEDOUT);
@@ -119,11 +118,11 @@ TEST(process, wait_has_a_deadline)
 TEST(process, kill)
 {
   test_no_child_handles_lost();
-  covey_process *p = spawn_piped(TEST_HELPER("hang"));
+  covey_process *p = process_spawn_piped(TEST_HELPER("hang"));
   int64_t pid = covey_process_pid(p);
-  CHECK_STR(read_line(p), "ready");
+  CHECK_STR(process_read_line(p), "ready");
   CHECK_OK(covey_process_kill(p));
-  covey_exit e = wait_end(p);
+  covey_exit e = process_end(p);
   CHECK_INT(e.how, COVEY_HOW_SIGNALLED);
   CHECK_INT(e.why, COVEY_WHY_KILL);
   CHECK_INT(e.signal, COVEY_SIGNAL_KILL);
@@ -153,10 +152,10 @@ static void crowd_wait(void *arg)
 
 TEST(process, killed_while_eight_wait)
 {
-  crowd c = {.process = spawn_piped(TEST_HELPER("hang"))};
+  crowd c = {.process = process_spawn_piped(TEST_HELPER("hang"))};
   test_thread *threads[8];
 
-  CHECK_STR(read_line(c.process), "ready");
+  CHECK_STR(process_read_line(c.process), "ready");
   for (int i = 0; i < 8; i++) threads[i] = test_thread_start(crowd_wait, &c);
   CHECK_OK(covey_process_kill(c.process));
   for (int i = 0; i < 8; i++) test_thread_join(threads[i]);
@@ -166,11 +165,11 @@ TEST(process, killed_while_eight_wait)
 
 TEST(process, cancel_wakes_all)
 {
-  crowd c = {.process = spawn_piped(TEST_HELPER("hang"))};
+  crowd c = {.process = process_spawn_piped(TEST_HELPER("hang"))};
   test_thread *threads[4];
   char byte;
 
-  CHECK_STR(read_line(c.process), "ready");
+  CHECK_STR(process_read_line(c.process), "ready");
   for (int i = 0; i < 4; i++) threads[i] = test_thread_start(crowd_wait, &c);
   covey_process_cancel(c.process);
   for (int i = 0; i < 4; i++) test_thread_join(threads[i]);
@@ -180,6 +179,26 @@ TEST(process, cancel_wakes_all)
   /* the process was not touched, and can still be ended */
   CHECK_OK(covey_process_stop(c.process, 0, NULL));
   CHECK_OK(covey_process_wait(c.process, 0, NULL));
+  covey_process_close(c.process);
+}
+
+static void crowd_stop(void *arg)
+{
+  crowd *c = arg;
+  covey_exit e = {0};
+
+  if (covey_process_stop(c->process, 300, &e) == 0 && e.code == 137) test_add(&c->right, 1);
+}
+
+TEST(process, stopped_by_many)
+{
+  crowd c = {.process = process_spawn_piped(TEST_HELPER("ignore"))};
+  test_thread *threads[6];
+
+  CHECK_STR(process_read_line(c.process), "ready");
+  for (int i = 0; i < 6; i++) threads[i] = test_thread_start(i % 2 ? crowd_stop : crowd_wait, &c);
+  for (int i = 0; i < 6; i++) test_thread_join(threads[i]);
+  CHECK_INT(test_add(&c.right, 0), 6);
   covey_process_close(c.process);
 }
 
@@ -194,7 +213,7 @@ TEST(process, cancel_object)
   covey_cancel *cancel;
 
   REQUIRE_OK(covey_cancel_new(&cancel));
-  covey_process *p = spawn(
+  covey_process *p = process_spawn(
       &(covey_process_options){.argv = TEST_HELPER("hang"), .out.kind = COVEY_STDIO_NULL, .cancel = cancel});
   test_thread *t = test_thread_start(fire, cancel);
   CHECK_ERR(covey_process_wait(p, TEST_SOON, NULL), COVEY_ECANCELED);
@@ -210,9 +229,9 @@ TEST(process, close_kills_the_tree)
   int64_t pids[7];
 
   test_no_child_handles_lost();
-  covey_process *p = spawn_piped(TEST_HELPER("tree", "2", "2"));
+  covey_process *p = process_spawn_piped(TEST_HELPER("tree", "2", "2"));
   for (int i = 0; i < 7; i++) {
-    pids[i] = strtoll(read_line(p), NULL, 10);
+    pids[i] = strtoll(process_read_line(p), NULL, 10);
     REQUIRE(pids[i] > 0);
   }
   for (int i = 0; i < 7; i++) CHECK(test_process_alive(pids[i]));
@@ -222,11 +241,11 @@ TEST(process, close_kills_the_tree)
 
 TEST(process, the_tree_ends_with_its_handle)
 {
-  covey_process *p = spawn_piped(TEST_HELPER("leave"));
-  int64_t pid = strtoll(read_line(p), NULL, 10);
+  covey_process *p = process_spawn_piped(TEST_HELPER("leave"));
+  int64_t pid = strtoll(process_read_line(p), NULL, 10);
 
   REQUIRE(pid > 0);
-  CHECK_UINT(wait_end(p).code, 0);
+  CHECK_UINT(process_end(p).code, 0);
   CHECK(test_process_alive(pid));
   covey_process_close(p);
   CHECK(test_process_gone(pid, TEST_SOON));
@@ -234,10 +253,10 @@ TEST(process, the_tree_ends_with_its_handle)
 
 TEST(process, kill_reaches_a_tree_whose_leader_has_ended)
 {
-  covey_process *p = spawn_piped(TEST_HELPER("leave"));
-  int64_t pid = strtoll(read_line(p), NULL, 10);
+  covey_process *p = process_spawn_piped(TEST_HELPER("leave"));
+  int64_t pid = strtoll(process_read_line(p), NULL, 10);
 
-  wait_end(p);
+  process_end(p);
   CHECK_OK(covey_process_kill(p));
   CHECK(test_process_gone(pid, TEST_SOON));
   covey_process_close(p);
@@ -245,12 +264,12 @@ TEST(process, kill_reaches_a_tree_whose_leader_has_ended)
 
 TEST(process, leave_tree)
 {
-  covey_process *p = spawn(&(covey_process_options){
+  covey_process *p = process_spawn(&(covey_process_options){
       .argv = TEST_HELPER("leave"), .out.kind = COVEY_STDIO_PIPE, .flags = COVEY_PROCESS_LEAVE_TREE});
-  int64_t pid = strtoll(read_line(p), NULL, 10);
+  int64_t pid = strtoll(process_read_line(p), NULL, 10);
 
   REQUIRE(pid > 0);
-  wait_end(p);
+  process_end(p);
   covey_process_close(p);
   CHECK(test_process_alive(pid));
   test_process_kill(pid);
@@ -259,10 +278,10 @@ TEST(process, leave_tree)
 
 TEST(process, detach)
 {
-  covey_process *p = spawn_piped(TEST_HELPER("hang"));
+  covey_process *p = process_spawn_piped(TEST_HELPER("hang"));
   int64_t pid = covey_process_pid(p);
 
-  CHECK_STR(read_line(p), "ready");
+  CHECK_STR(process_read_line(p), "ready");
   CHECK_OK(covey_process_detach(p));
   covey_process_close(p);
   CHECK(test_process_alive(pid));
@@ -273,7 +292,7 @@ TEST(process, detach)
 TEST(process, detached)
 {
   covey_process *p =
-      spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .scope = COVEY_SCOPE_DETACHED});
+      process_spawn(&(covey_process_options){.argv = TEST_HELPER("hang"), .scope = COVEY_SCOPE_DETACHED});
   int64_t pid = covey_process_pid(p);
 
   covey_process_close(p);
@@ -288,8 +307,8 @@ TEST(process, closed_at_once)
   test_no_child_handles_lost();
   for (int i = 0; i < 20; i++) {
     covey_process *p =
-        spawn(&(covey_process_options){.argv = TEST_HELPER(i % 2 ? "hang" : "nothing"),
-                                       .out.kind = i % 4 < 2 ? COVEY_STDIO_NULL : COVEY_STDIO_PIPE});
+        process_spawn(&(covey_process_options){.argv = TEST_HELPER(i % 2 ? "hang" : "nothing"),
+                                               .out.kind = i % 4 < 2 ? COVEY_STDIO_NULL : COVEY_STDIO_PIPE});
     int64_t pid = covey_process_pid(p);
 
     covey_process_close(p);
@@ -297,111 +316,21 @@ TEST(process, closed_at_once)
   }
 }
 
-/* ---- the ladder ---- */
-
-TEST(process, stop_is_followed)
-{
-  covey_exit e = {0};
-
-  if (test_is_windows())
-    TEST_SKIP("asking a console program: process.stop_at_the_end_of_input is the way under wine");
-  covey_process *p = spawn_piped(TEST_HELPER("stop"));
-  CHECK_STR(read_line(p), "ready");
-  CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
-  CHECK_INT(e.how, COVEY_HOW_EXITED);
-  CHECK_INT(e.why, COVEY_WHY_STOP);
-  CHECK_UINT(e.code, 7);
-  CHECK_STR(read_line(p), "stopping");
-  covey_process_close(p);
-}
-
-TEST(process, stop_at_the_end_of_input)
-{
-  covey_exit e = {0};
-
-  if (!test_is_windows()) TEST_SKIP("only Windows takes the end of the input for a request");
-  covey_process *p = spawn(&(covey_process_options){
-      .argv = TEST_HELPER("stop-at-end"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
-  CHECK_STR(read_line(p), "ready");
-  CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
-  CHECK_INT(e.why, COVEY_WHY_STOP);
-  CHECK_UINT(e.code, 7);
-  covey_process_close(p);
-}
-
-TEST(process, stop_kills_who_does_not_listen)
-{
-  covey_exit e = {0};
-  covey_process *p = spawn_piped(TEST_HELPER("ignore"));
-
-  CHECK_STR(read_line(p), "ready");
-  int64_t begin = test_now();
-  CHECK_OK(covey_process_stop(p, 200, &e));
-  CHECK(test_now() - begin < TEST_SOON);
-  CHECK_INT(e.why, COVEY_WHY_KILL);
-  CHECK_UINT(e.code, 137);
-  covey_process_close(p);
-}
-
-TEST(process, stop_of_one_that_has_ended)
-{
-  covey_exit e = {0};
-  covey_process *p = spawn(&(covey_process_options){.argv = TEST_HELPER("exit", "4")});
-
-  wait_end(p);
-  CHECK_OK(covey_process_stop(p, TEST_SOON, &e));
-  CHECK_INT(e.why, COVEY_WHY_SELF);
-  CHECK_UINT(e.code, 4);
-  CHECK_ERR(covey_process_stop(p, -2, &e), COVEY_EINVAL);
-  covey_process_close(p);
-}
-
-static void crowd_stop(void *arg)
-{
-  crowd *c = arg;
-  covey_exit e = {0};
-
-  if (covey_process_stop(c->process, 300, &e) == 0 && e.code == 137) test_add(&c->right, 1);
-}
-
-TEST(process, stopped_by_many)
-{
-  crowd c = {.process = spawn_piped(TEST_HELPER("ignore"))};
-  test_thread *threads[6];
-
-  CHECK_STR(read_line(c.process), "ready");
-  for (int i = 0; i < 6; i++) threads[i] = test_thread_start(i % 2 ? crowd_stop : crowd_wait, &c);
-  for (int i = 0; i < 6; i++) test_thread_join(threads[i]);
-  CHECK_INT(test_add(&c.right, 0), 6);
-  covey_process_close(c.process);
-}
-
-TEST(process, timeout)
-{
-  covey_process *p = spawn(&(covey_process_options){
-      .argv = TEST_HELPER("ignore"), .out.kind = COVEY_STDIO_NULL, .timeout = 300, .grace = 100});
-  covey_exit e = wait_end(p);
-
-  CHECK_INT(e.why, COVEY_WHY_TIMEOUT);
-  CHECK_INT(e.signal, COVEY_SIGNAL_KILL);
-  covey_process_close(p);
-}
-
 /* ---- signals ---- */
 
 TEST(process, signal)
 {
-  covey_process *p = spawn_piped(TEST_HELPER("hang"));
+  covey_process *p = process_spawn_piped(TEST_HELPER("hang"));
   covey_exit e;
 
-  CHECK_STR(read_line(p), "ready");
+  CHECK_STR(process_read_line(p), "ready");
   CHECK_ERR(covey_process_signal(p, 0, COVEY_TARGET_LEADER), COVEY_EINVAL);
   CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_TERM, 7), COVEY_EINVAL);
   if (test_is_windows())
     CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_USR1, COVEY_TARGET_LEADER), COVEY_ENOTSUP);
   CHECK_OK(
       covey_process_signal(p, test_is_windows() ? COVEY_SIGNAL_KILL : COVEY_SIGNAL_TERM, COVEY_TARGET_TREE));
-  e = wait_end(p);
+  e = process_end(p);
   CHECK_INT(e.how, COVEY_HOW_SIGNALLED);
   CHECK_INT(e.signal, test_is_windows() ? COVEY_SIGNAL_KILL : COVEY_SIGNAL_TERM);
   CHECK_UINT(e.code, test_is_windows() ? 137 : 143);
@@ -414,18 +343,18 @@ TEST(process, suspend_and_resume)
 {
   int target =
       test_is_wine() ? COVEY_TARGET_LEADER : COVEY_TARGET_TREE; /* wine does not tell a job's members */
-  covey_process *p = spawn(&(covey_process_options){
+  covey_process *p = process_spawn(&(covey_process_options){
       .argv = TEST_HELPER("echo-line"), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE});
   char byte;
 
   CHECK_INT(covey_process_write(p, "a\n", 2, TEST_SOON), 2);
-  CHECK_STR(read_line(p), "a");
+  CHECK_STR(process_read_line(p), "a");
   CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, target));
   CHECK_INT(covey_process_write(p, "b\n", 2, TEST_SOON), 2);
   CHECK_ERR(covey_process_read(p, COVEY_STDOUT, 200, &byte, 1), COVEY_ETIMEDOUT);
   CHECK_ERR(covey_process_wait(p, 0, NULL), COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_CONT, target));
-  CHECK_STR(read_line(p), "b");
+  CHECK_STR(process_read_line(p), "b");
   covey_process_close(p);
 }
 
@@ -434,9 +363,9 @@ TEST(process, suspend_and_resume)
 TEST(process, identity)
 {
   covey_identity id;
-  covey_process *p = spawn_piped(TEST_HELPER("hang"));
+  covey_process *p = process_spawn_piped(TEST_HELPER("hang"));
 
-  CHECK_STR(read_line(p), "ready");
+  CHECK_STR(process_read_line(p), "ready");
   REQUIRE_OK(covey_process_identity(p, &id));
   CHECK_INT(id.pid, covey_process_pid(p));
   CHECK(id.start != 0);
@@ -450,10 +379,10 @@ TEST(process, identity)
 TEST(process, adopt)
 {
   covey_identity id, same;
-  covey_process *adopted = NULL, *p = spawn_piped(TEST_HELPER("hang"));
+  covey_process *adopted = NULL, *p = process_spawn_piped(TEST_HELPER("hang"));
 
   test_no_child_handles_lost();
-  CHECK_STR(read_line(p), "ready");
+  CHECK_STR(process_read_line(p), "ready");
   REQUIRE_OK(covey_process_identity(p, &id));
   CHECK_ERR(covey_process_adopt(id.pid, id.start + 1, NULL, &adopted), COVEY_ENOTFOUND);
   CHECK(adopted == NULL);
@@ -466,7 +395,7 @@ TEST(process, adopt)
   CHECK(test_process_alive(id.pid)); /* closing leaves it alone */
   REQUIRE_OK(covey_process_adopt(id.pid, 0, NULL, &adopted));
   CHECK_OK(covey_process_stop(adopted, 0, NULL));
-  covey_exit e = wait_end(p);
+  covey_exit e = process_end(p);
   CHECK_UINT(e.code, 137);
   CHECK_OK(covey_process_wait(adopted, TEST_SOON, NULL));
   covey_process_close(adopted);
@@ -496,12 +425,12 @@ TEST_LIMIT(process, many_beside_long_lived_siblings, 240)
   char byte;
 
   test_no_child_handles_lost();
-  for (int i = 0; i < 4; i++) sleepers[i] = spawn_piped(TEST_HELPER("hang"));
-  for (int i = 0; i < count; i++) p[i] = spawn_piped(TEST_HELPER("say", "x"));
+  for (int i = 0; i < 4; i++) sleepers[i] = process_spawn_piped(TEST_HELPER("hang"));
+  for (int i = 0; i < count; i++) p[i] = process_spawn_piped(TEST_HELPER("say", "x"));
   for (int i = 0; i < count; i++) {
-    CHECK_STR(read_line(p[i]), "x");
+    CHECK_STR(process_read_line(p[i]), "x");
     CHECK_INT(covey_process_read(p[i], COVEY_STDOUT, TEST_SOON, &byte, 1), 0);
-    CHECK_UINT(wait_end(p[i]).code, 0);
+    CHECK_UINT(process_end(p[i]).code, 0);
     covey_process_close(p[i]);
   }
   for (int i = 0; i < 4; i++) {

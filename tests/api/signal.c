@@ -1,32 +1,29 @@
 /* Signals and console events, as the program that gets them sees them. What one process can send itself is tried here with raise(), which
  * Windows has not; there children are sent what wine and Windows can send. */
+#include "signal_words.h"
+
 #include "support/test.h"
 
 #include <covey/loop.h>
 #include <covey/node.h>
 #include <covey/process.h>
-#include <covey/signal.h>
 
 #include "core/mem.h"
 #include "core/fault.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <uv.h>
 
 enum { PATIENCE = 30000 };
 
-#define SET(...)                                                                                             \
-  .signals = (const int[]){__VA_ARGS__}, .count = sizeof((const int[]){__VA_ARGS__}) / sizeof(int)
-
-static covey_signals *subscribe(const covey_signals_options *options)
+covey_signals *signals_subscribe(const covey_signals_options *options)
 {
   covey_signals *s = NULL;
   REQUIRE_OK(covey_signals_open(options, &s));
   return s;
 }
 
-static void expect(covey_signals *s, int signal, uint32_t count)
+void signals_expect(covey_signals *s, int signal, uint32_t count)
 {
   covey_signal_event e;
   REQUIRE_OK(covey_signals_next(s, PATIENCE, &e));
@@ -34,25 +31,20 @@ static void expect(covey_signals *s, int signal, uint32_t count)
   CHECK_UINT(e.count, count);
 }
 
-static void expect_nothing(covey_signals *s)
+void signals_expect_nothing(covey_signals *s)
 {
   covey_signal_event e;
   CHECK_ERR(covey_signals_next(s, 0, &e), COVEY_ETIMEDOUT);
 }
 
-static void needs_signals(void)
+void signals_needed(void)
 {
   if (test_is_windows()) TEST_SKIP("no signals within one process: they are console events there");
 }
 
-#if !defined(SIGUSR1) /* Windows: never reached */
-#define SIGUSR1 0
-#define SIGUSR2 0
-#endif
-
 /* Every system: a request to end, which this process sends to itself. On Windows it is WM_CLOSE, which a program hears that is subscribed to
  * the end of its session too. */
-#define ASKED SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_LOGOFF), .flags = COVEY_SIGNALS_REPEAT
+#define ASKED SIGNAL_SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_LOGOFF), .flags = COVEY_SIGNALS_REPEAT
 
 static void ask_myself(void)
 {
@@ -101,15 +93,17 @@ TEST(signals, refuses_what_cannot_be_had)
     CHECK_ERR(covey_signals_open(&(covey_signals_options){.signals = set, .count = 2}, &s), wanted);
   }
   if (!test_is_windows()) { /* by their raw numbers too */
-    CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_RAW + 9)}, &s), COVEY_EINVAL);
-    CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_RAW + SIGSEGV)}, &s),
+    CHECK_ERR(covey_signals_open(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_RAW + 9)}, &s),
+              COVEY_EINVAL);
+    CHECK_ERR(covey_signals_open(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_RAW + SIGSEGV)}, &s),
               COVEY_EINVAL);
   } else {
-    CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_USR1)}, &s),
-              COVEY_ENOTSUP);
+    CHECK_ERR(
+        covey_signals_open(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_USR1)}, &s),
+        COVEY_ENOTSUP);
   }
   CHECK_ERR(covey_signals_open(&(covey_signals_options){.count = 1}, &s), COVEY_EINVAL);
-  CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_INT), .flags = 4}, &s),
+  CHECK_ERR(covey_signals_open(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_INT), .flags = 4}, &s),
             COVEY_EINVAL);
   CHECK_ERR(covey_signals_open(&(covey_signals_options){.reserved = {1}}, &s), COVEY_EINVAL);
   CHECK_ERR(covey_signals_open(NULL, NULL), COVEY_EINVAL);
@@ -124,7 +118,8 @@ TEST(signals, refuses_what_cannot_be_had)
 
 TEST(signals, wait_until_their_deadline)
 {
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_HUP)});
+  covey_signals *s =
+      signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_TERM, COVEY_SIGNAL_HUP)});
   int64_t before = test_now();
   CHECK_ERR(covey_signals_next(s, 150, NULL), COVEY_ETIMEDOUT);
   CHECK(test_now() - before >= 150);
@@ -141,7 +136,8 @@ TEST(signals, are_cancelled)
 {
   covey_cancel *cancel = NULL;
   REQUIRE_OK(covey_cancel_new(&cancel));
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_HUP), .cancel = cancel});
+  covey_signals *s =
+      signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_HUP), .cancel = cancel});
   test_thread *t[3];
   for (int i = 0; i < 3; i++) t[i] = test_thread_start(next_thread, s);
   test_pause(20);
@@ -153,8 +149,8 @@ TEST(signals, are_cancelled)
 
 TEST(signals, come_in_order_and_coalesce)
 {
-  needs_signals();
-  covey_signals *s = subscribe(&(covey_signals_options){SET(
+  signals_needed();
+  covey_signals *s = signals_subscribe(&(covey_signals_options){SIGNAL_SET(
       COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2, COVEY_SIGNAL_HUP, COVEY_SIGNAL_USR2, COVEY_SIGNAL_RAW + SIGHUP)});
   covey_signal_event e;
   raise(SIGUSR2);
@@ -170,26 +166,26 @@ TEST(signals, come_in_order_and_coalesce)
   CHECK(e.user >= 0);
   CHECK_UINT(e.flags, 0);
   CHECK_INT(e.left, COVEY_FOREVER);
-  expect(s, COVEY_SIGNAL_HUP, 1);
+  signals_expect(s, COVEY_SIGNAL_HUP, 1);
   raise(SIGHUP); /* behind what waits already */
-  expect(s, COVEY_SIGNAL_USR1, 1);
-  expect(s, COVEY_SIGNAL_HUP, 1);
-  expect_nothing(s);
+  signals_expect(s, COVEY_SIGNAL_USR1, 1);
+  signals_expect(s, COVEY_SIGNAL_HUP, 1);
+  signals_expect_nothing(s);
   covey_signals_close(s);
 }
 
 TEST(signals, every_subscription_gets_each)
 {
   enum { MANY = 20 }; /* more than fit in the first piece of the list */
-  covey_signals *s[MANY], *other = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_HUP)});
-  for (int i = 0; i < MANY; i++) s[i] = subscribe(&(covey_signals_options){ASKED});
+  covey_signals *s[MANY], *other = signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_HUP)});
+  for (int i = 0; i < MANY; i++) s[i] = signals_subscribe(&(covey_signals_options){ASKED});
   ask_myself();
   ask_myself();
   for (int i = 0; i < MANY; i++) {
     expect_asked(s[i], 2);
-    expect_nothing(s[i]);
+    signals_expect_nothing(s[i]);
   }
-  expect_nothing(other);
+  signals_expect_nothing(other);
   covey_signals_close(s[3]);
   covey_signals_close(s[17]);
   ask_myself();
@@ -209,128 +205,13 @@ static void ask_later(void *arg)
 
 TEST(signals, wake_who_waits)
 {
-  covey_signals *s = subscribe(&(covey_signals_options){ASKED});
+  covey_signals *s = signals_subscribe(&(covey_signals_options){ASKED});
   for (int i = 0; i < 5; i++) {
     test_thread *t = test_thread_start(ask_later, NULL);
     expect_asked(s, 1);
     test_thread_join(t);
   }
   covey_signals_close(s);
-}
-
-/* ---- the former ---- */
-
-static volatile sig_atomic_t former_calls, errno_seen;
-
-static void former(int number)
-{
-  (void)number;
-  former_calls++;
-  errno = 1;
-}
-
-TEST(signals, leave_nothing_behind)
-{
-  needs_signals();
-  signal(SIGUSR1, former);
-  signal(SIGHUP, SIG_IGN);
-  const char *before = test_dispositions();
-  covey_signals *a =
-      subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_HUP, COVEY_SIGNAL_TERM)});
-  covey_signals *b = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_WINCH)});
-  CHECK(strcmp(test_dispositions(), before) != 0);
-  raise(SIGUSR1);
-  raise(SIGHUP);
-  CHECK_INT(former_calls, 1);
-  expect(a, COVEY_SIGNAL_USR1, 1);
-  expect(a, COVEY_SIGNAL_HUP, 1);
-  expect(b, COVEY_SIGNAL_USR1, 1);
-  covey_signals_close(a);
-  raise(SIGUSR1);
-  CHECK_INT(former_calls, 2);
-  expect(b, COVEY_SIGNAL_USR1, 1);
-  covey_signals_close(b);
-  CHECK_STR(test_dispositions(), before);
-  raise(SIGUSR1);
-  raise(SIGHUP);
-  CHECK_INT(former_calls, 3);
-}
-
-TEST(signals, keep_errno)
-{
-  needs_signals();
-  signal(SIGUSR1, former);
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
-  errno = 4711;
-  raise(SIGUSR1);
-  errno_seen = errno;
-  CHECK_INT(errno_seen, 4711);
-  expect(s, COVEY_SIGNAL_USR1, 1);
-  covey_signals_close(s);
-}
-
-TEST(signals, are_touched_by_nothing_else)
-{
-  needs_signals();
-  const char *before = test_dispositions();
-  covey_loop *loop = NULL;
-  covey_process *p = NULL;
-  covey_result r;
-  covey_identity us;
-  REQUIRE_OK(covey_loop_open(NULL, &loop));
-  REQUIRE_OK(covey_run(
-      &(covey_process_options){.argv = TEST_HELPER("lines", "3"), .out.kind = COVEY_STDIO_CAPTURE}, &r));
-  covey_result_free(&r);
-  REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = TEST_HELPER("hang")}, &p));
-  REQUIRE_OK(covey_node_identity(NULL, &us));
-  CHECK_STR(test_dispositions(), before);
-  covey_process_close(p);
-  CHECK_OK(covey_node_close(NULL, PATIENCE));
-  covey_loop_close(loop);
-  CHECK_STR(test_dispositions(), before);
-}
-
-TEST(signals, that_are_ignored_are_spared)
-{
-  needs_signals();
-  signal(SIGHUP, SIG_IGN);
-  signal(SIGUSR1, former);
-  covey_signals *all = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR2)});
-  covey_signals *s = subscribe(&(covey_signals_options){
-      SET(COVEY_SIGNAL_HUP, COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2), .flags = COVEY_SIGNALS_SPARE});
-  raise(SIGHUP);
-  raise(SIGUSR1);
-  raise(SIGUSR2);
-  expect(s, COVEY_SIGNAL_USR2, 1); /* covey's own handler is not the program's */
-  expect_nothing(s);
-  CHECK_INT(former_calls, 1);
-  covey_signals_close(s);
-  covey_signals_close(all);
-}
-
-static void over(int number)
-{
-  (void)number;
-  former_calls += 100;
-}
-
-TEST(signals, under_a_newer_handler)
-{
-  needs_signals();
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)}), *t = NULL;
-  signal(SIGUSR1, over);
-  raise(SIGUSR1);
-  CHECK_INT(former_calls, 100);
-  expect_nothing(s);
-  covey_signals_close(s);
-  CHECK(signal(SIGUSR1, over) == over);
-  CHECK_ERR(covey_signals_open(&(covey_signals_options){SET(COVEY_SIGNAL_USR2, COVEY_SIGNAL_USR1)}, &t),
-            COVEY_EEXIST);
-  signal(SIGUSR1, SIG_DFL);
-  t = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
-  raise(SIGUSR1);
-  expect(t, COVEY_SIGNAL_USR1, 1);
-  covey_signals_close(t);
 }
 
 /* ---- callbacks ---- */
@@ -366,7 +247,8 @@ TEST(signals, are_called_back_by_dispatch)
   covey_native handle;
   REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = COVEY_LOOP_NO_THREAD}, &loop));
   REQUIRE_OK(covey_loop_handle(loop, &handle));
-  c.signals = subscribe(&(covey_signals_options){ASKED, .loop = loop, .on_event = on_event, .user = &c});
+  c.signals =
+      signals_subscribe(&(covey_signals_options){ASKED, .loop = loop, .on_event = on_event, .user = &c});
   while (covey_loop_dispatch(loop) > 0) continue;
   for (int i = 0; i < 3; i++) ask_myself();
   CHECK_INT(c.count, 0);
@@ -406,7 +288,8 @@ TEST(signals, keep_a_lent_loop_going_and_are_called_back_there)
   REQUIRE_OK(covey_loop_attach(&l.uv, uv_version(), &loop));
   l.timer.data = &l;
   l.called = &c;
-  c.signals = subscribe(&(covey_signals_options){ASKED, .loop = loop, .on_event = on_event, .user = &c});
+  c.signals =
+      signals_subscribe(&(covey_signals_options){ASKED, .loop = loop, .on_event = on_event, .user = &c});
   REQUIRE(uv_timer_init(&l.uv, &l.timer) == 0);
   REQUIRE(uv_timer_start(&l.timer, ask_on_lent, 20, 0) == 0);
   CHECK_INT(uv_run(&l.uv, UV_RUN_DEFAULT), 0); /* until the subscription is closed */
@@ -428,9 +311,10 @@ static void storm(void *arg)
 
 TEST(signals, storms_are_counted)
 {
-  needs_signals();
+  signals_needed();
   static const int numbers[] = {SIGUSR1, SIGUSR2};
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2)});
+  covey_signals *s =
+      signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2)});
   test_thread *t[4];
   int64_t count[2] = {0, 0};
   for (int i = 0; i < 4; i++) t[i] = test_thread_start(storm, (void *)&numbers[i & 1]);
@@ -440,7 +324,7 @@ TEST(signals, storms_are_counted)
     count[e.signal == COVEY_SIGNAL_USR2] += e.count;
   }
   for (int i = 0; i < 4; i++) test_thread_join(t[i]);
-  expect_nothing(s);
+  signals_expect_nothing(s);
   CHECK_INT(count[0], 2 * STORM);
   CHECK_INT(count[1], 2 * STORM);
   covey_signals_close(s);
@@ -450,7 +334,8 @@ static void open_and_close(void *arg)
 {
   test_counter *stop = arg;
   while (!test_add(stop, 0)) {
-    covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2)});
+    covey_signals *s =
+        signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_USR1, COVEY_SIGNAL_USR2)});
     covey_signals_next(s, 0, NULL);
     covey_signals_close(s);
   }
@@ -458,9 +343,9 @@ static void open_and_close(void *arg)
 
 TEST(signals, storms_beside_open_and_close)
 {
-  needs_signals();
+  signals_needed();
   test_counter stop = {0};
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
+  covey_signals *s = signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_USR1)});
   test_thread *t[2];
   int64_t count = 0;
   for (int i = 0; i < 2; i++) t[i] = test_thread_start(open_and_close, &stop);
@@ -474,11 +359,12 @@ TEST(signals, storms_beside_open_and_close)
 
 TEST(signals, leak_nothing)
 {
-  for (int i = 0; i < 3; i++) covey_signals_close(subscribe(NULL));
+  for (int i = 0; i < 3; i++) covey_signals_close(signals_subscribe(NULL));
   test_pause(100); /* a pool of the system's, on Windows */
   test_no_handles_lost();
   for (int i = 0; i < 50; i++) {
-    covey_signals *a = subscribe(NULL), *b = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_INT)});
+    covey_signals *a = signals_subscribe(NULL),
+                  *b = signals_subscribe(&(covey_signals_options){SIGNAL_SET(COVEY_SIGNAL_INT)});
     covey_signals_next(a, 0, NULL);
     covey_signals_close(a);
     covey_signals_close(b);
@@ -489,7 +375,7 @@ TEST(signals, leak_nothing)
 TEST(signals, a_failed_open_leaves_nothing)
 {
   const char *before = test_dispositions();
-  for (int i = 0; i < 2; i++) covey_signals_close(subscribe(NULL));
+  for (int i = 0; i < 2; i++) covey_signals_close(signals_subscribe(NULL));
   test_no_handles_lost();
   for (int kind = 0; kind < 2; kind++) {
     for (int64_t n = 1;; n++) {
@@ -512,48 +398,4 @@ TEST(signals, a_failed_open_leaves_nothing)
       }
     }
   }
-}
-
-TEST(signals, are_the_parents_after_fork)
-{
-  needs_signals();
-  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer runs no handler in a child of fork");
-  covey_signals *s = subscribe(NULL);
-  int64_t pid = test_fork();
-  if (pid == 0) {
-    if (covey_signals_next(s, 0, NULL) != COVEY_ESTALE) test_system_exit(2);
-    covey_signals_close(s);
-    raise(SIGTERM);   /* as if nobody had subscribed */
-    test_pause(1000); /* the thread sanitizer keeps it back until a call that waits */
-    test_system_exit(3);
-  }
-  CHECK_INT(test_fork_join(pid, PATIENCE), -1);
-  expect_nothing(s);
-  raise(SIGTERM);
-  expect(s, COVEY_SIGNAL_TERM, 1);
-  covey_signals_close(s);
-}
-
-TEST(signals, of_a_child_of_fork)
-{
-  needs_signals();
-  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer runs no handler in a child of fork");
-  covey_signals *s = subscribe(&(covey_signals_options){SET(COVEY_SIGNAL_USR1)});
-  int64_t pid = test_fork();
-  if (pid == 0) {
-    covey_loop *loop = NULL;
-    covey_signals *own = NULL;
-    covey_signal_event e = {0};
-    if (covey_loop_open(NULL, &loop) < 0) test_system_exit(2);
-    covey_signals_options o = {SET(COVEY_SIGNAL_USR1), .loop = loop};
-    if (covey_signals_open(&o, &own) < 0) test_system_exit(3);
-    raise(SIGUSR1);
-    if (covey_signals_next(own, PATIENCE, &e) < 0 || e.count != 1) test_system_exit(4);
-    covey_signals_close(own);
-    raise(SIGUSR1);
-    test_system_exit(5);
-  }
-  CHECK_INT(test_fork_join(pid, PATIENCE), -1);
-  expect_nothing(s);
-  covey_signals_close(s);
 }

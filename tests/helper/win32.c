@@ -315,42 +315,6 @@ int helper_group(int argc, char **argv)
   return HELPER_NOT_HERE;
 }
 
-/* ---- the seam ---- */
-
-int helper_guard(const char *what, const char *arg)
-{
-  (void)what;
-  (void)arg;
-  return -1;
-}
-
-bool helper_tree_of_another(struct cvos_tree *tree)
-{
-  (void)tree;
-  return false;
-}
-
-int helper_permute(int argc, char **argv)
-{
-  (void)argc;
-  (void)argv;
-  return HELPER_NOT_HERE;
-}
-
-int helper_files_are(int argc, char **argv)
-{
-  (void)argc;
-  (void)argv;
-  return HELPER_NOT_HERE;
-}
-
-int helper_hostile_signals(int argc, char **argv)
-{
-  (void)argc;
-  (void)argv;
-  return HELPER_NOT_HERE;
-}
-
 int helper_attributes(int argc, char **argv)
 {
   static const struct {
@@ -379,13 +343,6 @@ int helper_attributes(int argc, char **argv)
 int64_t helper_fork(void)
 {
   return -1;
-}
-
-int helper_exhaust(int argc, char **argv)
-{
-  (void)argc;
-  (void)argv;
-  return HELPER_NOT_HERE;
 }
 
 /* ---- odd circumstances ---- */

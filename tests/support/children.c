@@ -72,3 +72,14 @@ int test_walk_spawn(const covey_process_options *options)
   }
   return failed;
 }
+
+covey_process *test_hanging(const covey_process_options *options)
+{
+  covey_process_options piped = *options;
+  covey_process *p = NULL;
+  char c = 0;
+  piped.out.kind = COVEY_STDIO_PIPE;
+  REQUIRE_OK(covey_spawn(&piped, &p));
+  while (c != '\n') REQUIRE(covey_process_read(p, COVEY_STDOUT, TEST_SOON, &c, 1) == 1);
+  return p;
+}

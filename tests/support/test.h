@@ -299,6 +299,9 @@ void test_no_child_handles_lost(void);
 struct covey_process_options;
 int test_walk_spawn(const struct covey_process_options *options);
 
+/* Starts a child that goes on after its first line, with its output piped; it has written the line by then. */
+struct covey_process *test_hanging(const struct covey_process_options *options);
+
 /* For results that a failing call must leave as they were: a filling that nothing else writes, and whether it is still there. */
 void test_fill(void *ret_data, size_t size);
 bool test_is_filled(const void *data, size_t size);
