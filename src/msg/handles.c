@@ -58,6 +58,16 @@ void cvy_handles_forget(cvy_outlet *outlet, const cvy_parcel *before)
   }
 }
 
+void cvy_handles_refused(cvy_parcel *handle, int code)
+{
+  cvy_outlet *o = handle->outlet;
+  cvy_parcel *message = handle->next;
+  cvy_lane_remove(o, handle);
+  if (message && message->brings && !message->started) cvy_outlet_refuse(o, message, code);
+  cvy_outlet_ready(o);
+  if (o->closed) cvy_outlet_end(o);
+}
+
 /* The peer has them, before the thread that wrote them has noted that they are on their way. */
 static bool acked_early(covey_peer *peer, uint64_t id)
 {

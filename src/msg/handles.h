@@ -30,6 +30,9 @@ int cvy_handles_add(const cvy_send *s, cvy_outlet *outlet);
 /* The message before which they wait (NULL: none that was added) will not go: takes them out again, if nobody is writing them. */
 void cvy_handles_forget(cvy_outlet *outlet, const cvy_parcel *before);
 
+/* The system does not take those of handle, a HANDLE in its outlet: it goes, and its message fails with code. */
+void cvy_handles_refused(cvy_parcel *handle, int code);
+
 /* Descriptors came with bytes: moved; CVOS_NONE behind them: not all that were sent. More than any message may bring end the connection. */
 void cvy_handles_arrived(covey_peer *peer, const cvos_handle *handles, size_t count);
 

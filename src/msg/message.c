@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+enum {
+  TAKEN_MS = 5 /* until it is looked again whether somebody has taken descriptors that are on their way */
+};
+
 /* ---- sending ---- */
 
 static bool is_request(const cvy_send *s)
@@ -93,6 +97,12 @@ static bool may_go_on(void *arg)
   return is_done(arg) || s->peer->node->state != CVY_NODE_OPEN;
 }
 
+static bool is_closing(void *arg)
+{
+  const covey_node *node = arg;
+  return node->state != CVY_NODE_OPEN;
+}
+
 /* Waits until no thread is writing it: nobody but them may touch it before. */
 static void settle(cvy_send *s, covey_node *node)
 {
@@ -101,6 +111,19 @@ static void settle(cvy_send *s, covey_node *node)
         node->loop); /* on the thread of a lent loop: another thread is inside a call that does not wait */
     cvy_loop_lock(node->loop);
   }
+}
+
+/* As many descriptors of ours as the system allows, or as we may have open, are on their way: waits a little for somebody to take some, and sends again. */
+static int too_many(const cvy_send *s, covey_node *node)
+{
+  int r = COVEY_ETIMEDOUT;
+  if (!cvy_deadline_passed(s->deadline)) {
+    cvy_deadline until = cvy_deadline_in(TAKEN_MS);
+    r = cvy_loop_wait(node->loop, is_closing, node, until < s->deadline ? until : s->deadline, s->cancel);
+    if (r == COVEY_ETIMEDOUT || r == 0) return CVY_SEND_RETRY;
+  }
+  return cvy_send_fail(s, r == COVEY_ETIMEDOUT ? COVEY_ELIMIT : r, COVEY_STAGE_WRITE, COVEY_FAR_NOTHING,
+                       "too many descriptors are on their way");
 }
 
 /* What has become of a parcel that is done. */
@@ -115,7 +138,8 @@ static int outcome(cvy_send *s, covey_node *node)
   int code = p->result;
   if (code == 0) return 0;
   int far = cvy_lane_abandon(p, s->peer);
-  if (code == COVEY_ENOMEM || code == COVEY_ECLOSED)
+  if (code == COVEY_ELIMIT && s->handle_count) return too_many(s, node);
+  if (code != COVEY_EPEERDIED && code != COVEY_ENOGROUP)
     return cvy_send_fail(s, code, COVEY_STAGE_WRITE, far, "sending");
   if (code == COVEY_ENOGROUP) {
     if (far == COVEY_FAR_NOTHING) return CVY_SEND_RETRY;
@@ -192,6 +216,7 @@ static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet, cvy_parcel
     s->now = &parcels[added];
     r = put(s, outlet);
   }
+  if (r == COVEY_ELIMIT && s->peer->handed) return too_many(s, node); /* our copies of those take the room */
   if (added == 0) return r; /* else that failure comes again when it is the first */
   cvy_peer_flush(s->peer);
   for (r = 0; *went < added && r == 0; *went += r == 0) {

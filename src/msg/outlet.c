@@ -55,16 +55,25 @@ void cvy_outlet_rest(cvy_outlet *o)
   o->ready = false;
 }
 
-static void drop_grant(cvy_outlet *o, uint64_t id)
+static void drop_grant(cvy_outlet *o, const cvy_large *grant)
 {
-  for (cvy_large **p = &o->large; *p; p = &(*p)->next) {
-    if ((*p)->id != id) continue;
-    cvy_large *gone = *p;
-    *p = gone->next;
-    o->large_bytes -= gone->extra;
-    cvy_free(gone);
-    return;
-  }
+  cvy_large **p = &o->large;
+  while (*p && *p != grant) p = &(*p)->next;
+  if (!*p) return;
+  cvy_large *gone = *p;
+  *p = gone->next;
+  o->large_bytes -= gone->extra;
+  cvy_free(gone);
+}
+
+/* The message with this number was handed out, as the peer says: perhaps before all of it has gone. */
+static void grant_used_up(cvy_outlet *o, uint64_t id)
+{
+  cvy_large *g = id ? o->large : NULL;
+  while (g && g->id != id) g = g->next;
+  for (cvy_parcel *p = g ? o->first : NULL; p; p = p->next)
+    if (p->grant == g) p->grant = NULL;
+  drop_grant(o, g);
 }
 
 static void unname(cvy_outlet *o)
@@ -80,7 +89,7 @@ void cvy_outlet_free(cvy_outlet *o)
   cvy_topic_left(o);
   cvy_map_remove(&o->peer->outlets, &o->by_number);
   unname(o);
-  while (o->large) drop_grant(o, o->large->id);
+  while (o->large) drop_grant(o, o->large);
   cvy_free(o);
 }
 
@@ -183,9 +192,9 @@ void cvy_outlet_unlink(cvy_outlet *o, cvy_parcel *parcel)
   o->peer->tx.parcels--;
 }
 
-/* It will not get there. */
 void cvy_outlet_refuse(cvy_outlet *o, cvy_parcel *parcel, int code)
 {
+  cvy_outlet_refund(o, parcel);
   cvy_outlet_unlink(o, parcel);
   parcel->result = code;
   if (parcel->abandoned) cvy_parcel_free(parcel);
@@ -258,7 +267,7 @@ int cvy_outlet_ack(covey_peer *peer, uint16_t number, uint64_t id)
 {
   cvy_outlet *o = outlet_by_number(peer, number);
   if (o) {
-    drop_grant(o, id);
+    grant_used_up(o, id);
     cvy_outlet_ready(o);
     for (cvy_parcel *p = o->first; p; p = p->next) /* the thread that wrote it has not noted that yet */
       if (p->id == id && p->want_ack) p->acked = true;
@@ -323,8 +332,7 @@ void cvy_outlet_refund(cvy_outlet *o, cvy_parcel *parcel)
   o->credit += parcel->lent;
   if (o->max_count) o->messages++;
   if (parcel->grant) {
-    parcel->grant->id = 0;
-    drop_grant(o, 0);
+    drop_grant(o, parcel->grant);
     parcel->grant = NULL;
   }
   parcel->charged = false;

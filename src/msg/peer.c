@@ -266,9 +266,22 @@ static bool written_all(covey_peer *peer)
   return false;
 }
 
+/* The system refuses the handles of a write, not its bytes (Linux: too many on their way, ETOOMANYREFS; a kind that may not travel): that costs their
+ * message alone. */
+static bool only_handles(const covey_peer *peer, int64_t n)
+{
+  return n < 0 && n != COVEY_ECLOSED && peer->tx.going && peer->state != CVY_PEER_DEAD && !peer->tx.broken;
+}
+
 static void account(covey_peer *peer, cvy_plan *plan, int64_t n)
 {
   cvy_tx *tx = &peer->tx;
+  if (only_handles(peer, n)) {
+    cvy_lane_settle(peer, plan, 0);
+    cvy_handles_refused(plan->frames[0].parcel, (int)n);
+    cvy_loop_changed(peer->node->loop);
+    return;
+  }
   if (n == COVEY_ECLOSED)
     break_off(peer, COVEY_EPEERDIED); /* what it has sent before is still read */
   else if (n < 0)

@@ -91,7 +91,8 @@ size_t cvos_io_look(cvos_io *io);
 /* [any; the caller lets one thread write at a time] Takes as many bytes as the system takes at once: 0 up to the sum of the pieces. What was
  * taken is with the system or in the stream's own buffer, in order; the pieces are free again. A negative COVEY_E code when the connection is
  * over (COVEY_ECLOSED) or failed, with the system's number in *ret_system. Never raises SIGPIPE, never blocks. handles (borrowed) go along
- * with the first byte; they need handle_count == 0 on Windows (there handles travel by duplication). */
+ * with the first byte, or fail the call alone (COVEY_ELIMIT: too many are on their way, or another code): the stream is whole then, and nothing of
+ * this call was taken; they need handle_count == 0 on Windows (there handles travel by duplication). */
 int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const cvos_handle *handles, size_t handle_count, int *ret_system);
 
 /* [token] Asks for one call of room as soon as a write may take bytes again. */

@@ -39,7 +39,8 @@ int cvos_translate(int system)
   case EDQUOT:
   case ENOSPC: return COVEY_EQUOTA;
   case EMFILE:
-  case ENFILE: return COVEY_ELIMIT;
+  case ENFILE:
+  case ETOOMANYREFS: return COVEY_ELIMIT;
   case EDEADLK: return COVEY_EDEADLK;
   case ENOSYS:
   case ENOTSUP:

@@ -2,6 +2,9 @@
 #include "support/test.h"
 
 #include <covey/channel.h>
+#include <covey/process.h>
+
+#include "core/fault.h"
 
 #include "support/ends.h"
 
@@ -302,4 +305,66 @@ TEST(handles, to_ourselves)
   CHECK(is_let_go(&w));
   witness_close(&w);
   covey_node_close(NULL, PATIENCE);
+}
+
+/* The system refuses the handles of one write: their message fails, or goes when it takes them again; whatever else goes over the connection is not touched. */
+TEST(handles, refused_by_the_system)
+{
+  enum {
+    EMFILE_ = 24,
+    TOO_MANY_ON_THEIR_WAY = 109,
+    NOT_SUCH_A_KIND = 22
+  }; /* of Linux; macOS: the first and the last */
+  static const struct {
+    int system, code;
+    int64_t timeout; /* -1: COVEY_SEND_TRY */
+  } ways[] = {{EMFILE_, 0, PATIENCE},
+              {TOO_MANY_ON_THEIR_WAY, 0, PATIENCE},
+              {TOO_MANY_ON_THEIR_WAY, COVEY_ELIMIT, -1},
+              {NOT_SUCH_A_KIND, COVEY_EINVAL, PATIENCE}};
+  if (test_is_windows()) TEST_SKIP("a receiver takes handles there, no write brings them");
+  pair p = pair_open(&(covey_group_options){.handles = 1, .max_count = 3});
+  covey_peer *peer;
+  witness w;
+  witness_open(&w);
+  REQUIRE_OK(covey_peer_open(p.left, &(covey_peer_options){.name = p.name}, &peer));
+  for (int i = 0; i < 80; i++) {
+    int way = i % 4, large = i % 3 == 0;
+    covey_send_options o = {.name = p.name, .group = "h", .handles = &w.to, .handle_count = 1};
+    o.timeout = ways[way].timeout < 0 ? 0 : ways[way].timeout;
+    o.flags = ways[way].timeout < 0 ? COVEY_SEND_TRY : 0;
+    char *data = calloc(1, 200000);
+    cvy_fault_after(CVOS_FAULT_SEND, 1, ways[way].system);
+    int r = covey_message_send(p.left, &o, &(covey_buffer){data, large ? 200000 : 3}, 1, NULL);
+    int64_t seen = cvy_fault_seen();
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+    free(data);
+    REQUIRE(seen > 0);
+    CHECK_INT(r, ways[way].code);
+    if (r < 0) {
+      CHECK_INT(covey_last_failure()->code, r);
+      CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_WRITE);
+      CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+      give(&p, NULL, 0, 5); /* its place in the group is free again */
+    }
+    covey_message m = next(&p);
+    CHECK_UINT(m.size, r < 0 ? 5 : large ? 200000 : 3);
+    CHECK_UINT(m.handle_count, r < 0 ? 0 : 1);
+    covey_message_free(&m);
+  }
+  CHECK_ERR(covey_peer_wait(peer, 0, NULL), COVEY_ETIMEDOUT); /* the same connection */
+  covey_peer_close(peer);
+  cvos_handle_close(w.to);
+  CHECK(is_let_go(&w));
+  witness_close(&w);
+  pair_close(&p);
+}
+
+/* The same by the system itself, which counts what a user without rights has on its way. */
+TEST(handles, too_many_on_their_way)
+{
+  if (test_is_windows()) TEST_SKIP("Windows has no such limit");
+  test_ended e = test_run(TEST_HELPER("as", "64321", "handle-flood"), PATIENCE);
+  if (e.code == 24) TEST_SKIP("takes root, and a system that counts descriptors on their way");
+  if (e.code != 0 || e.timed_out) TEST_FAIL("code %d: %s", (int)e.code, e.output);
 }

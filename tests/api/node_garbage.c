@@ -1,4 +1,5 @@
 /* Peers that lie, stall, flood and never read: each costs its own connection, and nothing else. */
+#include "core/intake.h"
 #include "impostor.h"
 
 enum { PATIENCE = 30000 };
@@ -320,5 +321,47 @@ TEST(garbage, a_name_that_is_only_claimed)
   test_process_kill(pid);
   CHECK(test_process_ended(pid, PATIENCE));
   impostor_close(p);
+  scene_close(&s);
+}
+
+static void announce(impostor *p, uint16_t number)
+{
+  uint8_t body[12 + 255];
+  cvy_group_open open = {.window = 4096, .name_size = 2, .name = {'g', (char)('a' + number)}};
+  impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, number, 0, body, cvy_group_open_encode(&open, body));
+}
+
+static void say_handed_out(void *arg)
+{
+  impostor *p = arg;
+  test_pause(100);
+  for (uint16_t i = 1; i <= CVY_ASSEMBLIES + 1; i++)
+    for (uint64_t id = 1; id < 20; id++) impostor_frame(p, CVY_FRAME_ACK, 0, i, id, NULL, 0);
+}
+
+/* Who says that messages were handed out before they have gone takes nothing from those who send them. */
+TEST(garbage, receipts_of_what_was_not_sent)
+{
+  static char data[50000];
+  scene s = scene_open();
+  covey_message m;
+  impostor *p = impostor_open(s.name, true);
+  CHECK_INT(impostor_hello(p, CVY_VERSION), CVY_FRAME_WELCOME);
+  for (uint16_t i = 1; i <= CVY_ASSEMBLIES + 1; i++) announce(p, i);
+  impostor_frame(p, CVY_FRAME_PONG, 0, 0, 0, NULL, 0);
+  impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1, "send", 4);
+  REQUIRE_OK(covey_receive(s.node, NULL, PATIENCE, &m));
+  test_thread *t = NULL;
+  for (char i = 1; i <= CVY_ASSEMBLIES + 1; i++) { /* the last one does not begin */
+    const char group[] = {'g', (char)('a' + i), 0};
+    covey_send_options o = {.reply_to = &m, .group = group, .timeout = i <= CVY_ASSEMBLIES ? 10 : 500};
+    if (i > CVY_ASSEMBLIES) t = test_thread_start(say_handed_out, p);
+    CHECK_ERR(covey_message_send(s.node, &o, &(covey_buffer){data, sizeof data}, 1, NULL), COVEY_ETIMEDOUT);
+    CHECK_INT(covey_last_failure()->reached, i <= CVY_ASSEMBLIES ? COVEY_FAR_MAYBE : COVEY_FAR_NOTHING);
+  }
+  test_thread_join(t);
+  covey_message_free(&m);
+  impostor_close(p);
+  scene_works(&s);
   scene_close(&s);
 }
