@@ -30,6 +30,7 @@ void bench_report(const char *bench, const char *name, double value, double besi
 
 /* A line of the table alone: what was not measured, and why. */
 void bench_note(const char *bench, const char *name, const char *why);
+void bench_table(void); /* all of them, on stderr */
 
 /* Where two processes run (place.c): each on a CPU of its own, or where the system puts them. It often puts two that wait for each other on one: a
  * wake-up is then a change of context and nothing else, and nobody can be awake while the other works. Both are measured, the floor in the
@@ -78,8 +79,8 @@ uint64_t bench_exchange(covey_node *node, int64_t pid);
 covey_process *bench_child_start(const char *what, uint64_t count, int cpu);
 void bench_child_end(covey_process *process);
 
-/* children: run when the program is started as "covey_bench --child NAME ..." */
-int child_main(int argc, char **argv);
+/* children: run when the program is started as "covey_bench --child NAME NUMBER ..." */
+int child_plain(const char *what, uint64_t number); /* child.c: one that writes, answers, serves, takes */
 int child_crowd(uint64_t count);          /* crowd.c: so many nodes that stay until the end of their input */
 int child_courier(int argc, char **argv); /* couriers.c: the other end of a peer's pair */
 int child_tree(uint64_t count);           /* tree.c: so many descendants that stay until they are killed */

@@ -92,21 +92,15 @@ static int child_subscribe(uint64_t count)
   return covey_send(NULL, parent, "done", "", 0, 10000) ? 1 : covey_node_close(NULL, 5000) != 0;
 }
 
-int child_main(int argc, char **argv)
+int child_plain(const char *what, uint64_t number)
 {
-  uint64_t number = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
-  int cpu = argc > 2 ? atoi(argv[2]) : -1;
-  if (cpu >= 0) bench_pin(cpu);
-  if (!strcmp(argv[0], "write")) return child_write(number);
-  if (!strcmp(argv[0], "answer")) return child_answer();
-  if (!strcmp(argv[0], "serve")) return child_serve();
-  if (!strcmp(argv[0], "subscribe")) return child_subscribe(number);
-  if (!strcmp(argv[0], "crowd")) return child_crowd(number);
-  if (!strncmp(argv[0], "courier-", 8)) return child_courier(argc, argv);
-  if (!strcmp(argv[0], "tree")) return child_tree(number);
-  if (!strcmp(argv[0], "echo")) return child_echo();
-  if (!strcmp(argv[0], "sink")) return child_sink(number, 1);
-  if (!strcmp(argv[0], "sink-many")) return child_sink(number, 64);
+  if (!strcmp(what, "write")) return child_write(number);
+  if (!strcmp(what, "answer")) return child_answer();
+  if (!strcmp(what, "serve")) return child_serve();
+  if (!strcmp(what, "subscribe")) return child_subscribe(number);
+  if (!strcmp(what, "echo")) return child_echo();
+  if (!strcmp(what, "sink")) return child_sink(number, 1);
+  if (!strcmp(what, "sink-many")) return child_sink(number, 64);
   return 2;
 }
 
