@@ -41,6 +41,12 @@ void cvy_loop_hot(covey_loop *loop, struct cvos_io *io)
   loop->asleep_ns = 0;
 }
 
+void cvy_loop_expect(covey_loop *loop, struct cvos_io *io)
+{
+  cvy_loop_hot(loop, io);
+  loop->look_off = 0;
+}
+
 void cvy_loop_cold(covey_loop *loop, struct cvos_io *io)
 {
   for (uint32_t i = 0; i < loop->hot_count; i++) {

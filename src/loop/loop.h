@@ -165,10 +165,11 @@ bool cvy_loop_unnote(covey_loop *loop, cvy_note *note);
 /* The leader looks at hot streams (cvos_io_look) for a bounded, adaptive time before it sleeps: at most 50 us, none where the system has one CPU,
  * and letting others run between two looks; that is what a sleep and wake-up cost. It then sleeps in the system, not in uv (cvos_watch_sleep):
  * bytes on a hot stream are told without a turn of uv, which has one after LOOKS_MAX of them and whenever something else woke the leader.
- * [token] hot: io just delivered bytes (the eight latest are looked at, none that has been silent while others delivered 64 times); cold: before io is
- * closed. */
+ * [token] hot: io just delivered bytes (the eight latest are looked at, none that has been silent while others delivered 64 times); expect: it is about
+ * to, so the next sleep is put off for a look, whatever was learned; cold: before io is closed. */
 struct cvos_io;
 void cvy_loop_hot(covey_loop *loop, struct cvos_io *io);
+void cvy_loop_expect(covey_loop *loop, struct cvos_io *io);
 void cvy_loop_cold(covey_loop *loop, struct cvos_io *io);
 
 #endif

@@ -59,6 +59,7 @@ static int attach(void *arg)
   peer->io = io;
   cvy_loop_unlock(loop);
   cvos_io_read(io, true);
+  if (!peer->spawned) cvy_loop_expect(loop, io); /* a child has to become its program first */
   return 0;
 }
 

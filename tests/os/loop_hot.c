@@ -269,3 +269,27 @@ TEST(loop_hot, a_silent_one_is_forgotten)
   CHECK_UINT(loop->hot_count, 0);
   cvy_loop_private_close(loop);
 }
+
+/* An expectation is looked for before the first sleep, and keeps nobody longer than a look when nothing comes. */
+TEST(loop_hot, what_is_expected)
+{
+  covey_loop *loop = ends_loop();
+  player a, b;
+  meet(loop, &a, &b);
+  a.quiet = true;
+  CHECK_UINT(loop->hot_count, 0);
+  cvy_loop_expect(loop, a.io);
+  CHECK_UINT(loop->hot_count, cvos_io_can_look() ? 1 : 0);
+  CHECK_UINT(loop->look_off, 0);
+  a.wanted = 1;
+  CHECK_INT(wait_for(loop, &a, 2, NULL), COVEY_ETIMEDOUT);
+  for (int i = 1; i < 20; i++) {
+    cvy_loop_expect(loop, a.io);
+    answer(&b);
+    a.wanted = i;
+    CHECK(ends_wait(loop, enough, &a, ENDS_LONG));
+  }
+  leave(&a);
+  leave(&b);
+  cvy_loop_private_close(loop);
+}
