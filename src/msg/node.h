@@ -94,7 +94,7 @@ struct covey_node {
   uint32_t topic_count;
   uint64_t published; /* bytes of messages that are kept, or wait to be written */
 
-  /* credit.c: bytes of max_memory that others may use */
+  /* inlet.c: bytes of max_memory that others may use */
   uint64_t lent;     /* windows: credit that peers hold, and what waits here by it */
   uint64_t granted;  /* for messages larger than a window */
   cvy_inlet *hungry; /* got less than their window, in turn */

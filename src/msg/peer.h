@@ -223,7 +223,7 @@ void cvy_handshake_event(covey_peer *peer, const cvy_chunk *chunk);
 /* Queues HELLO. */
 void cvy_handshake_hello(covey_peer *peer);
 
-/* ---- credit.c: inlets and the node's budget ---- */
+/* ---- inlet.c: what we lend the peer, and the node's budget (outlet.h: what it lends us) ---- */
 
 /* Lends peer a window for group and announces it; later, when memory is short. COVEY_ENOMEM. */
 int cvy_inlet_open(covey_peer *peer, cvy_group *group);

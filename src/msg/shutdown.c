@@ -54,7 +54,7 @@ int covey_signals_open(const covey_signals_options *options, covey_signals **ret
   bool parent = wants_parent(options);
   if (parent && covey_self_is_child())
     r = covey_node_identity(NULL, &us); /* opens the connection to our parent */
-  if (r == 0) r = cvy_signals_open(options, NULL, ret_signals);
+  if (r == 0) r = cvy_signals_open_forward(options, ret_signals);
   if (r == 0 && parent && parent_asked()) cvy_notice_parent();
   return r;
 }

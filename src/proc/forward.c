@@ -30,6 +30,31 @@ void cvy_signal_pass(covey_process *process, const covey_signal_event *event)
   covey_process_signal(p, signal, tree ? COVEY_TARGET_TREE : COVEY_TARGET_LEADER);
 }
 
+/* ---- covey_signals_options.forward ---- */
+
+static bool pass_to_process(void *arg, const covey_signal_event *event)
+{
+  cvy_signal_pass(arg, event);
+  return true;
+}
+
+static void release_process(void *arg)
+{
+  covey_process_close(arg);
+}
+
+int cvy_signals_open_forward(const covey_signals_options *options, covey_signals **ret)
+{
+  covey_process *p = options ? options->forward : NULL;
+  if (!p) return cvy_signals_open(options, NULL, ret);
+  int r = cvy_loop_check(p->loop);
+  if (r < 0) return r;
+  cvy_process_ref(p);
+  r = cvy_signals_open(options, &(cvy_onward){pass_to_process, release_process, p}, ret);
+  if (r < 0) covey_process_close(p);
+  return r;
+}
+
 /* ---- COVEY_PROCESS_FORWARD ---- */
 
 struct cvy_forward {

@@ -6,7 +6,6 @@
 #include "os/interrupt.h"
 #include "os/signal.h"
 #include "proc/notice.h"
-#include "proc/process.h"
 
 struct covey_signals {
   covey_loop *loop; /* a reference */
@@ -195,17 +194,6 @@ int cvy_signals_check(const covey_signals_options *options, covey_signals *const
   return 0;
 }
 
-static bool pass_to_process(void *arg, const covey_signal_event *event)
-{
-  cvy_signal_pass(arg, event);
-  return true;
-}
-
-static void release_process(void *arg)
-{
-  covey_process_close(arg);
-}
-
 /* From here on s is ended like any other, but for onward, which stays the caller's. */
 static void open_failed(covey_signals *s)
 {
@@ -221,7 +209,6 @@ int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onw
   const covey_signals_options *o = options ? options : &none;
   covey_loop *loop;
   int r = cvy_signals_check(o, ret);
-  if (r == 0 && o->forward) r = cvy_loop_check(o->forward->loop);
   if (r == 0) r = cvy_loop_acquire(o->loop, &loop);
   if (r < 0) return r;
   covey_signals *s = cvy_alloc_zero(1, sizeof *s);
@@ -242,13 +229,11 @@ int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onw
     return r;
   }
   if (onward) s->onward = *onward;
-  if (o->forward) s->onward = (cvy_onward){pass_to_process, release_process, o->forward};
   s->heard.onward = s->onward.send != NULL;
   if ((r = cvy_notices_join(&s->heard)) < 0) {
     open_failed(s);
     return r;
   }
-  if (o->forward) cvy_process_ref(o->forward);
   cvy_loop_lock(loop);
   s->open = true;
   cvy_loop_unlock(loop);

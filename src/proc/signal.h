@@ -19,7 +19,7 @@ typedef struct cvy_onward {
 /* Whether covey_signals_open can be called so at all: 0, or COVEY_EINVAL or COVEY_ENOTSUP, recorded. Nothing of options has been believed before. */
 int cvy_signals_check(const covey_signals_options *options, covey_signals *const *ret);
 
-/* covey_signals_open, but for what the parent says: PARENT comes by cvy_notice_parent alone. onward: copied; NULL: none. */
+/* covey_signals_open, but for what the parent says (PARENT comes by cvy_notice_parent alone) and for options->forward. onward: copied; NULL: none. */
 int cvy_signals_open(const covey_signals_options *options, const cvy_onward *onward, covey_signals **ret);
 
 /* The events that onward did not take are given to it again. Any thread. */
@@ -33,6 +33,9 @@ bool cvy_signals_take(covey_signals *signals, covey_signal_event *ret);
 
 /* The loop it hangs on. */
 covey_loop *cvy_signals_loop(const covey_signals *signals);
+
+/* forward.c: the same, where onward is options->forward, a process that is counted; NULL: none. */
+int cvy_signals_open_forward(const covey_signals_options *options, covey_signals **ret);
 
 /* forward.c: sends event on to a process, as COVEY_PROCESS_FORWARD says. Never waits; an ended process is none. */
 void cvy_signal_pass(covey_process *process, const covey_signal_event *event);
