@@ -128,15 +128,8 @@ static void dispatch_inside(void *arg)
 
 TEST(loop, dispatch_inside_the_loop_is_a_deadlock)
 {
-  box b = {.loop = box_loop(0), .wanted = 1};
-  b.task.run = dispatch_inside;
-  b.task.arg = &b;
-  cvy_loop_lock(b.loop);
-  cvy_loop_post(b.loop, &b.task);
-  cvy_loop_unlock(b.loop);
-  CHECK_OK(box_wait(&b, BOX_LONG));
-  CHECK_INT(b.result, COVEY_EDEADLK);
-  covey_loop_close(b.loop);
+  box b;
+  CHECK_INT(box_run(&b, dispatch_inside), COVEY_EDEADLK);
 }
 
 /* ---- the handle for foreign loops ---- */

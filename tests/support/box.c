@@ -69,6 +69,17 @@ bool box_in_wait(void *arg)
   return in;
 }
 
+int box_run(box *b, void (*run)(void *b))
+{
+  *b = (box){.loop = box_loop(0), .wanted = 1, .task = {.run = run, .arg = b}};
+  cvy_loop_lock(b->loop);
+  cvy_loop_post(b->loop, &b->task);
+  cvy_loop_unlock(b->loop);
+  CHECK_OK(box_wait(b, BOX_LONG));
+  covey_loop_close(b->loop);
+  return b->result;
+}
+
 void box_post(box *b)
 {
   cvy_loop_lock(b->loop);

@@ -37,6 +37,9 @@ int box_wait(box *b, int64_t ms);
 void box_wait_thread(void *arg);
 bool box_in_wait(void *arg); /* for test_wait_until */
 
+/* run, which adds, as a task of a loop of its own that is closed again: what it has put into b->result. */
+int box_run(box *b, void (*run)(void *b));
+
 /* box_add as a task of the loop, and as a note for the one who dispatches. */
 void box_post(box *b);
 void box_note(box *b);
