@@ -35,7 +35,7 @@ static int base_folder = -1;
 static uint32_t made; /* numbers given so far */
 static uint32_t in_use;
 static cvos_cgroup spare = {.folder = -1}; /* an empty one whose folder is open */
-static volatile bool counted;              /* somebody wants to know what trees use */
+static bool counted;                       /* somebody wants to know what trees use; atomic */
 static int events = -1;                    /* cgroup.events of the last that was spare, */
 static uint32_t events_of;                 /* its number: the next child has it, most likely */
 static uint32_t *dying;                    /* numbers of those that were killed and not yet empty */
@@ -294,7 +294,7 @@ void cvos_cgroup_usage(cvos_cgroup *group, cvos_usage *ret)
 {
   int folder = open_folder(group);
   *ret = (cvos_usage){-1, -1, -1, -1};
-  counted = true;
+  __atomic_store_n(&counted, true, __ATOMIC_RELAXED);
   if (folder < 0) return;
   if (!group->reused) {
     cvos_account_times(folder, &ret->user_us, &ret->system_us);
@@ -366,8 +366,9 @@ void cvos_cgroup_put(cvos_cgroup *group)
     if (empty && !group->killed && !group->limited && !group->frozen && group->folder >= 0 && !spare.number) {
       keep_events(group);
       spare = *group;
-      spare.reused = !counted; /* nobody has asked yet: it is not worth a look at each end */
-      if (counted) cvos_account_times(spare.folder, &spare.user_us, &spare.system_us);
+      /* nobody has asked yet: it is not worth a look at each end */
+      spare.reused = !__atomic_load_n(&counted, __ATOMIC_RELAXED);
+      if (!spare.reused) cvos_account_times(spare.folder, &spare.user_us, &spare.system_us);
       group->folder = -1;
     } else {
       retire(group->number);
