@@ -98,7 +98,7 @@ COVEY_API int covey_manager_pids(covey_manager *manager, int64_t *ret_pids, size
  * Errors of the sweep itself: COVEY_EINVAL, COVEY_ENOMEM, COVEY_ESTALE (after fork). Any thread. */
 
 /* covey_manager_wait_all waits until every member has ended. timeout: milliseconds for all of them together. Results: 0 with exit, or
- * COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ESTUCK, COVEY_EDEADLK (on the owner's thread of a lent loop). */
+ * COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ESTUCK, COVEY_EDEADLK (on the owner's thread of a lent loop; of the member in whose callback we are). */
 COVEY_API int covey_manager_wait_all(covey_manager *manager, int64_t timeout, covey_member *ret_members, size_t capacity);
 
 /* covey_manager_wait_any waits until one of the members has ended, tells its end, and takes it out of the set: called until it answers

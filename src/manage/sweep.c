@@ -86,7 +86,10 @@ static int wait_member(const covey_manager *m, const sweep *s, size_t i, cvy_dea
   int r = cvy_loop_check(p->loop);
   if (r) return r;
   cvy_loop_lock(p->loop);
-  r = cvy_show_wait(p->loop, s->members, s->count, cvy_process_shown, p, deadline, m->cancel);
+  if (cvy_show_inside(p) && !p->done && !cvy_deadline_passed(deadline))
+    r = COVEY_EDEADLK; /* what it waits for may stand behind this very callback */
+  else
+    r = cvy_show_wait(p->loop, s->members, s->count, cvy_process_shown, p, deadline, m->cancel);
   cvy_loop_unlock(p->loop);
   return r;
 }

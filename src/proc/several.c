@@ -26,6 +26,14 @@ static bool any_over(void *arg)
   return all;
 }
 
+/* A callback waits for nobody but the process whose callback it is. Lock of their loop held. */
+static bool waits_for_itself(const several *s)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if (!cvy_show_inside(s->list[i]) || s->list[i]->done) return false;
+  return true;
+}
+
 /* The one that ended first of those that have; count: none has. Lock of their loop held. */
 static size_t first_ended(const several *s)
 {
@@ -50,7 +58,10 @@ int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadlin
       return cvy_fail(COVEY_ENOTSUP, COVEY_STAGE_NONE, "processes on different loops");
   if ((r = cvy_loop_check(loop)) < 0) return r;
   cvy_loop_lock(loop);
-  r = cvy_show_wait(loop, list, count, any_over, &s, deadline, cancel);
+  if (waits_for_itself(&s) && !cvy_deadline_passed(deadline))
+    r = COVEY_EDEADLK;
+  else
+    r = cvy_show_wait(loop, list, count, any_over, &s, deadline, cancel);
   size_t i = first_ended(&s);
   if (i == count && r == 0) r = list[0]->stuck ? COVEY_ESTUCK : COVEY_ECANCELED; /* all are, or were */
   cvy_loop_unlock(loop);

@@ -354,6 +354,7 @@ int covey_process_read_line(covey_process *process, int64_t timeout, covey_line 
   covey_process *p = process;
   cvy_deadline deadline;
   covey_line line;
+  bool waited = false;
   int r;
 
   if (!p) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "process");
@@ -365,6 +366,9 @@ int covey_process_read_line(covey_process *process, int64_t timeout, covey_line 
   cvy_loop_lock(p->loop);
   while ((r = next_line(p, &line)) == 0 && !lines_ended(p)) {
     if (cvy_load_seq_u32(&p->cancelled)) r = COVEY_ECANCELED;
+    if (r == 0 && waited && cvy_deadline_passed(deadline))
+      r = COVEY_ETIMEDOUT; /* much came, but no line end */
+    waited = true;
     if (r == 0) r = cvy_show_wait(p->loop, &p, 1, line_may_come, p, deadline, p->cancel);
     if (r < 0) break;
   }

@@ -108,6 +108,7 @@ static int write_all(covey_process *p, cvy_stream *s, const char *data, size_t s
                      size_t *ret_done)
 {
   stream_wait w = {.process = p, .stream = s};
+  bool waited = false;
   int r, system;
 
   for (;;) {
@@ -121,6 +122,8 @@ static int write_all(covey_process *p, cvy_stream *s, const char *data, size_t s
     if (n > 0) cvy_pty_typed(s, data[*ret_done - 1]);
     if (*ret_done == size) return 0;
     if (n > 0) continue;
+    if (waited && cvy_deadline_passed(deadline)) return COVEY_ETIMEDOUT; /* it reads as fast as we write */
+    waited = true;
     s->waiting = true;
     cvy_process_wish(p, CVY_WISH_ROOM);
     r = cvy_show_wait(p->loop, &p, 1, writable, &w, deadline, p->cancel);

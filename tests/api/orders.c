@@ -300,6 +300,34 @@ TEST(orders, a_write_behind_the_close)
   covey_loop_close(loop);
 }
 
+/* ---- deadlines beside somebody quick ---- */
+
+TEST(orders, a_line_without_end_ends_with_the_deadline)
+{
+  covey_line line;
+  covey_process *p = start(NULL, &(covey_process_options){.argv = TEST_HELPER("act", "f"),
+                                                          .out.kind = COVEY_STDIO_LINES,
+                                                          .line_max = (size_t)256 << 20});
+
+  CHECK_ERR(covey_process_read_line(p, 30, &line), COVEY_ETIMEDOUT);
+  covey_process_close(p);
+}
+
+TEST(orders, a_write_ends_with_the_deadline_however_quick_the_reader_is)
+{
+  const size_t size = (size_t)200 << 20;
+  char *data = calloc(size, 1);
+  covey_process *p =
+      start(NULL, &(covey_process_options){.argv = TEST_HELPER("act", "i1"), .in.kind = COVEY_STDIO_PIPE});
+  int n;
+
+  REQUIRE(data != NULL);
+  CHECK_OK(n = covey_process_write(p, data, size, 20));
+  CHECK(n > 0 && (size_t)n < size);
+  free(data);
+  covey_process_close(p);
+}
+
 /* ---- a cancel that meets the beginning of a wait ---- */
 
 static covey_cancel *to_fire;

@@ -158,6 +158,52 @@ TEST(orders_told, when_the_other_callback_is_taken_back)
   covey_loop_close(loop);
 }
 
+/* ---- a callback that waits for its own process ---- */
+
+typedef struct own {
+  covey_manager *manager;
+  covey_process *process;
+  int any, listed, result, calls;
+} own;
+
+static int wait_for_itself(int stream, const void *data, size_t size, void *user)
+{
+  own *o = user;
+  covey_member member = {0}, all[1];
+  size_t index;
+
+  (void)stream;
+  (void)data;
+  (void)size;
+  if (o->calls++) return 0;
+  o->any = covey_manager_wait_any(o->manager, TEST_SOON, &member);
+  o->listed = covey_process_wait_any(&o->process, 1, TEST_SOON, &index);
+  CHECK_INT(covey_manager_wait_all(o->manager, TEST_SOON, all, 1), 1);
+  o->result = all[0].result;
+  CHECK_OK(covey_process_kill(o->process));
+  return 0;
+}
+
+TEST(orders_told, a_callback_cannot_wait_for_its_own_process)
+{
+  own o = {0};
+
+  REQUIRE_OK(covey_manager_new(&(covey_manager_options){.flags = COVEY_MANAGER_PLAIN}, &o.manager));
+  REQUIRE_OK(covey_manager_spawn(o.manager,
+                                 &(covey_process_options){.argv = TEST_HELPER("hang"),
+                                                          .out.kind = COVEY_STDIO_PIPE,
+                                                          .on_output = wait_for_itself,
+                                                          .user = &o},
+                                 &o.process));
+  CHECK_OK(covey_process_wait(o.process, TEST_SOON, NULL));
+  CHECK_INT(o.calls, 1);
+  CHECK_INT(o.any, COVEY_EDEADLK);
+  CHECK_INT(o.listed, COVEY_EDEADLK);
+  CHECK_INT(o.result, COVEY_EDEADLK);
+  covey_process_close(o.process);
+  covey_manager_free(o.manager);
+}
+
 /* ---- waiting for all ---- */
 
 typedef struct chain {

@@ -64,8 +64,11 @@ static int do_act(int argc, char **argv)
       if (!start("sleep", argv[i] + 1, 0)) return HELPER_NO_START;
       break;
     case 'q':
-      if (!start("sleep", "600000", HELPER_QUIET)) return HELPER_NO_START;
+      if (!start("sleep", argv[i] + 1, HELPER_QUIET)) return HELPER_NO_START;
       break;
+    case 'f':
+      for (size_t k = 0; k < sizeof data; k++) data[k] = 'x';
+      for (;;) helper_write(1, data, sizeof data);
     case 'c': helper_close((int)n); break;
     case 't': helper_ignore_requests(); break;
     case 'x': helper_exit((uint32_t)n); break;
@@ -80,9 +83,10 @@ static int do_act(int argc, char **argv)
 const helper_behaviour helper_act[] = {
     {"act", do_act,
      "WORD...: oN, eN: so many bytes of the pattern; lN: lines; mN: N and a line end to stderr; wN: waits "
-     "ms; r: reads a byte; iN: "
-     "the rest of stdin must be N bytes of the pattern; gN, q: a grandchild, which holds our streams for N "
-     "ms, or none of them and "
-     "hangs; cN: closes a stream; t: ignores requests; xN, sN, h: its end"},
+     "ms; "
+     "r: reads a byte; iN: the rest of stdin must be N bytes of the pattern; gN, qN: a grandchild that "
+     "sleeps N ms, "
+     "with our streams or without; f: writes x without end; cN: closes a stream; t: ignores requests; xN, "
+     "sN, h: its end"},
     {NULL, NULL, NULL},
 };
