@@ -30,17 +30,17 @@ static void turn_past(covey_loop *loop, covey_process *over)
   }
 }
 
-typedef struct log {
+typedef struct record {
   int pieces, dispatch; /* dispatch: of which the last piece came */
   uint64_t size[3];
   int ends, members;
   uint64_t size_at_end; /* bytes that had been shown when the end was told */
   int now;              /* number of the dispatch */
-} log;
+} record;
 
 static int piece_came(int stream, const void *data, size_t size, void *user)
 {
-  log *l = user;
+  record *l = user;
 
   CHECK(test_is_pattern(data, size, l->size[stream]));
   l->size[stream] += size;
@@ -51,7 +51,7 @@ static int piece_came(int stream, const void *data, size_t size, void *user)
 
 static void process_ended(covey_process *p, const covey_exit *exit, void *user)
 {
-  log *l = user;
+  record *l = user;
 
   (void)p;
   (void)exit;
@@ -60,14 +60,14 @@ static void process_ended(covey_process *p, const covey_exit *exit, void *user)
 
 static void member_ended(const covey_member *member, void *user)
 {
-  log *l = user;
+  record *l = user;
 
   CHECK_INT(member->ended, 1);
   l->members++;
   l->size_at_end = l->size[1] + l->size[2];
 }
 
-static covey_manager *manager_of(covey_loop *loop, log *l)
+static covey_manager *manager_of(covey_loop *loop, record *l)
 {
   covey_manager *m = NULL;
 
@@ -78,7 +78,7 @@ static covey_manager *manager_of(covey_loop *loop, log *l)
 }
 
 /* A member whose pieces have all come, one by one, and none was shown. */
-static void start_talker(covey_loop *loop, covey_manager *m, log *l)
+static void start_talker(covey_loop *loop, covey_manager *m, record *l)
 {
   covey_process *p, *other;
   const char *words[3 + 3 * PAIRS] = {test_helper(), "act"};
@@ -112,7 +112,7 @@ TEST(orders_told, behind_more_pieces_than_a_dispatch_shows)
   bool enough = false;
 
   for (int i = 0; i < 5 && !enough; i++) { /* where the processor is busy they come in fewer pieces */
-    log l = {0};
+    record l = {0};
     covey_manager *m = manager_of(loop, &l);
 
     start_talker(loop, m, &l);
@@ -139,7 +139,7 @@ TEST(orders_told, behind_more_pieces_than_a_dispatch_shows)
 /* Who waits for the callback of another, and takes it back, does not take the manager's with it. */
 TEST(orders_told, when_the_other_callback_is_taken_back)
 {
-  log l = {0};
+  record l = {0};
   covey_loop *loop = still_loop();
   covey_manager *m = manager_of(loop, &l);
   covey_process *p;
