@@ -206,6 +206,12 @@ static int put(cvy_send *s, cvy_outlet *outlet)
   return 0;
 }
 
+static bool would_drop(const cvy_send *s, const cvy_outlet *outlet)
+{
+  return outlet->full == COVEY_FULL_DROP_NEW &&
+         !cvy_outlet_affords(outlet, s->now->size + CVY_CHARGE_FIXED, NULL);
+}
+
 static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet, cvy_parcel *parcels, size_t count,
                    size_t *went)
 {
@@ -214,6 +220,8 @@ static int deliver(cvy_send *s, covey_node *node, cvy_outlet *outlet, cvy_parcel
   if (s->parcel.want_ack && outlet->full == COVEY_FULL_DROP_NEW) count = 1;
   for (; added < count && r == 0; added += r == 0) {
     s->now = &parcels[added];
+    if (added && would_drop(s, outlet))
+      break; /* only behind those that have gone: its drop is told as one that went */
     r = put(s, outlet);
   }
   if (r == COVEY_ELIMIT && s->peer->handed) return too_many(s, node); /* our copies of those take the room */

@@ -2,6 +2,9 @@
 #include "support/test.h"
 
 #include <covey/message.h>
+#include <covey/node.h>
+
+#include "impostor.h"
 
 enum { PATIENCE = 30000, MANY = 300 };
 
@@ -324,4 +327,39 @@ TEST(many, received_into_our_own_memory)
   CHECK_INT(covey_receive_into(NULL, &look, NULL, 0, NULL), 0); /* the empty one */
   CHECK_ERR(covey_receive_into(NULL, &look, data, sizeof data, NULL), COVEY_ETIMEDOUT);
   CHECK_INT(covey_node_close(NULL, PATIENCE), 0);
+}
+
+/* A group that drops what finds no room, and a first message that waits for the system: what is behind it was not sent, and is no gap either. */
+TEST(many, nothing_is_dropped_behind_one_that_did_not_go)
+{
+  static char data[60000];
+  uint8_t body[12 + 255];
+  scene s = scene_open();
+  covey_message m;
+  covey_peer_description d;
+  covey_buffer five[5];
+  int r;
+  impostor *p = impostor_open(s.name, false);
+  cvy_group_open wide = {.window = 1 << 30, .name_size = 1, .name = "w"};
+  cvy_group_open drops = {.window = 4096, .name_size = 1, .name = "d", .flags = CVY_GROUP_DROP_NEW};
+  size_t size = impostor_hello_body(body, CVY_VERSION);
+  impostor_frame(p, CVY_FRAME_HELLO, 0, 0, 0, body, size);
+  impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 1, 0, body, cvy_group_open_encode(&wide, body));
+  impostor_frame(p, CVY_FRAME_GROUP_OPEN, 0, 2, 0, body, cvy_group_open_encode(&drops, body));
+  impostor_frame(p, CVY_FRAME_PONG, 0, 0, 0, NULL, 0);
+  impostor_frame(p, CVY_FRAME_DATA, 0, 1, 1, "send", 4);
+  REQUIRE_OK(covey_receive(s.node, NULL, TEST_SOON, &m));
+  covey_send_options o = {.reply_to = &m, .group = "w", .timeout = 50};
+  while ((r = covey_message_send(s.node, &o, &(covey_buffer){data, sizeof data}, 1, NULL)) == 0) continue;
+  CHECK_INT(r, COVEY_ETIMEDOUT); /* the system is full */
+  for (int i = 0; i < 5; i++) five[i] = (covey_buffer){data, 3000};
+  o.group = "d";
+  CHECK_ERR(covey_send_many(s.node, &o, five, 5), COVEY_ETIMEDOUT);
+  CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  CHECK_OK(covey_peer_describe(m.peer, &d));
+  CHECK_UINT(d.statistics.dropped, 0);
+  covey_message_free(&m);
+  impostor_close(p);
+  scene_works(&s);
+  scene_close(&s);
 }
