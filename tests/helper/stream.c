@@ -3,6 +3,7 @@
 #include "helper.h"
 
 #include "os/error.h"
+#include "os/handle.h"
 #include "os/lock.h"
 #include "os/stream.h"
 #include "os/watch.h"
@@ -107,7 +108,45 @@ static int do_hand_down(int argc, char **argv)
   return hang();
 }
 
+/* listen-inside DIRECTORY COUNT FILE: takes an address of a number, dials it and gives it up, COUNT times; then FILE says "all", or what went wrong. */
+static int do_listen_inside(int argc, char **argv)
+{
+  if (argc < 4) return HELPER_USAGE;
+  cvos_address a = {.directory = argv[1], .app = "test", .name = "4711", .by_pid = true};
+  const char *text = "all";
+  char wrong[100];
+  for (int i = atoi(argv[2]); i > 0 && text[0] == 'a'; i--) {
+    cvos_listener *l;
+    cvos_handle h;
+    int r, tries = 0;
+    while ((r = cvos_listener_open(&a, &l)) == COVEY_EAGAIN && ++tries < 100000) continue;
+    if (r == 0) {
+      for (tries = 0; (r = cvos_stream_dial(&a, &h)) == COVEY_EAGAIN && ++tries < 100000;) continue;
+      if (r == 0) cvos_handle_close(h);
+      if (r == 0) r = cvos_listener_check(l);
+      cvos_listener_close(l);
+    }
+    if (r == 0) continue;
+    snprintf(wrong, sizeof wrong, "%d before the end: %d after %d tries", i, r, tries);
+    text = wrong;
+  }
+  report(argv[3], text);
+  return 0;
+}
+
+/* listen-apart DIRECTORY COUNT FILE: the same in a pid namespace of our own; no FILE where that cannot be. */
+static int do_listen_apart(int argc, char **argv)
+{
+  char name[] = "listen-inside";
+  if (argc < 4) return HELPER_USAGE;
+  argv[0] = name;
+  return helper_in_numbers_of_its_own(argc, argv);
+}
+
 const helper_behaviour helper_stream[] = {
+    {"listen-apart", do_listen_apart,
+     "DIRECTORY COUNT FILE: takes and gives up an address in a pid namespace of its own"},
+    {"listen-inside", do_listen_inside, "DIRECTORY COUNT FILE: the same where it is"},
     {"lock", do_lock,
      "PATH FILE [FLAGS]: takes the lock, writes the result's name to FILE, hangs if it has it"},
     {"listen", do_listen, "DIRECTORY APP NAME FILE: listens there, writes the result's name to FILE, hangs"},

@@ -94,6 +94,73 @@ TEST(listener, leftovers_of_others)
   cvos_listener_close(l);
 }
 
+static const char *folder(const char *dir, const char *name, int mode)
+{
+  const char *path = test_format("%s/%s", dir, name);
+  REQUIRE(uv_fs_mkdir(NULL, &fs, path, mode, NULL) == 0);
+  return path;
+}
+
+/* Folders of pid namespaces: those in which nobody lives go, with what is in them. */
+TEST(listener, leftovers_of_namespaces)
+{
+  cvos_listener *l;
+  cvos_handle lock;
+  const char *dir = address_folder("d");
+  cvos_address a = address_at(dir, "n-us");
+  if (test_is_windows()) TEST_SKIP("Windows has no namespaces");
+  folder(dir, "ns-1", 0700);
+  const char *two = folder(dir, "ns-2", 0700), *three = folder(dir, "ns-3", 0700);
+  leave(two, test_format("test~%" PRId64, test_pid())); /* a number that is somebody's here */
+  leave(two, "other~2147483647");
+  test_write_file(test_format("%s/~.s", two), "", 0);
+  REQUIRE_OK(cvos_lock_try(leave(three, "test~17"), 0, &lock));
+  leave(folder(dir, "ns-4", 0755), "test~17"); /* not ours alone */
+  test_write_file(test_format("%s/what", folder(dir, "ns-5", 0700)), "", 0);
+  leave(folder(dir, "ns-x", 0700), "test~17");
+  const char *away = folder(dir, "away", 0700);
+  leave(away, "test~17");
+  REQUIRE(uv_fs_symlink(NULL, &fs, away, test_format("%s/ns-6", dir), 0, NULL) == 0);
+  REQUIRE_OK(address_open(&a, &l));
+  CHECK(address_entries(test_format("%s/ns-1", dir)) < 0);
+  CHECK(address_entries(two) < 0);
+  CHECK_INT(address_entries(three), 2);
+  CHECK_INT(address_entries(test_format("%s/ns-4", dir)), 2);
+  CHECK_INT(address_entries(test_format("%s/ns-5", dir)), 1);
+  CHECK_INT(address_entries(test_format("%s/ns-x", dir)), 2);
+  CHECK_INT(address_entries(away), 2);
+  cvos_listener_close(l);
+  cvos_lock_release(lock, NULL);
+  for (int i = 0; i < 40; i++)
+    leave(folder(dir, test_format("ns-7%d", i), 0700), "test~1"); /* of many, each opening takes some */
+  for (int i = 0; i < 20; i++) {
+    REQUIRE_OK(address_open(&a, &l));
+    cvos_listener_close(l);
+  }
+  CHECK(address_entries(three) < 0);
+  CHECK_INT(address_entries(dir), 5); /* ns-4, ns-5, ns-6, ns-x, away */
+}
+
+/* One who starts in a namespace and one who sweeps meet again and again: the first always gets his address. */
+TEST_LIMIT(listener, starters_and_sweepers_of_a_namespace, 120)
+{
+  cvos_listener *l;
+  const char *dir = address_folder("d");
+  cvos_address a = address_at(dir, "n-us");
+  if (test_is_windows()) TEST_SKIP("Windows has no namespaces");
+  if (test_has_thread_checker()) TEST_SKIP("the thread sanitizer lets no child of fork start a thread");
+  int64_t pid = test_start(
+      TEST_HELPER("listen-apart", dir, test_is_long() ? "50000" : "2000", test_format("%s.told", dir)));
+  while (test_process_alive(pid)) {
+    REQUIRE_OK(address_open(&a, &l));
+    cvos_listener_close(l);
+  }
+  CHECK(test_process_ended(pid, ADDRESS_PATIENCE));
+  const char *told = test_read_file(test_format("%s.told", dir), NULL);
+  if (!told) TEST_SKIP("takes root and namespaces");
+  CHECK_STR(told, "all");
+}
+
 /* A cleaner of temporary files has been there. */
 TEST(listener, files_that_were_taken_away)
 {

@@ -5,11 +5,9 @@
 #include "posix/detail/lock.h"
 #include "posix/detail/socket.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +16,7 @@
 /* Connections that wait to be accepted. Linux cuts it to net.core.somaxconn, macOS to 128. */
 #define BACKLOG 128
 
-/* A socket's name before it is published. One is enough: only who has entered the place uses it. */
-#define UNPUBLISHED "~.s"
-
-/* How much of its folder a listener sweeps when it is opened: entries that it reads (0.2 us each), locks that it tries (10 us). */
-enum { SWEEP_READS = 2048, SWEEP_LOOKS = 16 };
+enum { INNER_TRIES = 10 /* somebody who sweeps takes a folder away in microseconds, and seldom */ };
 
 /* The first place that can be used and whose path is short enough for both names of the socket. */
 static int choose_place(const cvos_address *address, const char *name, cvos_place *ret)
@@ -37,13 +31,26 @@ static int choose_place(const cvos_address *address, const char *name, cvos_plac
     if (r == COVEY_ENOTFOUND) continue;
     if (r < 0) return r;
     if (cvos_place_address(&place, name, &at, &size) == 0 &&
-        cvos_place_address(&place, UNPUBLISHED, &at, &size) == 0) {
+        cvos_place_address(&place, CVOS_UNPUBLISHED, &at, &size) == 0) {
       *ret = place;
       return 0;
     }
     cvos_place_close(&place);
     kept = COVEY_ETOOBIG;
   }
+}
+
+/* Chooses the place and enters it. The folder of a pid namespace is taken away by whoever finds it empty: then another one is made. */
+static int enter_place(const cvos_address *address, cvos_listener *l)
+{
+  for (int i = 0; i < INNER_TRIES; i++) {
+    int r = choose_place(address, l->socket_name, &l->place);
+    if (r == 0) r = cvos_place_enter(&l->place);
+    if (r < 0 || !l->place.inner || cvos_place_same(&l->place)) return r;
+    cvos_place_leave(&l->place);
+    cvos_place_close(&l->place);
+  }
+  return cvos_plain(COVEY_EAGAIN);
 }
 
 /* Takes the lock for as long as we live, and says in it who we are, for whoever looks. */
@@ -70,27 +77,27 @@ static int publish(cvos_listener *l)
   socklen_t size;
   int dir = l->place.fd, r = cvos_socket_new(&l->socket);
   if (r < 0) return r;
-  r = cvos_place_address(&l->place, UNPUBLISHED, &at, &size);
+  r = cvos_place_address(&l->place, CVOS_UNPUBLISHED, &at, &size);
   if (r < 0) return r;
-  if (unlinkat(dir, UNPUBLISHED, 0) < 0 && errno != ENOENT) return cvos_translate(errno);
+  if (unlinkat(dir, CVOS_UNPUBLISHED, 0) < 0 && errno != ENOENT) return cvos_translate(errno);
   if (CVOS_CALL(BIND, bind(l->socket, (struct sockaddr *)&at, size), -1) < 0) return cvos_translate(errno);
   /* The path must have led to the folder that we looked at. */
-  if (CVOS_CALL(STAT, fstatat(dir, UNPUBLISHED, &s, AT_SYMLINK_NOFOLLOW), -1) < 0 || !S_ISSOCK(s.st_mode) ||
-      s.st_uid != geteuid() || !cvos_place_same(&l->place)) {
+  if (CVOS_CALL(STAT, fstatat(dir, CVOS_UNPUBLISHED, &s, AT_SYMLINK_NOFOLLOW), -1) < 0 ||
+      !S_ISSOCK(s.st_mode) || s.st_uid != geteuid() || !cvos_place_same(&l->place)) {
     r = cvos_plain(COVEY_EUNSAFE);
     goto unpublish;
   }
   l->socket_file = s.st_ino;
   mode_t mode = l->place.runtime ? 0600 | S_ISVTX : 0600;
-  if (fchmodat(dir, UNPUBLISHED, mode, 0) < 0) goto failed;
+  if (fchmodat(dir, CVOS_UNPUBLISHED, mode, 0) < 0) goto failed;
   if (CVOS_CALL(LISTEN, listen(l->socket, BACKLOG), -1) < 0) goto failed;
-  if (CVOS_CALL(RENAME, renameat(dir, UNPUBLISHED, dir, l->socket_name), -1) < 0) goto failed;
+  if (CVOS_CALL(RENAME, renameat(dir, CVOS_UNPUBLISHED, dir, l->socket_name), -1) < 0) goto failed;
   return 0;
 failed:
   r = cvos_translate(errno);
 unpublish:;
   int saved = errno;
-  (void)unlinkat(dir, UNPUBLISHED, 0);
+  (void)unlinkat(dir, CVOS_UNPUBLISHED, 0);
   errno = saved;
   return r;
 }
@@ -99,53 +106,20 @@ unpublish:;
 
 int cvos_place_look(const cvos_place *place, const char *socket_name, const char *lock_name)
 {
-  int lock, r = cvos_place_enter(place);
+  int r = cvos_place_enter(place);
   if (r < 0) return r;
-  r = cvos_lock_try_at(place->fd, lock_name, CVOS_LOCK_EXISTING | CVOS_LOCK_OURS, &lock);
-  if (r == 0 || r == COVEY_ENOTFOUND) {
-    (void)unlinkat(place->fd, socket_name, 0);
-    if (r == 0) cvos_lock_release_at(place->fd, lock, lock_name);
-    r = cvos_plain(COVEY_ENOPEER);
-  }
+  r = cvos_place_clean(place, socket_name, lock_name);
   cvos_place_leave(place);
   return r;
 }
 
-/* True when file is the lock of a node that may be dead; ret_socket: the name of its socket. A number that some process has is passed
- * over: most are alive. */
-static bool perhaps_left(const char *file, char ret_socket[CVOS_FILE_MAX])
+int cvos_place_clean(const cvos_place *place, const char *socket_name, const char *lock_name)
 {
-  size_t size = strlen(file);
-  const char *name = strchr(file, '~');
-  if (!name || name == file || size < sizeof ".lock" || size >= CVOS_FILE_MAX) return false;
-  if (strcmp(file + size - 5, ".lock") != 0) return false;
-  char *end;
-  long pid = strtol(++name, &end, 10);
-  bool number = *name >= '0' && *name <= '9' && end == file + size - 5;
-  if (!number && strncmp(name, "n-", 2) != 0) return false;
-  if (number && (pid <= 0 || pid > INT32_MAX || kill((pid_t)pid, 0) == 0 || errno != ESRCH)) return false;
-  memcpy(ret_socket, file, size - 5);
-  memcpy(ret_socket + size - 5, ".s", 3);
-  return true;
-}
-
-/* Removes some of what dead processes have left beside us. It is no reason to fail. */
-static void sweep(const cvos_listener *l)
-{
-  char socket_name[CVOS_FILE_MAX];
-  int looked = 0, saved = errno;
-  int fd = openat(l->place.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-  if (!folder) cvos_fd_close(fd);
-  for (int i = 0; folder && i < SWEEP_READS && looked < SWEEP_LOOKS; i++) {
-    struct dirent *entry = readdir(folder);
-    if (!entry) break;
-    if (strcmp(entry->d_name, l->lock_name) == 0 || !perhaps_left(entry->d_name, socket_name)) continue;
-    (void)cvos_place_look(&l->place, socket_name, entry->d_name);
-    looked++;
-  }
-  if (folder) (void)closedir(folder);
-  errno = saved;
+  int lock, r = cvos_lock_try_at(place->fd, lock_name, CVOS_LOCK_EXISTING | CVOS_LOCK_OURS, &lock);
+  if (r != 0 && r != COVEY_ENOTFOUND) return r;
+  (void)unlinkat(place->fd, socket_name, 0);
+  if (r == 0) cvos_lock_release_at(place->fd, lock, lock_name);
+  return cvos_plain(COVEY_ENOPEER);
 }
 
 /* The listeners of this process, for a child of fork() without exec: it would go on holding lock and socket
@@ -212,16 +186,14 @@ int cvos_listener_open(const cvos_address *address, cvos_listener **ret)
   if (r < 0) goto failed;
   r = cvos_place_name(address, ".lock", l->lock_name);
   if (r < 0) goto failed;
-  r = choose_place(address, l->socket_name, &l->place);
-  if (r < 0) goto failed;
-  r = cvos_place_enter(&l->place);
+  r = enter_place(address, l);
   if (r < 0) goto failed;
   r = take_lock(l);
   if (r == 0) r = publish(l);
   if (r < 0) cvos_lock_release_at(l->place.fd, l->lock, l->lock_name);
   cvos_place_leave(&l->place);
   if (r < 0) goto failed;
-  sweep(l);
+  cvos_place_sweep(&l->place, l->lock_name);
   *ret = l;
   return 0;
 failed:

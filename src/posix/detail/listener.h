@@ -17,4 +17,16 @@ struct cvos_listener {
  * somebody else is in the place just now. */
 int cvos_place_look(const cvos_place *place, const char *socket_name, const char *lock_name);
 
+/* The same for who has entered the place. */
+int cvos_place_clean(const cvos_place *place, const char *socket_name, const char *lock_name);
+
+/* A socket's name before it is published. One is enough: only who has entered the place uses it. */
+#define CVOS_UNPUBLISHED "~.s"
+
+/* ---- sweep.c ---- */
+
+/* Removes some of what dead processes have left in place, and in the folders of pid namespaces in it; with its last file such a folder goes too. own_lock: is
+ * passed over. What cannot be removed stays. */
+void cvos_place_sweep(const cvos_place *place, const char *own_lock);
+
 #endif

@@ -155,8 +155,8 @@ int cvos_place_open(const cvos_address *address, int candidate, bool make, cvos_
   if (address->directory && strlen(address->directory) >= sizeof where.base) return cvos_plain(COVEY_ETOOBIG);
   if (!find_spot(address, candidate, &where)) return 1;
   if (!where.base[0]) return cvos_plain(COVEY_ENOTFOUND);
-  cvos_place place = {.fd = -1, .runtime = where.runtime};
   namespace_of(address, space);
+  cvos_place place = {.fd = -1, .runtime = where.runtime, .inner = space[0] != 0};
   (void)snprintf(place.path, sizeof place.path, "%s", where.base);
   if (!join(place.path, sizeof place.path, where.own) || !join(place.path, sizeof place.path, space))
     return cvos_plain(COVEY_ENOTFOUND);
@@ -164,6 +164,8 @@ int cvos_place_open(const cvos_address *address, int candidate, bool make, cvos_
   if (r < 0) return r;
   if (space[0]) {
     r = open_own(fd, space, make, &inner);
+    for (int i = 0; make && r == COVEY_ENOTFOUND && i < 10; i++) /* an empty one was swept away in between */
+      r = open_own(fd, space, make, &inner);
     cvos_fd_close(fd);
     if (r < 0) return r;
     fd = inner;

@@ -23,6 +23,7 @@ typedef struct cvos_place {
   dev_t device;
   ino_t inode;
   bool runtime;    /* in $XDG_RUNTIME_DIR, whose cleaners spare what has the sticky bit */
+  bool inner;      /* "ns-<n>", in a folder that all namespaces share */
   char path[1024]; /* of the folder, absolute, without a slash at its end */
 } cvos_place;
 
