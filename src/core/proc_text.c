@@ -98,3 +98,22 @@ const char *cvy_proc_whole_name(const char *name, size_t limit, const char *word
   const char *base = slash ? slash + 1 : word;
   return strncmp(base, name, limit) == 0 && base[limit] ? base : NULL;
 }
+
+bool cvy_pipe_entry_read(const uint16_t *units, size_t room, const char *prefix, char *ret, size_t capacity)
+{
+  size_t i = 0, n = 0;
+  for (; *prefix; prefix++, i++)
+    if (i == room || units[i] != (unsigned char)*prefix) return false;
+  if (i < room && units[i] == '.') return false;
+  for (; i < room && units[i] && n < capacity; i++) {
+    uint16_t c = units[i];
+    bool capital = c == '+';
+    if (capital) c = ++i < room ? units[i] : 0;
+    if (capital && (c < 'a' || c > 'z')) return false;
+    if (c < '!' || c > '~' || (c >= 'A' && c <= 'Z') || c == '/' || c == '\\' || c == '~') return false;
+    ret[n++] = (char)(capital ? c - 'a' + 'A' : c);
+  }
+  if (i == room || units[i] || n == 0 || n == capacity) return false;
+  ret[n] = '\0';
+  return true;
+}

@@ -32,4 +32,9 @@ bool cvy_proc_args2(const char *block, size_t size, const char **ret_args, size_
  * A view into word, or NULL: no help. */
 const char *cvy_proc_whole_name(const char *name, size_t limit, const char *word);
 
+/* Windows: an entry of \\.\pipe\, of which anybody on the machine may have made any: up to room UTF-16 units and a zero. If it begins with prefix and goes on with a
+ * name as os/stream.h allows it, written as we write it (a capital is + and the small letter), that name goes to ret, with a NUL. False: it is not one of ours, or longer than
+ * capacity. */
+bool cvy_pipe_entry_read(const uint16_t *units, size_t room, const char *prefix, char *ret, size_t capacity);
+
 #endif

@@ -1,5 +1,6 @@
 #include "os/stream.h"
 #include "core/mem.h"
+#include "core/proc_text.h"
 #include "os/error.h"
 #include "os/fault.h"
 #include "win32/detail/listener.h"
@@ -95,8 +96,8 @@ int cvos_address_list(const cvos_address *where, void (*found)(void *arg, const 
   any.name = "n";
   int r = pipe_name(&any, prefix);
   if (r < 0) return r;
-  size_t begin = strlen(PREFIX) - strlen("covey."),
-         size = strlen(prefix) - 1 - begin; /* "covey.<hash>.<app>~" */
+  size_t begin = strlen(PREFIX) - strlen("covey.");
+  prefix[strlen(prefix) - 1] = '\0'; /* "covey.<hash>.<app>~" */
   HANDLE list = CVOS_CALL(OPEN, FindFirstFileW(L"\\\\.\\pipe\\*", &entry), INVALID_HANDLE_VALUE);
   if (list == INVALID_HANDLE_VALUE) {
     DWORD error = GetLastError();
@@ -104,21 +105,15 @@ int cvos_address_list(const cvos_address *where, void (*found)(void *arg, const 
     return error == ERROR_NOT_ENOUGH_MEMORY ? failed_here() : failed(COVEY_ENOTSUP);
   }
   do {
-    size_t n = 0, i = 0;
-    for (; entry.cFileName[i] && i < CVOS_PIPE_NAME_MAX - 1; i++) {
-      wchar_t c = entry.cFileName[i];
-      if (c > 126) break;
-      if (n && name[n - 1] == '+' && i > size && c >= 'a' && c <= 'z')
-        name[n - 1] = (char)(c - 'a' + 'A');
-      else
-        name[n++] = (char)c;
-    }
-    name[n] = '\0';
-    if (entry.cFileName[i] || n <= size || strncmp(name, prefix + begin, size) != 0) continue;
-    found(arg, name + size);
-  } while (FindNextFileW(list, &entry));
+    if (cvy_pipe_entry_read((const uint16_t *)entry.cFileName,
+                            sizeof entry.cFileName / sizeof *entry.cFileName, prefix + begin, name,
+                            sizeof name))
+      found(arg, name);
+  } while (CVOS_CALL(READ, FindNextFileW(list, &entry), FALSE));
+  DWORD error = GetLastError();
   FindClose(list);
-  return 0;
+  SetLastError(error);
+  return error == ERROR_NO_MORE_FILES ? 0 : failed_here(); /* half a list is none */
 }
 
 /* ---- listening ---- */

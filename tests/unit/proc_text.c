@@ -122,3 +122,66 @@ TEST(proc_text, completes_a_name)
   CHECK(!cvy_proc_whole_name("covey", 15, "/x/covey_test_helper")); /* it gave itself this name */
   CHECK(!cvy_proc_whole_name("covey_test_help", 15, ""));
 }
+
+/* ---- entries of the folder of pipes ---- */
+
+/* What is read of text, each byte a unit; "" when it is none of ours. */
+static const char *entry_of(const char *text)
+{
+  static char name[16];
+  uint16_t units[64] = {0};
+  size_t size = strlen(text);
+  for (size_t i = 0; i < size; i++) units[i] = (unsigned char)text[i];
+  memset(name, 'x', sizeof name);
+  return cvy_pipe_entry_read(units, size + 1, "covey.12ab.my+app~", name, sizeof name) ? name : "";
+}
+
+TEST(proc_text, reads_entries_of_pipes)
+{
+  static const char *const strange[] = {"",
+                                        "covey",
+                                        "covey.12ab.my+app~",
+                                        "covey.12ab.my+app",
+                                        "covey.12ab.myPpp~12",
+                                        "COVEY.12AB.MY+APP~12",
+                                        "covey.12ab.other~12",
+                                        "covey.12ab.my+app~.hidden",
+                                        "covey.12ab.my+app~A",
+                                        "covey.12ab.my+app~+",
+                                        "covey.12ab.my+app~n-+",
+                                        "covey.12ab.my+app~++a",
+                                        "covey.12ab.my+app~+1",
+                                        "covey.12ab.my+app~+A",
+                                        "covey.12ab.my+app~a~b",
+                                        "covey.12ab.my+app~a\\b",
+                                        "covey.12ab.my+app~a/b",
+                                        "covey.12ab.my+app~a b",
+                                        "covey.12ab.my+app~a\tb",
+                                        "covey.12ab.my+app~n-<>|\x7f",
+                                        "covey.12ab.my+app~\xe9",
+                                        "covey.12ab.my+app~n-345678901234567"};
+  for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) CHECK_STR(entry_of(strange[i]), "");
+  CHECK_STR(entry_of("covey.12ab.my+app~4711"), "4711");
+  CHECK_STR(entry_of("covey.12ab.my+app~n-a+bc+d"), "n-aBcD");
+  CHECK_STR(entry_of("covey.12ab.my+app~n-x.y_z-1"), "n-x.y_z-1");
+  CHECK_STR(entry_of("covey.12ab.my+app~n-3456789012345"), "n-3456789012345"); /* as long as may be */
+  CHECK_STR(entry_of("covey.12ab.my+app~n-<>|?*\":"), "n-<>|?*\":");           /* what files may not have */
+}
+
+TEST(proc_text, reads_no_entry_beyond_its_room)
+{
+  static const char text[] = "covey.12ab.my+app~n-ab+c";
+  char name[16];
+  uint16_t units[sizeof text];
+  for (size_t i = 0; i < sizeof text; i++) units[i] = (unsigned char)text[i];
+  for (size_t room = 0; room < sizeof text; room++) {
+    uint16_t *exact = malloc((room ? room : 1) * sizeof *exact);
+    memcpy(exact, units, room * sizeof *exact);
+    CHECK(!cvy_pipe_entry_read(exact, room, "covey.12ab.my+app~", name, sizeof name)); /* no zero */
+    free(exact);
+  }
+  CHECK(cvy_pipe_entry_read(units, sizeof text, "covey.12ab.my+app~", name, sizeof name));
+  CHECK_STR(name, "n-abC");
+  units[19] = 0x2d00 + '-'; /* a unit whose low byte alone would fit */
+  CHECK(!cvy_pipe_entry_read(units, sizeof text, "covey.12ab.my+app~", name, sizeof name));
+}
