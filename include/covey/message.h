@@ -22,7 +22,7 @@
  *
  * Deadlines. One timeout covers everything a send needs. When it ends: COVEY_ENOPEER (there is no such process, or it has no node),
  * COVEY_ENOGROUP (its node has not opened the group), COVEY_ETIMEDOUT (no room, or its node is there and does not answer: nobody turns its
- * loop, it is suspended; what says which); with timeout 0 the same at once, with COVEY_EAGAIN
+ * loop, it is suspended, or it has no descriptor left for a connection, and takes ours as soon as it has; what says which); with timeout 0 the same at once, with COVEY_EAGAIN
  * in place of COVEY_ETIMEDOUT and while a connection is being made, and then certainly nothing was sent. When COVEY_ETIMEDOUT or
  * COVEY_ECANCELED meets a message that is partly on its way, the rest is still sent by the library: covey_last_failure()->reached
  * tells (COVEY_FAR_MAYBE). */

@@ -442,6 +442,9 @@ static int again(covey_node *node, cvy_goal *goal, int r, int64_t *pause, cvy_de
   default: return fail(r, COVEY_STAGE_DIAL, goal, "connecting");
   }
   if (cvy_deadline_passed(deadline)) {
+    bool alive = r == COVEY_EPEERDIED && (goal->name || cvos_identity(goal->pid, &who, NULL) == 0);
+    if (alive)
+      r = COVEY_EAGAIN; /* it took the connection, and let go of it: no descriptor was left to look after it */
     if (r == COVEY_EAGAIN)
       return fail(goal->once ? r : COVEY_ETIMEDOUT, COVEY_STAGE_DIAL, goal, "it takes no connection now");
     return fail(COVEY_ENOPEER, COVEY_STAGE_DIAL, goal, "it has no node");

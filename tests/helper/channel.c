@@ -81,21 +81,6 @@ static int do_keep(int argc, char **argv)
   return 0;
 }
 
-/* The limit that leaves room for so many descriptors more; negative: none was found. */
-static int64_t limit_for(int spare)
-{
-  enum { MOST = 8 };
-  cvos_handle some[MOST], last = CVOS_NONE;
-  int count = 0;
-  if (cvos_null_open(&last) < 0) return -1;
-  int64_t most = (int64_t)(intptr_t)last;
-  cvos_handle_close(last);
-  while (count < spare && count < MOST && cvos_null_open(&some[count]) == 0)
-    most = (int64_t)(intptr_t)some[count++] + 1;
-  for (int i = 0; i < count; i++) cvos_handle_close(some[i]);
-  return count == spare ? most : -1;
-}
-
 /* handle-limit GROUP SPARE: answers each message in group "back": a letter for each handle (t: taken, l: COVEY_ELIMIT, ?: else), and how many descriptors
  * are open then. "limit" leaves room for SPARE, behind that; "free" lifts it; an empty message ends it. */
 static int do_limit(int argc, char **argv)
@@ -114,7 +99,7 @@ static int do_limit(int argc, char **argv)
     }
     helper_limit_handles(0); /* counting needs one */
     n += (size_t)snprintf(text + n, sizeof text - n, " %lld", (long long)cvos_handle_count());
-    if (strcmp(m.data, "limit") == 0) most = limit_for(atoi(argv[2]));
+    if (strcmp(m.data, "limit") == 0) most = helper_limit_for(atoi(argv[2]));
     if (strcmp(m.data, "free") == 0) most = 0;
     if (most < 0 || !helper_limit_handles(most)) return failed("limit", COVEY_EOS);
     covey_send_options to = {.reply_to = &m, .group = "back", .timeout = PATIENCE};

@@ -136,6 +136,9 @@ extern const helper_behaviour helper_host[];
  * it takes our place, and only a failure returns. */
 int helper_without_streams(unsigned closed, int argc, char **argv);
 
+/* The limit (helper_limit_handles) that leaves room for so many descriptors more, 8 at most; negative: none was found. */
+int64_t helper_limit_for(int spare);
+
 /* recycle.c: numbers that are given away again. */
 extern const helper_behaviour helper_recycle[];
 

@@ -2,6 +2,8 @@
  * public interface; what went wrong is written to a file, for there may be no stream to tell it on, or ("-") to stderr. */
 #include "helper.h"
 
+#include "os/handle.h"
+
 #include <covey.h>
 
 #include <stdio.h>
@@ -140,6 +142,21 @@ static int do_streams(int argc, char **argv)
 
 /* ---- no descriptor left ---- */
 
+/* The limit that leaves room for so many descriptors more; negative: none was found. */
+int64_t helper_limit_for(int spare)
+{
+  enum { SPARE_MOST = 8 };
+  cvos_handle some[SPARE_MOST], last = CVOS_NONE;
+  int count = 0;
+  if (cvos_null_open(&last) < 0) return -1;
+  int64_t most = (int64_t)(intptr_t)last;
+  cvos_handle_close(last);
+  while (count < spare && count < SPARE_MOST && cvos_null_open(&some[count]) == 0)
+    most = (int64_t)(intptr_t)some[count++] + 1;
+  for (int i = 0; i < count; i++) cvos_handle_close(some[i]);
+  return count == spare ? most : -1;
+}
+
 static int step_loop(void)
 {
   covey_loop *loop;
@@ -260,33 +277,42 @@ static int do_poor(int argc, char **argv)
   return finish(argv[1]);
 }
 
-/* host-full FILE: while there is no descriptor left nobody can connect; who tries waits, and comes in later. */
-static int do_full(int argc, char **argv)
+/* While spare descriptors are left: who connects is told in time that he cannot, and comes in as soon as he can. */
+static void full_but(int spare, const living *l, const char *pid)
 {
   covey_message m;
+  covey_process *p;
+  char told = 0;
+  covey_process_options later = {
+      .argv = HELPER("node-send-in-vain", pid), .in.kind = COVEY_STDIO_PIPE, .out.kind = COVEY_STDIO_PIPE};
+  if (!expect("the sender", covey_spawn(&later, &p), 0)) return;
+  int64_t most = helper_limit_for(spare);
+  expect("a limit", helper_limit_handles(most), 1);
+  expect("let it go", covey_process_close_input(p), 0);
+  expect("what it is told", covey_process_read(p, COVEY_STDOUT, PATIENCE, &told, 1), 1);
+  if (told != 'y') wrong("not what is expected", told);
+  expect("while there is none", covey_receive(NULL, NULL, 100, &m), COVEY_ETIMEDOUT);
+  still_live(l);
+  helper_limit_handles(0);
+  if (expect("when there is one", covey_receive(NULL, NULL, PATIENCE, &m), 0)) {
+    expect("who", m.from.pid, covey_process_pid(p));
+    covey_message_free(&m);
+  }
+  expect("its end", covey_process_wait(p, PATIENCE, NULL), 0);
+  covey_process_close(p);
+}
+
+/* host-full FILE: while there is no descriptor left, or not enough of them, nobody can connect; who tries waits, and comes in later. */
+static int do_full(int argc, char **argv)
+{
   char pid[24];
   if (argc < 2 || covey_self_path(&self) < 0) return HELPER_USAGE;
   if (!helper_limit_handles(0)) return HELPER_NOT_HERE;
   snprintf(pid, sizeof pid, "%lld", (long long)covey_self_pid());
   living l = begin();
-  covey_process_options later = {.argv = HELPER("node-send-later", pid, "-", "1", "1"),
-                                 .in.kind = COVEY_STDIO_PIPE,
-                                 .out.kind = COVEY_STDIO_NULL};
-  covey_process *p;
   still_live(&l);
-  if (expect("the sender", covey_spawn(&later, &p), 0)) {
-    helper_limit_handles(3);
-    expect("let it go", covey_process_close_input(p), 0);
-    expect("while there is none", covey_receive(NULL, NULL, 1000, &m), COVEY_ETIMEDOUT);
-    still_live(&l);
-    helper_limit_handles(0);
-    if (expect("when there is one", covey_receive(NULL, NULL, PATIENCE, &m), 0)) {
-      expect("who", m.from.pid, covey_process_pid(p));
-      covey_message_free(&m);
-    }
-    expect("its end", covey_process_wait(p, PATIENCE, NULL), 0);
-    covey_process_close(p);
-  }
+  for (int spare = 0; spare < 2; spare++)
+    full_but(spare, &l, pid); /* a connection takes two: itself, and who is there */
   finish_living(&l);
   covey_free(self);
   return finish(argv[1]);

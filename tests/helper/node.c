@@ -113,6 +113,28 @@ static int do_send_later(int argc, char **argv)
   return do_send(argc, argv);
 }
 
+/* node-send-in-vain PID: once its stdin has ended: sends while PID has no descriptor left, and is told so in time; answers with "y" on its stdout. */
+static int do_send_in_vain(int argc, char **argv)
+{
+  char c;
+  int64_t pid = number(argc, argv, 1, 0);
+  while (helper_system_read(&c, 1) > 0) continue;
+  int r = covey_send(NULL, pid, NULL, "x", 1, 0);
+  if (r != COVEY_EAGAIN || covey_last_failure()->reached != COVEY_FAR_NOTHING) return failed("at once", r);
+  for (int i = 0; i < 3; i++) {
+    int64_t began = helper_now();
+    r = covey_send(NULL, pid, NULL, "x", 1, 300);
+    if (r != COVEY_ETIMEDOUT || covey_last_failure()->reached != COVEY_FAR_NOTHING)
+      return failed("in time", r);
+    if (helper_now() - began < 250) return failed("too early", r);
+  }
+  helper_write(1, "y", 1);
+  r = covey_send(NULL, pid, NULL, "x", 1, PATIENCE);
+  if (r < 0) return failed("later", r);
+  covey_node_close(NULL, PATIENCE);
+  return 0;
+}
+
 /* node-fork PID: connects to PID; a fork of it holds the connection until it is killed; tells PID the fork's number and ends. */
 static int do_fork(int argc, char **argv)
 {
@@ -250,6 +272,7 @@ const helper_behaviour helper_node[] = {
     {"node-count", do_count, "PID GROUP COUNT SIZE: receives, tells how many were right"},
     {"node-send", do_send, "PID GROUP COUNT SIZE: sends and ends without a close"},
     {"node-send-later", do_send_later, "PID GROUP COUNT SIZE: the same, once its stdin has ended"},
+    {"node-send-in-vain", do_send_in_vain, "PID: sends while it has no descriptor left, and once it has"},
     {"node-fork", do_fork, "PID: connects and ends; a fork of it holds the connection"},
     {"node-open", do_open, "NAME: opens a node and holds it"},
     {"node-beat", do_beat, "MS: sends to its parent until it is asked to stop"},

@@ -1,5 +1,5 @@
 /* New connections: uv_poll_t on the listening socket. When descriptors run out a waiting connection would make the poll spin, so it rests
- * for a while. */
+ * for a while. Who has connected waits meanwhile, in order, and is accepted without a try of his own. */
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
