@@ -311,7 +311,7 @@ static int dial_to(covey_node *node, const cvy_goal *goal, cvos_handle *ret, cov
   int r = cvos_stream_dial(&address, ret);
   if (r < 0) return r;
   r = cvos_stream_peer(*ret, ret_who, ret_pin);
-  if (r == COVEY_EPEERDIED || r == COVEY_ECLOSED) r = COVEY_ENOPEER;
+  if (r == COVEY_ECLOSED) r = COVEY_EPEERDIED; /* it took the connection, and let go of it */
   if (r == 0) {
     r = verify(node, goal, ret_who);
     if (r < 0) cvos_process_close(ret_pin);
@@ -401,7 +401,7 @@ static int await(covey_node *node, cvy_goal *goal, covey_peer *peer, cvy_deadlin
   if (r == COVEY_ETIMEDOUT && goal->once) r = COVEY_EAGAIN;
   if (r < 0) return fail(r, COVEY_STAGE_HANDSHAKE, goal, "connecting");
   if (peer->state == CVY_PEER_OPEN && !peer->tx.broken) return 0;
-  return peer->failure ? peer->failure : COVEY_ENOPEER;
+  return peer->failure ? peer->failure : COVEY_EPEERDIED;
 }
 
 struct look {
