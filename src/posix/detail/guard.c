@@ -170,6 +170,28 @@ static int grow_table(void)
 
 /* ---- the shell ---- */
 
+/* The line that the shell writes once it lives: the pid of its loop. 0 or errno. */
+static int hear_number(int from, pid_t *ret_pid)
+{
+  char text[24] = "";
+  size_t size = 0;
+  long long number = 0;
+  int64_t deadline = cvos_clock_ms() + START_MS;
+  while (size < sizeof text - 1 && !memchr(text, '\n', size)) {
+    struct pollfd look = {.fd = from, .events = POLLIN};
+    int64_t left = deadline - cvos_clock_ms();
+    int n = left > 0 ? poll(&look, 1, (int)left) : 0;
+    if (n < 0 && errno == EINTR) continue;
+    ssize_t got = n > 0 ? read(from, text + size, sizeof text - 1 - size) : 0;
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got < 0 ? errno : n > 0 ? ENOEXEC : ETIMEDOUT;
+    size += (size_t)got;
+  }
+  if (sscanf(text, "%lld", &number) != 1 || number <= 1) return ENOEXEC;
+  *ret_pid = (pid_t)number;
+  return 0;
+}
+
 /* Starts the shell with the table and its end of life, and learns the pid of its loop. */
 static int start_shell(int life_end, pid_t *ret_pid)
 {
@@ -207,21 +229,7 @@ static int start_shell(int life_end, pid_t *ret_pid)
     error = plan.stage == COVEY_STAGE_EXEC && plan.error == ENOENT ? ENOTSUP : plan.error;
   cvos_fd_close(answer[1]);
   cvos_fd_close(null);
-  char text[24] = "";
-  size_t size = 0;
-  for (int64_t deadline = cvos_clock_ms() + START_MS; !error && size < sizeof text - 1;) {
-    struct pollfd look = {.fd = answer[0], .events = POLLIN};
-    int64_t left = deadline - cvos_clock_ms();
-    int n = left > 0 ? poll(&look, 1, (int)left) : 0;
-    if (n < 0 && errno == EINTR) continue;
-    ssize_t got = n > 0 ? read(answer[0], text + size, sizeof text - 1 - size) : 0;
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0)
-      error = got < 0 ? errno : n > 0 ? ENOEXEC : ETIMEDOUT;
-    else
-      size += (size_t)got;
-    if (memchr(text, '\n', size)) break;
-  }
+  if (!error) error = hear_number(answer[0], ret_pid);
   cvos_fd_close(answer[0]);
   if (shell > 0) {
     if (error) (void)kill(shell, SIGKILL);
@@ -229,9 +237,6 @@ static int start_shell(int life_end, pid_t *ret_pid)
     }
   }
   cvos_fd_close(pidfd);
-  long long number = 0;
-  if (!error && (sscanf(text, "%lld", &number) != 1 || number <= 1)) error = ENOEXEC;
-  if (!error) *ret_pid = (pid_t)number;
   return error;
 }
 
