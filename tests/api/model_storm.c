@@ -20,7 +20,9 @@ static void slot_open(storm *s, slot *at)
   for (int g = 0; g < GROUPS; g++) REQUIRE_OK(covey_group_open(at->node, storm_names[g], &storm_kinds[g]));
   REQUIRE_OK(covey_group_on_message(at->node, storm_names[CALLED], storm_on_called, at));
   REQUIRE_OK(covey_serve(at->node, "echo", storm_on_request, NULL));
+  uv_mutex_lock(&at->lock);
   at->closed = false;
+  uv_mutex_unlock(&at->lock);
 }
 
 /* All calls that were begun have entered the node, as far as anybody can tell: from then on it may be closed. */
