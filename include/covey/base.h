@@ -107,7 +107,9 @@ typedef struct covey_identity {
 COVEY_API void covey_free(void *p);
 
 /* A cancel object ends waiting calls from elsewhere: it is given to them in their options, and each of them answers
- * COVEY_ECANCELED once it has been fired. Firing is sticky: calls that start later are cancelled at once, until a reset. */
+ * COVEY_ECANCELED once it has been fired. Firing is sticky: until a reset calls that start later do not wait either. What needs no
+ * wait is done all the same: a message that is there is handed out, one for which there is room is sent, an end that is known is
+ * told. (A program that covey_run or covey_pipeline would wait for is not started.) */
 typedef struct covey_cancel covey_cancel;
 
 /* covey_cancel_new makes a cancel object. ret_cancel: owned, free with covey_cancel_free.

@@ -94,7 +94,8 @@ typedef struct covey_signals_options {
  * other way; WM_CLOSE to that window, which is what taskkill sends, is COVEY_SIGNAL_TERM.
  * Errors: COVEY_EINVAL (an unknown signal or flag; KILL and STOP, which nobody can handle; ILL, FPE, SEGV, BUS, TRAP and ABRT, which mean that
  * the program is broken where it stands; CHLD, which would disturb whoever waits for children), COVEY_ENOTSUP (Windows has no such
- * signal), COVEY_EEXIST (a handler that was set over that of an earlier subscription still stands: ours would be below and above it),
+ * signal), COVEY_EEXIST (a handler that was set over that of an earlier subscription, closed since, still stands: ours would be below and
+ * above it; as long as that one is open, a new one shares its place below the handler),
  * COVEY_ENOMEM, COVEY_ELIMIT, COVEY_ESTALE, and for PARENT those of covey_node_open. Any thread. */
 COVEY_API int covey_signals_open(const covey_signals_options *options, covey_signals **ret_signals);
 
