@@ -121,7 +121,7 @@ typedef struct covey_send_options {
   uint32_t reserved0;   /* zero */
   /* Descriptors (POSIX) or kernel handles (Windows: not sockets) that go along, to a group that takes them. Borrowed: the receiver gets copies, the
    * caller keeps its own. More than the system lets be on their way at a time (Linux: RLIMIT_NOFILE of a user without rights) wait within timeout for
-   * somebody to take some, and are COVEY_ELIMIT then; one of a kind that may not travel fails its message alone. handle_count: of them, at most COVEY_HANDLES_MAX. handle_rights: Windows: the access rights of the copies; 0:
+   * somebody to take some, and are COVEY_ELIMIT then; one of a kind that may not travel fails its message alone. handle_count: of them, at most COVEY_HANDLES_MAX; 0 exactly when handles is NULL. handle_rights: Windows: the access rights of the copies; 0:
    * ours; POSIX: ignored, a copy can do what the original can. */
   const covey_native *handles;
   uint32_t handle_count;

@@ -359,8 +359,11 @@ int cvy_send_check(const covey_send_options *o, cvy_send *s)
   if (o->level != COVEY_LEVEL_SENT && o->level != COVEY_LEVEL_CONSUMED) {
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "level %d", (int)o->level);
   }
-  if (o->handle_count > COVEY_HANDLES_MAX || (o->handle_count > 0) != (o->handles != NULL))
-    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "handles");
+  if (o->handle_count > COVEY_HANDLES_MAX)
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "handle_count %u is above 64", o->handle_count);
+  if ((o->handle_count > 0) != (o->handles != NULL))
+    return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS,
+                    o->handles ? "handles without handle_count" : "handle_count without handles");
   if (o->flags & ~(uint32_t)COVEY_SEND_TRY) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "flags");
   if (o->reserved0 || !cvy_is_zero(o->reserved, 4))
     return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "reserved words of covey_send_options");

@@ -126,6 +126,7 @@ TEST(wrong_message, message_send_to_whom)
   for (int i = 1; i < 32; i++) to_refused((covey_send_options){.pid = pid, .flags = 1u << i});
   to_refused((covey_send_options){.pid = pid, .handle_count = 1});
   to_refused((covey_send_options){.pid = pid, .handles = &(covey_native){0}});
+  CHECK_STR(covey_last_failure()->what, "handles without handle_count");
   to_refused(
       (covey_send_options){.pid = pid, .handles = &(covey_native){0}, .handle_count = COVEY_HANDLES_MAX + 1});
   for (int i = 0; i < 4; i++) {
