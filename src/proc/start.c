@@ -234,12 +234,12 @@ static void work(void *arg)
   for (covey_starting *s; (s = next_job());) do_job(s);
 }
 
-/* Gives it to the workers: one more while there are fewer than four. */
+/* Gives it to the workers: one more while there are fewer than four. The lock is held while that one is made, so that nobody counts on a worker
+ * that does not come to be. */
 static int enqueue(covey_starting *s)
 {
   cvos_thread *thread;
-  bool more;
-  int r;
+  int r = 0;
 
   cvy_global_lock();
   if (!pool.last || pool.generation != cvos_fork_generation()) {
@@ -248,21 +248,17 @@ static int enqueue(covey_starting *s)
     pool.workers = 0;
     pool.generation = cvos_fork_generation();
   }
-  *pool.last = s;
-  pool.last = &s->next;
-  more = pool.workers < MOST_WORKERS;
-  pool.workers += more;
-  cvy_global_unlock();
-  if (!more) return 0;
-  r = cvos_thread_start("covey-start", work, NULL, &thread);
-  if (r == 0) {
+  if (pool.workers < MOST_WORKERS && (r = cvos_thread_start("covey-start", work, NULL, &thread)) == 0) {
     cvos_thread_detach(thread);
-    return 0;
+    pool.workers++;
   }
-  cvy_global_lock();
-  more = --pool.workers > 0; /* another one sees to it: nobody leaves while the queue holds something */
+  if (pool.workers) { /* none leaves while the queue holds something */
+    *pool.last = s;
+    pool.last = &s->next;
+    r = 0;
+  }
   cvy_global_unlock();
-  return more ? 0 : r;
+  return r;
 }
 
 /* Takes it out of the queue: false when a worker has it, or had. */
@@ -317,7 +313,7 @@ int covey_spawn_start(const covey_process_options *options, covey_started on_sta
   }
   if (ret_starting) before = *ret_starting;
   if (ret_starting) *ret_starting = s; /* on_started may run before this call has returned */
-  if ((r = enqueue(s)) < 0 && take_back(s)) {
+  if ((r = enqueue(s)) < 0) {
     if (ret_starting) *ret_starting = before;
     job_done(s);
     unuse(s);
