@@ -94,7 +94,8 @@ COVEY_API int covey_manager_count(covey_manager *manager);
 COVEY_API int covey_manager_pids(covey_manager *manager, int64_t *ret_pids, size_t capacity);
 
 /* The sweeps below share these: ret_members: the caller's array of capacity places, filled in the order of the members; places that are not
- * used are zeroed; may be NULL with capacity 0. They return the number of members whose result is not 0.
+ * used are zeroed; may be NULL with capacity 0: then no end is told, and who has ended stays in the set. They return the number of members
+ * whose result is not 0.
  * Errors of the sweep itself: COVEY_EINVAL, COVEY_ENOMEM, COVEY_ESTALE (after fork). Any thread. */
 
 /* covey_manager_wait_all waits until every member has ended. timeout: milliseconds for all of them together. Results: 0 with exit, or

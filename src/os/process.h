@@ -136,8 +136,8 @@ typedef struct cvos_status {
 /* Greatest resident memory of a process that runs, in bytes; -1 unknown. */
 int64_t cvos_process_peak(const cvos_process *process);
 
-/* Waits until process has ended. timeout: milliseconds, 0 looks once, COVEY_FOREVER. 0: it has ended; COVEY_ETIMEDOUT. Never reaps. A
- * process that is no child is watched too; without pidfd or handle that is a look every 10 ms. Errors: COVEY_EOS, COVEY_ELIMIT. */
+/* Waits until process has ended. timeout: milliseconds, 0 looks once, COVEY_FOREVER. 0: it has ended, and a child can be reaped (one that a debugger
+ * traces: when that has let go of it); COVEY_ETIMEDOUT. Never reaps. A process that is no child is watched too; without pidfd or handle that is a look every 10 ms. Errors: COVEY_EOS, COVEY_ELIMIT. */
 int cvos_process_wait(const cvos_process *process, int64_t timeout);
 
 /* Looks whether process has ended, without waiting and without reaping. 0: *ret is filled; on POSIX systems other than Linux CPU time and

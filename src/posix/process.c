@@ -312,8 +312,9 @@ int cvos_process_wait(const cvos_process *process, int64_t timeout)
     if (left < 0) left = 0;
     cvos_status status;
     int r = cvos_system_await(process, left > INT32_MAX ? timeout < 0 ? -1 : INT32_MAX : (int)left);
-    if (r > 0) return 0;
-    if (r < 0 && errno == ENOSYS) {
+    if (r > 0 && (!process->child || process->reaped)) return 0;
+    if (r > 0 ||
+        (r < 0 && errno == ENOSYS)) { /* the pidfd of a child tells of its end while a tracer still has it */
       r = note(process, &status);
       if (r != COVEY_EAGAIN) return r;
       if (left > 0) cvos_sleep_ms(left < LOOK_MS ? left : LOOK_MS);

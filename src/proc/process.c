@@ -218,14 +218,14 @@ static int attach(void *arg)
   return 0;
 }
 
-/* The child runs but cannot be watched: it is ended here, and reaped at once, since a kill takes effect within the second. */
+/* The child runs but cannot be watched: it is ended here and reaped, since a kill takes effect soon, on a busy system too. */
 static void end_unwatched(cvos_process *os, cvos_tree *tree)
 {
   if (tree)
     cvos_tree_kill(tree);
   else
     cvos_signal_send(os, CVOS_SIGNAL_KILL);
-  if (cvos_process_wait(os, 1000) == 0) cvos_process_reap(os, tree, NULL);
+  if (cvos_process_wait(os, 5000) == 0) cvos_process_reap(os, tree, NULL);
 }
 
 int cvy_process_attach(covey_process *p, cvy_stdio *stdio)

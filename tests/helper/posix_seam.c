@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -263,4 +264,17 @@ int helper_hostile_signals(int argc, char **argv)
   cvos_tree_release(tree);
   cvos_process_close(&process);
   return 0;
+}
+
+int helper_trace(int argc, char **argv)
+{
+  char *hang[] = {"hang", NULL};
+  bool traced = false;
+#if defined(__linux__)
+  traced = argc == 2 && ptrace(PTRACE_SEIZE, (pid_t)strtoll(argv[1], NULL, 10), NULL, NULL) == 0;
+#endif
+  (void)argc;
+  (void)argv;
+  helper_print(1, traced ? "traced\n" : "no tracing\n");
+  return traced ? helper_run(1, hang) : HELPER_NOT_HERE;
 }

@@ -34,6 +34,14 @@ int helper_hostile_signals(int argc, char **argv)
   return HELPER_NOT_HERE;
 }
 
+int helper_trace(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  helper_print(1, "no tracing\n");
+  return HELPER_NOT_HERE;
+}
+
 int helper_exhaust(int argc, char **argv)
 {
   (void)argc;

@@ -65,6 +65,27 @@ TEST(process, notes_without_reaping)
   child_finish(&c);
 }
 
+/* A dead child is the debugger's first, which may keep it. */
+TEST(process, ends_for_its_parent_behind_its_tracer)
+{
+  child c, tracer;
+  cvos_status status;
+  child_start(&c, NULL, TEST_WORDS("hang"));
+  child_says(&c, "ready");
+  child_start(&tracer, NULL, TEST_WORDS("trace", test_format("%" PRId64, c.process.pid)));
+  bool here = strncmp(child_says(&tracer, "\n"), "traced", 6) == 0;
+  CHECK_OK(cvos_tree_kill(c.tree));
+  if (here) {
+    CHECK_ERR(cvos_process_wait(&c.process, 300), COVEY_ETIMEDOUT);
+    CHECK_ERR(cvos_process_reap(&c.process, c.tree, &status), COVEY_EAGAIN);
+    CHECK_OK(cvos_tree_kill(tracer.tree));
+  }
+  child_finish(&tracer);
+  child_finish(&c);
+  if (!here) TEST_SKIP("nothing is traced here");
+  CHECK_INT(c.status.how, CVOS_END_SIGNALLED);
+}
+
 TEST(process, measures_cpu_time)
 {
   child c;
