@@ -338,7 +338,8 @@ TEST(pty, kill_of_one_that_nobody_reads)
 
   screen_needed();
   covey_process *p = screen_spawn(TEST_HELPER("flood"), (covey_pty){0});
-  CHECK_ERR(covey_process_wait(p, 300, NULL), test_is_wine() ? COVEY_OK : COVEY_ETIMEDOUT);
+  int r = covey_process_wait(p, 300, NULL); /* wine's console takes it all, and the child ends some time */
+  if (!test_is_wine()) CHECK_ERR(r, COVEY_ETIMEDOUT);
   CHECK_OK(covey_process_kill(p));
   CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
   covey_process_close(p);

@@ -213,7 +213,9 @@ int test_run_end(const char *mark)
       !test_wait_until(is_removed, dir, 5000)) { /* whoever was killed just now may still hold a file */
     printf("# cannot remove %s, where there is\n", dir);
     show_names(dir);
-    forced++;
+    /* Wine 8: a console's host that is killed as it starts waits for itself for ever, with what it inherited. Processes of ours are found by
+     * their job and, by ci/lib, their environment. */
+    if (!test_is_wine()) forced++;
   }
   return forced;
 }
