@@ -3,10 +3,10 @@
 #include "os/stream.h"
 #include "os/error.h"
 #include "os/fault.h"
-#include "posix/detail/listener.h"
 #include "posix/detail/lock.h"
 #include "posix/detail/peer.h"
 #include "posix/detail/socket.h"
+#include "posix/detail/sweep.h"
 #include "posix/detail/system.h"
 
 #include <dirent.h>

@@ -4,6 +4,7 @@
 #include "core/fault.h"
 #include "posix/detail/lock.h"
 #include "posix/detail/socket.h"
+#include "posix/detail/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,25 +103,7 @@ unpublish:;
   return r;
 }
 
-/* ---- what the dead have left ---- */
-
-int cvos_place_look(const cvos_place *place, const char *socket_name, const char *lock_name)
-{
-  int r = cvos_place_enter(place);
-  if (r < 0) return r;
-  r = cvos_place_clean(place, socket_name, lock_name);
-  cvos_place_leave(place);
-  return r;
-}
-
-int cvos_place_clean(const cvos_place *place, const char *socket_name, const char *lock_name)
-{
-  int lock, r = cvos_lock_try_at(place->fd, lock_name, CVOS_LOCK_EXISTING | CVOS_LOCK_OURS, &lock);
-  if (r != 0 && r != COVEY_ENOTFOUND) return r;
-  (void)unlinkat(place->fd, socket_name, 0);
-  if (r == 0) cvos_lock_release_at(place->fd, lock, lock_name);
-  return cvos_plain(COVEY_ENOPEER);
-}
+/* ---- open ---- */
 
 /* The listeners of this process, for a child of fork() without exec: it would go on holding lock and socket
  * after our death. */

@@ -1,5 +1,7 @@
 /* What dead processes have left: files of nodes, and folders of pid namespaces. A socket goes only under the lock of its node, a folder only under its own. */
-#include "posix/detail/listener.h"
+#include "posix/detail/sweep.h"
+#include "os/error.h"
+#include "posix/detail/lock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +12,26 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int cvos_place_look(const cvos_place *place, const char *socket_name, const char *lock_name)
+{
+  int r = cvos_place_enter(place);
+  if (r < 0) return r;
+  r = cvos_place_clean(place, socket_name, lock_name);
+  cvos_place_leave(place);
+  return r;
+}
+
+int cvos_place_clean(const cvos_place *place, const char *socket_name, const char *lock_name)
+{
+  int lock, r = cvos_lock_try_at(place->fd, lock_name, CVOS_LOCK_EXISTING | CVOS_LOCK_OURS, &lock);
+  if (r != 0 && r != COVEY_ENOTFOUND) return r;
+  (void)unlinkat(place->fd, socket_name, 0);
+  if (r == 0) cvos_lock_release_at(place->fd, lock, lock_name);
+  return cvos_plain(COVEY_ENOPEER);
+}
+
+/* ---- all that lies there ---- */
 
 /* How much is swept at a time: entries that are read (0.2 us each), locks that are tried (10 us). */
 enum { SWEEP_READS = 2048, SWEEP_LOOKS = 16 };
