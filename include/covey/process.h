@@ -368,7 +368,7 @@ COVEY_API int covey_process_resize(covey_process *process, int rows, int columns
  * signal: COVEY_SIGNAL_..., or COVEY_SIGNAL_RAW + n on POSIX. target: COVEY_TARGET_LEADER (the child
  * itself) or COVEY_TARGET_TREE.
  * On Windows there are KILL, STOP and CONT (all its threads), and INT, QUIT and TERM, which become CTRL_BREAK
- * for a child that shares our console and leads a group of its own; TERM also reaches, in whatever console,
+ * for a child that shares our console and leads a group of its own (every scope but SHARED); TERM also reaches, in whatever console,
  * a program that is subscribed to the end of its session by signal.h, as covey_shutdown_wait is. All others
  * are COVEY_ENOTSUP.
  * STOP and CONT suspend and resume; of TREE every member, also one that left its group. A request of covey_process_stop resumes first.
@@ -382,8 +382,8 @@ COVEY_API int covey_process_signal(covey_process *process, int signal, int targe
  * Asking: a child of covey_node_spawn gets STOP over its connection, and half of the grace later what others
  * get at once; before it has connected it gets both, STOP as soon as it has. POSIX: SIGTERM to the tree (and
  * SIGCONT, so that a suspended one hears it). Windows: its piped input is closed, WM_CLOSE goes to its windows,
- * and CTRL_BREAK to its group if it shares our console; in another console through the tool, covey.exe, if that is beside
- * the program or the library (COVEY_CAP_ASK_CONSOLE): our own console stays as it is. Where none of these is possible nobody
+ * and CTRL_BREAK to its group if it leads one (scope SHARED and adopted ones do not) and shares our console; in another console through the tool,
+ * covey.exe, if that is beside the program or the library (COVEY_CAP_ASK_CONSOLE): our own console stays as it is. Where none of these is possible nobody
  * was told, and the grace is not waited out (of a child that may still connect: half of it is).
  * grace: milliseconds between asking and killing; 0 kills at once, COVEY_FOREVER never kills. Stops of
  * several threads share one ladder: the shortest grace counts. ret_exit: filled on success, may be NULL;

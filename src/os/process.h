@@ -19,6 +19,7 @@ typedef struct cvos_process {
   uint64_t start; /* start stamp in the unit of covey_identity.start: (pid, start) never repeats; 0 unknown */
   cvos_handle handle; /* Linux: pidfd; Windows: process handle; CVOS_NONE elsewhere (macOS watches the pid) */
   bool child;         /* ours by birth: it leaves a status, and a zombie on POSIX */
+  bool leads;         /* Windows: it leads a console group, for it was started so by us; who leads one of others is not known */
   bool ended;         /* it was noted: it runs no more */
   bool reaped;        /* its pid may be another's now */
 } cvos_process;

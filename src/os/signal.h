@@ -42,4 +42,8 @@ int cvos_signal_from_system(int system);
  * Errors: COVEY_ENOTFOUND (it has ended), COVEY_EACCES, COVEY_EINVAL (no such signal), COVEY_ENOTSUP; cvos_last_error() tells more. */
 int cvos_signal_send(const cvos_process *process, int signal);
 
+/* Asks a process that we hold alone, without a tree, to end: POSIX by TERM (and CONT, so that a stopped one hears it), Windows by WM_CLOSE to its windows and
+ * CTRL_BREAK to its group, when it leads one and shares our console. Returns the number of ways that were taken, 0 when there is none; errors of cvos_signal_send. */
+int cvos_signal_ask(const cvos_process *process);
+
 #endif

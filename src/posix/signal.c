@@ -58,3 +58,11 @@ int cvos_signal_send(const cvos_process *process, int signal)
   errno = error;
   return cvos_translate(error);
 }
+
+int cvos_signal_ask(const cvos_process *process)
+{
+  int r = cvos_signal_send(process, CVOS_SIGNAL_TERM);
+  if (r < 0) return r;
+  (void)cvos_signal_send(process, CVOS_SIGNAL_CONT);
+  return 1;
+}

@@ -15,11 +15,8 @@ static int ask_system(covey_process *p)
 
   cvy_mutex_lock(p->os_lock);
   if (!cvy_process_observe(p)) {
-    r = p->tree ? cvos_tree_ask(p->tree) : cvos_signal_send(&p->os, CVOS_SIGNAL_TERM);
-    if (r > 0)
-      ways += r;
-    else if (r == 0 && !p->tree)
-      ways++;
+    r = p->tree ? cvos_tree_ask(p->tree) : cvos_signal_ask(&p->os);
+    if (r > 0) ways += r;
   } else {
     ways = 1; /* it has followed already */
   }

@@ -29,8 +29,11 @@ int cvos_spawn(const cvos_spawn_request *request, cvos_process *ret_process, cvo
   int r = cvos_attempt(request, &made, ret_tree, ret_failure);
   if (r < 0) return r;
   (void)CloseHandle(made.hThread);
-  *ret_process = (cvos_process){
-      .pid = made.dwProcessId, .start = stamp_of(made.hProcess), .handle = made.hProcess, .child = true};
+  *ret_process = (cvos_process){.pid = made.dwProcessId,
+                                .start = stamp_of(made.hProcess),
+                                .handle = made.hProcess,
+                                .child = true,
+                                .leads = cvos_attempt_leads(request)};
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "win32/detail/windows.h"
 
 #include "os/signal.h"
+#include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
 #include "win32/detail/tree.h"
@@ -21,16 +22,52 @@ int cvos_signal_from_system(int system)
   return CVOS_SIGNAL_RAW + system;
 }
 
+typedef struct asked {
+  const ULONG_PTR *pids;
+  DWORD count;
+  int windows;
+} asked;
+
+static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
+{
+  asked *a = (asked *)arg;
+  DWORD pid = 0;
+  wchar_t class[16];
+  (void)GetWindowThreadProcessId(window, &pid);
+  bool hears = GetClassNameW(window, class, 16) && wcscmp(class, CVOS_SESSION_CLASS) == 0;
+  if (!hears && (!IsWindowVisible(window) || GetWindow(window, GW_OWNER))) return TRUE;
+  for (DWORD i = 0; i < a->count; i++) {
+    if (a->pids[i] == pid && PostMessageW(window, WM_CLOSE, 0, 0)) a->windows++;
+  }
+  return TRUE;
+}
+
+int cvos_windows_close(const ULONG_PTR *pids, DWORD count)
+{
+  asked a = {pids, count, 0};
+  (void)EnumWindows(ask_window, (LPARAM)&a);
+  return a.windows;
+}
+
+/* Whether pid has our console, of which there may be any number of others at it. */
+static bool is_at_our_console(DWORD pid)
+{
+  DWORD few[64], *pids = few, capacity = sizeof few / sizeof few[0], count;
+  bool found = false;
+  while ((count = GetConsoleProcessList(pids, capacity)) > capacity) {
+    if (pids != few) cvy_free(pids);
+    capacity = count + 64;
+    pids = cvy_alloc(capacity * sizeof *pids);
+    if (!pids) return false;
+  }
+  for (DWORD i = 0; !found && i < count; i++) found = pids[i] == pid;
+  if (pids != few) cvy_free(pids);
+  return found;
+}
+
 DWORD cvos_console_break(DWORD pid)
 {
-  DWORD pids[64];
-  DWORD count = GetConsoleProcessList(pids, sizeof pids / sizeof pids[0]);
-  if (count == 0) return ERROR_NOT_SUPPORTED;
-  bool shared =
-      count >
-      sizeof pids / sizeof pids[0]; /* too many to look: the call itself refuses a group that is not there */
-  for (DWORD i = 0; !shared && i < count; i++) shared = pids[i] == pid;
-  if (!shared) return ERROR_NOT_SUPPORTED;
+  if (!is_at_our_console(pid)) return ERROR_NOT_SUPPORTED;
   return CVOS_CALL(SIGNAL, GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, pid), FALSE) ? 0 : GetLastError();
 }
 
@@ -73,11 +110,25 @@ int cvos_signal_send(const cvos_process *process, int signal)
   case CVOS_SIGNAL_INT:
   case CVOS_SIGNAL_QUIT:
   case CVOS_SIGNAL_TERM: {
-    DWORD pid = (DWORD)process->pid;
-    DWORD error = signal == CVOS_SIGNAL_TERM ? cvos_process_ask(pid, true) : cvos_console_break(pid);
+    DWORD pid = (DWORD)process->pid, error = ERROR_NOT_SUPPORTED;
+    if (signal == CVOS_SIGNAL_TERM)
+      error = cvos_process_ask(pid, process->leads);
+    else if (process->leads)
+      error = cvos_console_break(pid);
     SetLastError(error);
     return error ? COVEY_ENOTSUP : 0;
   }
   default: SetLastError(ERROR_NOT_SUPPORTED); return signal > 0 ? COVEY_ENOTSUP : COVEY_EINVAL;
   }
+}
+
+int cvos_signal_ask(const cvos_process *process)
+{
+  ULONG_PTR pid = (ULONG_PTR)process->pid;
+  if (process->handle == CVOS_NONE || WaitForSingleObject(process->handle, 0) == WAIT_OBJECT_0) {
+    SetLastError(ERROR_NOT_FOUND);
+    return COVEY_ENOTFOUND;
+  }
+  int ways = cvos_windows_close(&pid, 1) > 0;
+  return ways + (process->leads && cvos_console_break((DWORD)pid) == 0);
 }

@@ -77,26 +77,6 @@ int cvos_tree_signal(cvos_tree *tree, int signal)
   return r;
 }
 
-typedef struct asked {
-  const JOBOBJECT_BASIC_PROCESS_ID_LIST *list;
-  int windows;
-} asked;
-
-static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
-{
-  asked *a = (asked *)arg;
-  DWORD pid = 0;
-  (void)GetWindowThreadProcessId(window, &pid);
-  /* windows that a user can see and close, where a dialog goes with its owner; and the one by which a program of covey hears requests */
-  wchar_t class[16];
-  bool hears = GetClassNameW(window, class, 16) && wcscmp(class, CVOS_SESSION_CLASS) == 0;
-  if (!hears && (!IsWindowVisible(window) || GetWindow(window, GW_OWNER))) return TRUE;
-  for (DWORD i = 0; i < a->list->NumberOfProcessIdsInList; i++) {
-    if (a->list->ProcessIdList[i] == pid && PostMessageW(window, WM_CLOSE, 0, 0)) a->windows++;
-  }
-  return TRUE;
-}
-
 /* Whether the leader runs, and is ours: wine 8 does not list the members of a job. */
 static bool leader_runs(const cvos_tree *tree)
 {
@@ -112,11 +92,9 @@ int cvos_tree_ask(cvos_tree *tree)
 {
   JOBOBJECT_BASIC_PROCESS_ID_LIST *list = list_members(tree->job);
   if (!list) return cvos_translate((int)GetLastError());
-  asked a = {list, 0};
   int ways = 0;
   if (list->NumberOfProcessIdsInList > 0 || leader_runs(tree)) {
-    (void)EnumWindows(ask_window, (LPARAM)&a);
-    if (a.windows) ways++;
+    if (cvos_windows_close(list->ProcessIdList, list->NumberOfProcessIdsInList)) ways++;
     if (tree->group &&
         (cvos_console_break(tree->leader) == 0 || (ways == 0 && cvos_console_ask(tree->leader) == 0)))
       ways++;

@@ -141,6 +141,43 @@ TEST_LIMIT(ladder, every_console, 120)
   }
 }
 
+/* A program with a window is asked as its user would: by closing it. One that was found running, and one that was suspended, hear it too. */
+TEST(ladder, window_is_closed)
+{
+  test_no_child_handles_lost();
+  for (int how = 0; how < 4; how++) {
+    bool adopted = how & 1, suspended = how & 2;
+    covey_exit e = {0};
+    covey_process *found = NULL, *p = start(&(covey_process_options){.argv = TEST_HELPER("window"),
+                                                                     .out.kind = COVEY_STDIO_PIPE});
+    if (adopted) REQUIRE_OK(covey_process_adopt(covey_process_pid(p), 0, NULL, &found));
+    if (suspended && !test_is_windows())
+      CHECK_OK(covey_process_signal(p, COVEY_SIGNAL_STOP, COVEY_TARGET_LEADER));
+    CHECK_OK(covey_process_stop(adopted ? found : p, TEST_SOON, &e));
+    CHECK_INT(e.why, COVEY_WHY_STOP);
+    CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
+    CHECK_UINT(e.code, 7);
+    covey_process_close(found);
+    covey_process_close(p);
+  }
+}
+
+/* Who leads no console group is sent no CTRL_BREAK: the console would send it to all of its programs. */
+TEST(ladder, shared_console_is_left_alone)
+{
+  covey_exit e;
+  covey_process *p = start(&(covey_process_options){
+      .argv = TEST_HELPER("stop"), .out.kind = COVEY_STDIO_PIPE, .scope = COVEY_SCOPE_SHARED});
+  int expected = test_is_windows() ? COVEY_ENOTSUP : COVEY_OK;
+  CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_INT, COVEY_TARGET_LEADER), expected);
+  if (test_is_windows()) {
+    CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_TERM, COVEY_TARGET_LEADER), COVEY_ENOTSUP);
+    CHECK_OK(covey_process_kill(p));
+  }
+  CHECK_OK(covey_process_wait(p, TEST_SOON, &e));
+  covey_process_close(p);
+}
+
 /* Nobody waits: the end is told by a callback, and in dispatch the grace passes as well. */
 static void told(covey_process *p, const covey_exit *end, void *user)
 {

@@ -120,6 +120,7 @@ int helper_permute(int argc, char **argv);
 int helper_files_are(int argc, char **argv);
 int helper_hostile_signals(int argc, char **argv);
 int helper_trace(int argc, char **argv);
+int helper_window(int argc, char **argv);
 int helper_exhaust(int argc, char **argv);
 
 /* "attributes": writes priority (a nice value; the priority classes are 19, 10, 0, -5 and -10), how many processors it may use, and how its

@@ -278,3 +278,11 @@ int helper_trace(int argc, char **argv)
   helper_print(1, traced ? "traced\n" : "no tracing\n");
   return traced ? helper_run(1, hang) : HELPER_NOT_HERE;
 }
+
+int helper_window(int argc, char **argv)
+{
+  char *stop[] = {"stop", NULL};
+  (void)argc;
+  (void)argv;
+  return helper_run(1, stop);
+}

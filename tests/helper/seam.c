@@ -168,6 +168,8 @@ const helper_behaviour helper_seam[] = {
     {"files-are", helper_files_are, "INODE...: exits with 0 when 0, 1, 2 ... are these files"},
     {"hostile-signals", helper_hostile_signals,
      "ignores, blocks and lets the system reap: children must not notice, and their end must"},
+    {"window", helper_window,
+     "as stop, but on Windows it has a window that can be closed, and hears nothing else"},
     {"trace", helper_trace, "PID: traces it as a debugger does, writes traced and hangs; Linux"},
     {"exhaust", helper_exhaust, "starts children under every limit on descriptors"},
     {NULL, NULL, NULL},

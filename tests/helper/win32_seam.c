@@ -1,4 +1,5 @@
 #include "helper.h"
+#include "win32/detail/windows.h"
 
 int helper_guard(const char *what, const char *arg)
 {
@@ -40,6 +41,36 @@ int helper_trace(int argc, char **argv)
   (void)argv;
   helper_print(1, "no tracing\n");
   return HELPER_NOT_HERE;
+}
+
+enum { TEN_MINUTES = 600000 };
+
+static LRESULT CALLBACK on_message(HWND window, UINT message, WPARAM wparam, LPARAM lparam)
+{
+  switch (message) {
+  case WM_CREATE: SetTimer(window, 1, TEN_MINUTES, NULL); return 0;
+  case WM_TIMER: PostQuitMessage(HELPER_TIRED); return 0;
+  case WM_CLOSE:
+    helper_print(1, "stopping\n");
+    PostQuitMessage(HELPER_STOPPED);
+    return 0;
+  default: return DefWindowProcW(window, message, wparam, lparam);
+  }
+}
+
+int helper_window(int argc, char **argv)
+{
+  WNDCLASSW class = {.lpfnWndProc = on_message, .lpszClassName = L"covey.test"};
+  MSG message;
+  (void)argc;
+  (void)argv;
+  helper_ignore_requests();
+  if (!RegisterClassW(&class) || !CreateWindowW(L"covey.test", L"a test", WS_OVERLAPPEDWINDOW | WS_VISIBLE, 0,
+                                                0, 200, 100, NULL, NULL, NULL, NULL))
+    return HELPER_NOT_HERE;
+  helper_print(1, "ready\n");
+  while (GetMessageW(&message, NULL, 0, 0) > 0) DispatchMessageW(&message);
+  return (int)message.wParam;
 }
 
 int helper_exhaust(int argc, char **argv)

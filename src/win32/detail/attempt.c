@@ -41,6 +41,12 @@ static int failed(covey_failure *ret, int code, int stage, DWORD system, int64_t
   return code;
 }
 
+/* On a terminal of its own it would not hear ctrl-C, which is typed into its console, if it led a group. */
+bool cvos_attempt_leads(const cvos_spawn_request *request)
+{
+  return request->scope != CVOS_SCOPE_SHARED && !request->pty;
+}
+
 /* Everything that one attempt needs; attempt_free takes it half-made. */
 typedef struct attempt {
   const cvos_spawn_request *request;
@@ -90,7 +96,7 @@ static int make_job(attempt *s, covey_failure *ret)
     s->tree = NULL;
     return failed(ret, cvos_translate((int)error), COVEY_STAGE_SCOPE, error, -1, "job");
   }
-  s->tree->group = s->request->scope != CVOS_SCOPE_SHARED && !s->request->pty;
+  s->tree->group = cvos_attempt_leads(s->request);
   JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
   memset(&limits, 0, sizeof limits);
   s->tree->tied = (s->request->flags & CVOS_SPAWN_TIED) != 0;
@@ -207,9 +213,8 @@ static DWORD creation_flags(const cvos_spawn_request *q)
 {
   DWORD flags = EXTENDED_STARTUPINFO_PRESENT | cvos_attributes_flags(q->launch);
   if (q->env_block) flags |= CREATE_UNICODE_ENVIRONMENT;
-  if (q->pty)
-    return flags; /* in a group of its own it would not hear ctrl-C, which is typed into its console */
-  if (q->scope != CVOS_SCOPE_SHARED) flags |= CREATE_NEW_PROCESS_GROUP;
+  if (cvos_attempt_leads(q)) flags |= CREATE_NEW_PROCESS_GROUP;
+  if (q->pty) return flags;
   if (q->flags & CVOS_SPAWN_NEW_CONSOLE)
     flags |= CREATE_NEW_CONSOLE;
   else if (q->scope == CVOS_SCOPE_DETACHED)

@@ -17,7 +17,12 @@ enum { CVOS_KILLED_CODE = 137 }; /* 128 + 9 */
 /* The class of the hidden window of a program that hears of its session (interrupt.c): WM_CLOSE asks it to end. */
 #define CVOS_SESSION_CLASS L"covey.session"
 
-/* Sends CTRL_BREAK to the console group of pid, if that process has our console. 0 or a GetLastError number. */
+/* Posts WM_CLOSE to the windows of these processes that a user can see and close, where a dialog goes with its owner, and to those by which a program of covey
+ * hears requests. Returns how many. */
+int cvos_windows_close(const ULONG_PTR *pids, DWORD count);
+
+/* Sends CTRL_BREAK to the console group that pid leads, if that process has our console. 0 or a GetLastError number. Never for a pid that leads none: the
+ * console would send it to everybody, ourselves included (microsoft/terminal issue 335). */
 DWORD cvos_console_break(DWORD pid);
 
 /* The same for the console group of pid in a console that is not ours, by the tool: covey.exe, beside the program or beside the library. Does not
