@@ -21,6 +21,9 @@ install(FILES ${PROJECT_BINARY_DIR}/coveyConfig.cmake ${PROJECT_BINARY_DIR}/cove
 if(NOT BUILD_SHARED_LIBS)
   install(FILES cmake/coveyDependencies.cmake DESTINATION ${covey_package_dir} COMPONENT dev)
 endif()
+foreach(component runtime dev) # whoever packages one of them without the other ships its licence too
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/covey COMPONENT ${component})
+endforeach()
 install(EXPORT coveyTargets NAMESPACE covey:: DESTINATION ${covey_package_dir} COMPONENT dev)
 export(EXPORT coveyTargets NAMESPACE covey:: FILE ${PROJECT_BINARY_DIR}/coveyTargets.cmake)
 

@@ -59,6 +59,9 @@ typedef struct covey_loop covey_loop; /* covey/loop.h */
 /* A child, or an adopted process. */
 typedef struct covey_process covey_process;
 
+/* Told that covey_process_write will take bytes again, or say that nobody reads any more: see on_room of the options. */
+typedef void (*covey_room_callback)(covey_process *process, void *user);
+
 /* ---- stopping ---- */
 
 /* What a step of a stop ladder does to the tree. */
@@ -213,7 +216,7 @@ typedef struct covey_process_options {
    * kind PIPE in place of covey_process_read (covey_run takes PIPE then). NULL: none */
   covey_output_callback on_output;
   covey_line_callback on_line; /* shown each line of streams of kind LINES; covey_run needs it for them. NULL: none */
-  void *user;                  /* for on_output and on_line */
+  void *user;                  /* for on_output, on_line and on_room */
   /* LINES: bytes of the longest line; longer ones come in pieces of that many. 0: 64 KiB */
   size_t line_max;
   /* how it is stopped, for whatever reason: at most COVEY_LADDER_MOST steps, KILL only as the last; behind the last one's time
@@ -221,7 +224,11 @@ typedef struct covey_process_options {
    * that of covey_process_stop still counts, for all of the steps: then it is killed, wherever the ladder is */
   const covey_stop_step *ladder;
   size_t ladder_count;
-  uint64_t reserved[15]; /* zero */
+  /* covey_spawn, in of kind PIPE or a terminal: called when a covey_process_write has taken fewer bytes than it was given, because its time was
+   * over or it would have had to wait, and there is room again: once, however many such writes there were; never inside a write, and not
+   * behind the end of the process or of its input by us. So who must not wait writes with timeout 0 and goes on here. NULL: none */
+  covey_room_callback on_room;
+  uint64_t reserved[14]; /* zero */
 } covey_process_options;
 
 /* ---- one call: start, feed, drain, wait ---- */
@@ -346,7 +353,7 @@ COVEY_API int covey_process_on_end(covey_process *process, covey_end_callback ca
  * data, size: borrowed; 0 bytes do nothing.
  * timeout: for all of them.
  * Returns the number of bytes that were taken (at most INT_MAX): all, or fewer when the deadline passed or
- * it was cancelled on the way.
+ * it was cancelled on the way; options.on_room tells when there is room for more.
  * Errors, when not one byte was taken: COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ECLOSED (the child or we
  * closed it), COVEY_EINVAL (in is no PIPE), COVEY_EDEADLK, COVEY_EOS, COVEY_ESTALE. Any thread; the bytes
  * of two writing threads are not mixed within one call. */
@@ -378,7 +385,8 @@ COVEY_API int covey_process_resize(covey_process *process, int rows, int columns
 COVEY_API int covey_process_signal(covey_process *process, int signal, int target);
 
 /* covey_process_stop ends the process in an orderly way: it asks, waits, and kills the tree; then it waits
- * for the end.
+ * for the end. (Or it goes by options.ladder: a program that ends with its input, such as a language server, wants
+ * {{COVEY_STOP_CLOSE_INPUT, 0, 2000}, {COVEY_STOP_ASK, 0, 1000}, {COVEY_STOP_KILL, 0, 0}}.)
  * Asking: a child of covey_node_spawn gets STOP over its connection, and half of the grace later what others
  * get at once; before it has connected it gets both, STOP as soon as it has. POSIX: SIGTERM to the tree (and
  * SIGCONT, so that a suspended one hears it). Windows: its piped input is closed, WM_CLOSE goes to its windows,

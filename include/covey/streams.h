@@ -18,7 +18,8 @@ enum {
   /* ours. Its flags are never changed. A stream that is closed here: the null device */
   COVEY_STDIO_INHERIT,
   COVEY_STDIO_NULL, /* the null device */
-  /* a pipe to us: covey_process_write, covey_process_read. Bounded: who does not read stops the child */
+  /* a pipe to us: covey_process_write, covey_process_read. Bounded: who does not read stops the child. Not for covey_run, which has
+   * input, CAPTURE and on_output */
   COVEY_STDIO_PIPE,
   /* out, err: read by the library into memory, up to capture_max bytes */
   COVEY_STDIO_CAPTURE,

@@ -185,6 +185,7 @@ static void room_came(void *arg)
   }
   cvy_loop_lock(s->process->loop);
   s->waiting = false;
+  cvy_show_note(s->process);
   cvy_loop_changed(s->process->loop);
   cvy_loop_unlock(s->process->loop);
 }

@@ -57,15 +57,15 @@ static int check_program(const covey_process_options *o)
   return 0;
 }
 
-static bool kind_fits(int kind, int index, bool run, bool shown)
+static bool kind_fits(int kind, int index)
 {
   switch (kind) {
   case COVEY_STDIO_DEFAULT:
   case COVEY_STDIO_INHERIT:
   case COVEY_STDIO_NULL:
   case COVEY_STDIO_FILE:
-  case COVEY_STDIO_NATIVE: return true;
-  case COVEY_STDIO_PIPE: return !run || (shown && index > 0);
+  case COVEY_STDIO_NATIVE:
+  case COVEY_STDIO_PIPE: return true;
   case COVEY_STDIO_CAPTURE:
   case COVEY_STDIO_LINES:
   case COVEY_STDIO_APPEND:
@@ -102,19 +102,22 @@ static bool is_read(int kind)
 static int check_stdio(const covey_process_options *o, bool run)
 {
   static const char *const names[] = {"in", "out", "err"};
+  static const char *const run_pipes[] = {"in PIPE of a run: see input",
+                                          "out PIPE of a run: see CAPTURE, on_output",
+                                          "err PIPE of a run: see CAPTURE, on_output"};
 
   for (int i = 0; i < 3; i++) {
     const covey_stdio *s = cvy_options_stdio(o, i);
     bool file =
         s->kind == COVEY_STDIO_FILE || s->kind == COVEY_STDIO_APPEND || s->kind == COVEY_STDIO_FILE_NEW;
 
-    if (!kind_fits(s->kind, i, run, o->on_output != NULL) || !cvy_is_zero(s->reserved, 2))
-      return refuse_at(i, names[i]);
+    if (!kind_fits(s->kind, i) || !cvy_is_zero(s->reserved, 2)) return refuse_at(i, names[i]);
     if (s->flags && (s->flags != COVEY_STDIO_SOCKET || !is_read(s->kind))) return refuse_at(i, names[i]);
     if (s->flags && CVOS_WINDOWS)
       return cvy_fail_at(COVEY_ENOTSUP, COVEY_STAGE_ARGUMENTS, i, -1, "%s SOCKET", names[i]);
     if (file != (s->path != NULL) || (file && !s->path[0])) return refuse_at(i, names[i]);
     if (s->kind == COVEY_STDIO_NATIVE && s->native == COVEY_NATIVE_NONE) return refuse_at(i, names[i]);
+    if (run && s->kind == COVEY_STDIO_PIPE && !(i > 0 && o->on_output)) return refuse_at(i, run_pipes[i]);
   }
   if (o->input && o->in.kind != COVEY_STDIO_DEFAULT) return refuse("input with in");
   if (!o->input && o->input_size) return refuse("input");
@@ -131,8 +134,9 @@ static int check_pty(const covey_process_options *o)
   }
   if (!(o->flags & COVEY_PROCESS_PTY))
     return pty->rows || pty->columns || pty->flags ? refuse("pty without PTY") : 0;
-  if (pty->rows > CVOS_PTY_SIZE_MOST || pty->columns > CVOS_PTY_SIZE_MOST) return refuse("pty");
-  if (pty->flags & ~(uint32_t)COVEY_PTY_ECHO) return refuse("pty");
+  if (pty->rows > CVOS_PTY_SIZE_MOST) return refuse("pty.rows");
+  if (pty->columns > CVOS_PTY_SIZE_MOST) return refuse("pty.columns");
+  if (pty->flags & ~(uint32_t)COVEY_PTY_ECHO) return refuse("pty.flags");
   if (o->scope != COVEY_SCOPE_TREE && o->scope != COVEY_SCOPE_SESSION) return refuse("scope with PTY");
   if (o->in.kind != COVEY_STDIO_DEFAULT && o->in.kind != COVEY_STDIO_PIPE) return refuse_at(0, "in with PTY");
   if (o->out.kind != COVEY_STDIO_DEFAULT && !is_read(o->out.kind)) return refuse_at(1, "out with PTY");
@@ -153,6 +157,9 @@ static int check_shown(const covey_process_options *o, bool run)
   if (o->on_line && !lines) return refuse("on_line without LINES");
   if (o->line_max && !lines) return refuse("line_max without LINES");
   if (o->line_max > SIZE_MAX / 4) return refuse("line_max");
+  if (o->on_room && (o->input || cvy_options_stdio_kind(o, 0) != COVEY_STDIO_PIPE))
+    return refuse("on_room without PIPE");
+  if (o->on_room && run) return refuse("on_room of a run");
   if (lines && !o->on_line && o->on_output) return refuse("on_output beside LINES without on_line");
   return run && lines && !o->on_line ? refuse("LINES without on_line") : 0;
 }

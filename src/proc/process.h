@@ -127,8 +127,9 @@ typedef struct cvy_stream {
   bool closing;   /* covey_process_close_input was called */
   bool begun;     /* of a terminal: the last line is not finished */
   char end[CVOS_PTY_ENDS_MOST];
-  bool waiting; /* want_room was asked for and has not been answered */
-  bool writing; /* a thread is inside covey_process_write */
+  bool waiting;       /* want_room was asked for and has not been answered */
+  bool short_of_room; /* a write took less than all, and on_room was not called since */
+  bool writing;       /* a thread is inside covey_process_write */
 } cvy_stream;
 
 /* The manager that is told of the end, in the thread and at the time that loop.h says; once. */
@@ -210,6 +211,7 @@ struct covey_process {
   bool run; /* of covey_run: the thread that waits shows everything, no dispatch does */
   covey_output_callback on_output;
   covey_line_callback on_line;
+  covey_room_callback on_room;
   void *user;
   covey_end_callback on_end;
   void *end_user;

@@ -14,6 +14,7 @@ void cvy_show_begin(covey_process *p, const covey_process_options *o)
 {
   p->on_output = o->on_output;
   p->on_line = o->on_line;
+  p->on_room = o->on_room;
   p->user = o->user;
   p->note = (cvy_note){.run = run_note, .arg = p};
   for (int i = 1; i < 3; i++) {
@@ -69,9 +70,17 @@ static bool has_output(const covey_process *p)
   return p->pieces.first || unflushed(p);
 }
 
+/* A writer that had to break off may go on, or learns that nobody reads any more. */
+static bool has_room(const covey_process *p)
+{
+  const cvy_stream *s = &p->streams[0];
+
+  return s->short_of_room && !p->ended && !s->closing && !s->writing && (!s->waiting || !s->io);
+}
+
 static bool has_call(const covey_process *p)
 {
-  return (calls(p) && has_output(p)) || (p->on_end && p->done);
+  return has_room(p) || (calls(p) && has_output(p)) || (p->on_end && p->done);
 }
 
 bool cvy_show_pending(const covey_process *p)
@@ -201,6 +210,14 @@ static bool show_output(covey_process *p)
   return r != 0 && !failed;
 }
 
+static void show_room(covey_process *p)
+{
+  p->streams[0].short_of_room = false;
+  cvy_loop_unlock(p->loop);
+  p->on_room(p, p->user);
+  cvy_loop_lock(p->loop);
+}
+
 static void show_end(covey_process *p)
 {
   covey_end_callback on_end = p->on_end;
@@ -220,7 +237,9 @@ static void show(covey_process *p)
   bool stop = false;
 
   p->shower = cvy_stream_thread();
-  if (calls(p) && has_output(p))
+  if (has_room(p))
+    show_room(p);
+  else if (calls(p) && has_output(p))
     stop = show_output(p);
   else
     show_end(p);

@@ -309,6 +309,7 @@ static int unheard(covey_process *p, int target)
 int covey_process_signal(covey_process *process, int signal, int target)
 {
   covey_process *p = process;
+  covey_failure failure;
   int r = check(p), system = 0;
   bool all = signal == COVEY_SIGNAL_KILL && target == COVEY_TARGET_TREE;
 
@@ -331,7 +332,10 @@ int covey_process_signal(covey_process *process, int signal, int target)
     cvy_loop_unlock(p->loop);
   }
   cvy_mutex_unlock(p->os_lock);
-  return r < 0 ? failed(r, system, p) : 0;
+  if (r >= 0) return 0;
+  cvy_failure_set(&failure, r, COVEY_STAGE_NONE, system, "signal %d to process %lld", signal,
+                  (long long)p->pid);
+  return cvy_fail_copy(&failure);
 }
 
 typedef struct stop_wait {

@@ -165,6 +165,9 @@ int covey_process_write(covey_process *process, const void *data, size_t size, i
     s->writing = false;
     cvy_loop_changed(p->loop);
   }
+  if (r == COVEY_ETIMEDOUT || r == COVEY_ECANCELED || r == COVEY_EDEADLK)
+    s->short_of_room = p->on_room != NULL;
+  cvy_show_note(p);
   cvy_loop_unlock(p->loop);
   if (done) return (int)done;
   return cvy_fail_at(r, COVEY_STAGE_WRITE, 0, -1, "process %lld", (long long)p->pid);

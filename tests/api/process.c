@@ -336,6 +336,7 @@ TEST(process, signal)
   CHECK_UINT(e.code, test_is_windows() ? 137 : 143);
   CHECK_INT(e.why, test_is_windows() ? COVEY_WHY_KILL : COVEY_WHY_SELF);
   CHECK_ERR(covey_process_signal(p, COVEY_SIGNAL_KILL, COVEY_TARGET_LEADER), COVEY_ENOTFOUND);
+  CHECK(strstr(covey_last_failure()->what, "signal 5 to process"));
   covey_process_close(p);
 }
 

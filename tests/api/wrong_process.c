@@ -32,6 +32,11 @@ static const covey_failure *refused(covey_process_options options)
 
 #define REFUSED(field, ...) CHECK_STR(refused((covey_process_options){__VA_ARGS__})->what, field)
 
+static void no_room(covey_process *process, void *user)
+{
+  TEST_FAIL("told of %p and %p", (void *)process, user);
+}
+
 TEST(wrong_process, options)
 {
   const char *const *argv = nothing();
@@ -60,12 +65,17 @@ TEST(wrong_process, options)
   REFUSED("idle without an output that is read", .argv = argv, .idle = 1000);
   REFUSED("input", .argv = argv, .input_size = 1);
   REFUSED("input with in", .argv = argv, .input = "x", .input_size = 1, .in.kind = COVEY_STDIO_NULL);
+  REFUSED("on_room without PIPE", .argv = argv, .on_room = no_room);
+  REFUSED("on_room without PIPE", .argv = argv, .input = "x", .input_size = 1, .on_room = no_room);
+  CHECK_WRONG(covey_run(
+      &(covey_process_options){.argv = argv, .flags = COVEY_PROCESS_PTY, .on_room = no_room}, NULL));
+  CHECK_STR(covey_last_failure()->what, "on_room of a run");
   REFUSED("pty without PTY", .argv = argv, .pty.rows = 24);
   REFUSED("pty without PTY", .argv = argv, .pty.columns = 80);
   REFUSED("pty without PTY", .argv = argv, .pty.flags = COVEY_PTY_ECHO);
-  REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.rows = 32768);
-  REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.columns = UINT16_MAX);
-  REFUSED("pty", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.flags = 2);
+  REFUSED("pty.rows", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.rows = 32768);
+  REFUSED("pty.columns", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.columns = UINT16_MAX);
+  REFUSED("pty.flags", .argv = argv, .flags = COVEY_PROCESS_PTY, .pty.flags = 2);
   REFUSED("scope with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY, .scope = COVEY_SCOPE_SHARED);
   REFUSED("FOREGROUND with PTY", .argv = argv, .flags = COVEY_PROCESS_PTY | COVEY_PROCESS_FOREGROUND);
   REFUSED("scope with FOREGROUND", .argv = argv, .flags = COVEY_PROCESS_FOREGROUND,
@@ -255,6 +265,13 @@ TEST(wrong_process, streams)
     stream_refused(i, (covey_stdio){.reserved = {1}});
     stream_refused(i, (covey_stdio){.reserved = {0, 1}});
     if (i < 2) stream_refused(i, (covey_stdio){.kind = COVEY_STDIO_MERGE});
+  }
+  for (int i = 0; i < 3; i++) {
+    covey_process_options o = {.argv = nothing()};
+    (i == 0 ? &o.in : i == 1 ? &o.out : &o.err)->kind = COVEY_STDIO_PIPE;
+    CHECK_WRONG(covey_run(&o, NULL));
+    CHECK_INT(covey_last_failure()->index, i);
+    CHECK(strstr(covey_last_failure()->what, "PIPE of a run"));
   }
   stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_CAPTURE});
   stream_refused(0, (covey_stdio){.kind = COVEY_STDIO_LINES});
