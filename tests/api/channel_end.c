@@ -100,6 +100,7 @@ TEST(channel_end, opening_waits_for_endpoint_and_accept)
   struct opening w = {.pair = &p, .timeout = PATIENCE};
   covey_channel *c;
   covey_channel_options o = to(&p);
+  fence(&p); /* connected */
   o.timeout = 50;
   CHECK_ERR(covey_channel_open(p.left, &o, &c), COVEY_ENOTFOUND);
   CHECK(strstr(covey_last_failure()->what, "endpoint e") != NULL);
