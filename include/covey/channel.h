@@ -199,7 +199,8 @@ COVEY_API int covey_channel_end(covey_channel *channel);
 /* covey_channel_close says that we send no more, throws away what has come and what is to come, waits until the other side has read
  * all that we sent or has closed too, and releases the channel. What was sent goes on being delivered when the time is over: as long as the
  * node is open nothing is lost by that. channel: moved, whatever the result; NULL does nothing. timeout: milliseconds; 0 does not wait.
- * Returns the number of messages that were sent and, as far as we were told, not read; 0 when nothing is in doubt. Errors: COVEY_EINVAL
+ * Returns the number of messages that were sent and, as far as we were told, not read (from the close on the other side tells each one that it reads); 0
+ * when nothing is in doubt. Errors: COVEY_EINVAL
  * (timeout; the channel stays open), COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait: the channel is closed),
  * COVEY_ESTALE (after fork; nothing is done). Any thread; nobody may use it at the same time or later. */
 COVEY_API int covey_channel_close(covey_channel *channel, int64_t timeout);

@@ -71,7 +71,10 @@ typedef struct covey_group_options {
 COVEY_API int covey_group_open(covey_node *node, const char *name, const covey_group_options *options);
 
 /* covey_group_close closes the group called name: receives that wait for it return COVEY_ECLOSED, what waits in it is discarded, and the
- * senders are told so: from now on they find no such group. It can be opened again; a receive that begins later does that.
+ * senders are told so: from now on they find no such group. It can be opened again; a receive that begins later does that. Each opening is a group of its own:
+ * what was sent to the former one, also by a sender that had not heard of its end yet, never comes to the new one. It is discarded: at level CONSUMED its
+ * sender is told COVEY_ENOGROUP (reached COVEY_FAR_SENT), and a message that still waited for room goes to the new one; at level SENT nobody is told, as of
+ * whatever a receiver discards. Who must know asks for CONSUMED.
  * Errors: COVEY_ENOTFOUND (it is not open), COVEY_EINVAL ("default", NULL and COVEY_ANY_GROUP cannot be closed), COVEY_ECLOSED, COVEY_ESTALE. Any thread. */
 COVEY_API int covey_group_close(covey_node *node, const char *name);
 

@@ -188,7 +188,7 @@ COVEY_API int covey_topic_on_message(covey_subscription *subscription,
                                      void (*on_message)(covey_message *message, int code, void *arg), void *arg);
 
 /* covey_subscription_lost returns how many messages a subscription has missed by now, as far as covey_topic_next or its callback has come: the sum of
- * covey_message.lost, and once the publisher has ended it in order also those behind the last message. subscription: borrowed; NULL: 0. Never
+ * covey_message.lost, and once the publisher has ended it in order (the topic or its node) also those behind the last message. subscription: borrowed; NULL: 0. Never
  * fails (0 after fork). Any thread. */
 COVEY_API uint64_t covey_subscription_lost(covey_subscription *subscription);
 

@@ -34,7 +34,7 @@
   X(CREDIT, 0x12, 16, 16, 0, 1, 2, 0)                /* window given back; with an id: a large message's grant */ \
   X(ACK, 0x13, 0, 0, 0, 1, 1, 0)                     /* handed out; UINT64_MAX: GROUP_CLOSE was seen */ \
   X(CANCEL, 0x14, 0, 0, 0, 0, 1, 0)                  /* nobody waits for the answer to this request any more */ \
-  X(GAP, 0x15, 8, 8, 0, 1, 0, 0)                     /* so many for this group were dropped for want of room */ \
+  X(GAP, 0x15, 8, 8, 0, 1, 0, 0)                     /* so many for this group were dropped for want of room; of a topic that ends: its next number */ \
   X(FILL, 0x16, 16, 16, 0, 1, 0, 0)                  /* how much waits in this group, as in CREDIT: bytes, messages */ \
   X(DATA, 0x20, 0, CVY_BODY_MAX, 0x37, 1, 1, 1) \
   X(PUB, 0x21, 16, CVY_BODY_MAX, 0x20, 1, 1, 1)      /* first a cvy_pub: its number in the topic */ \

@@ -237,6 +237,9 @@ int cvy_address_open(covey_node *node)
   }
   if (r < 0) {
     cvos_address_text(&address, place, sizeof place);
+    if (r == COVEY_EEXIST)
+      return cvy_fail(r, COVEY_STAGE_OPEN, "node %s is open already, at %s",
+                      node->name[0] ? node->name : name, place);
     return cvy_fail(r, COVEY_STAGE_OPEN, "%s", place);
   }
   return 0;

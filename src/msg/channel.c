@@ -50,6 +50,7 @@ void cvy_channel_heard(covey_channel *channel)
 {
   channel->heard = true;
   channel->refused = !channel->answered;
+  if (!channel->in->closed) cvy_credit_now(channel->peer, channel->in->number); /* a close counts on it */
   close_read(channel);
   cvy_handler_due(channel->in);
   cvy_loop_changed(channel->loop);

@@ -8,6 +8,7 @@
 #include "msg/handles.h"
 #include "msg/lane.h"
 #include "msg/self.h"
+#include "msg/topic.h"
 #include "msg/watch.h"
 
 #include <string.h>
@@ -242,7 +243,11 @@ static int on_gap(covey_peer *peer, const cvy_chunk *chunk)
   const cvy_inlet *in = cvy_inlet_find(peer, chunk->header.group);
   int r = cvy_gap_decode(chunk->data, chunk->size, &count);
   if (r < 0 || !in) return COVEY_EPROTO;
-  if (!in->closed) cvy_queue_skip(&in->group->queue, count);
+  if (in->closed) return 0;
+  if (in->group->kind == CVY_FRAME_PUB)
+    cvy_topic_ends(in->group, count);
+  else
+    cvy_queue_skip(&in->group->queue, count);
   return 0;
 }
 

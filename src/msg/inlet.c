@@ -287,9 +287,10 @@ void cvy_inlet_whole(covey_peer *peer, cvy_item *item)
 }
 
 /* A quarter of the window: few frames, and a sender that waits for half a window gets it. While more messages wait here to be handed out, half of it:
- * their credit follows at once. */
+ * their credit follows at once. Of a channel that sends no more each message: its other side, which closes, counts what was not read. */
 static bool is_due(const cvy_inlet *in)
 {
+  if (in->group->channel && in->group->channel->heard) return true;
   uint32_t most = in->group->max_count;
   uint64_t times = in->group->queue.count ? 2 : 4;
   return in->pending * times >= in->window || (most && in->pending_count * times >= most);

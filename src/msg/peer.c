@@ -358,6 +358,7 @@ void cvy_peer_bye(covey_peer *peer)
     cvy_peer_end(peer, COVEY_ECLOSED);
     return;
   }
+  cvy_topics_bye(peer);
   cvy_lane_hush(peer, COVEY_ECLOSED);
   cvy_credit_settle(peer);
   peer->tx.bye = true;

@@ -64,6 +64,11 @@ void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item)
   cvy_loop_changed(group->loop);
 }
 
+void cvy_topic_ends(cvy_group *group, uint64_t number)
+{
+  group->subscription->end = number;
+}
+
 void cvy_topics_over(covey_peer *peer, int code)
 {
   for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->inlets, n)) != NULL;) {
@@ -253,8 +258,9 @@ int cvy_subscription_take(covey_subscription *s, covey_message *ret)
     hand_out(s, ret);
     return 0;
   } else {
-    s->lost += s->arrived - s->next;
-    s->next = s->arrived;
+    uint64_t end = s->began && s->end > s->arrived ? s->end : s->arrived;
+    s->lost += end - s->next;
+    s->next = end;
   }
   return cvy_fail(r, COVEY_STAGE_NONE, "topic %s", s->group->name);
 }

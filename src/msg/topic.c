@@ -128,19 +128,35 @@ void cvy_topic_left(cvy_outlet *outlet)
   t->count--;
 }
 
-/* Without memory for the word its connection ends: nothing is worse than a subscriber who waits for ever. */
+static bool is_there(const covey_peer *peer)
+{
+  return peer->state == CVY_PEER_OPEN && !peer->tx.broken && !peer->tx.bye && !peer->tx.doom;
+}
+
+/* Without memory for the word its connection ends: nothing is worse than a subscriber who waits for ever. Behind our good-bye nobody may hear it. */
 static void say(cvy_outlet *o, const cvy_pub *pub)
 {
-  if (put(o, pub, NULL, false)) return;
+  if (!is_there(o->peer) || put(o, pub, NULL, false)) return;
   o->peer->tx.doom = COVEY_ENOMEM;
   cvy_peer_dirty(o->peer);
 }
 
 static void end(const covey_topic *t, cvy_outlet *o, int code)
 {
+  uint8_t body[8];
   cvy_topic_left(o);
-  o->topic_over = true;
+  o->topic_over = true;  /* also of one that was not let in */
+  if (is_there(o->peer)) /* END has to wait for room, and may not get it before the node is closed */
+    cvy_peer_control(o->peer, CVY_FRAME_GAP, 0, o->number, 0, body, cvy_gap_encode(t->number, body));
   say(o, &(cvy_pub){.number = t->number, .code = code, .what = CVY_PUB_END});
+}
+
+void cvy_topics_bye(covey_peer *peer)
+{
+  for (cvy_map_node *n = NULL; (n = cvy_map_next(&peer->outlets, n)) != NULL;) {
+    cvy_outlet *o = CVY_MAP_OF(n, cvy_outlet, by_number);
+    if (o->topic) end(o->topic, o, COVEY_ECLOSED);
+  }
 }
 
 static void join(covey_topic *t, cvy_outlet *o)
@@ -168,11 +184,6 @@ static covey_topic *find_topic(const covey_node *node, const char *name, size_t 
   covey_topic *t = node->topics;
   while (t && (t->name_size != size || memcmp(t->name, name, size) != 0)) t = t->next;
   return t;
-}
-
-static bool is_there(const covey_peer *peer)
-{
-  return peer->state == CVY_PEER_OPEN && !peer->tx.broken && !peer->tx.bye && !peer->tx.doom;
 }
 
 void cvy_topic_subscribed(cvy_outlet *outlet)

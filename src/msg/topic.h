@@ -7,7 +7,7 @@
  *   topic.c   covey_publish: one payload, and a         queue of the group
  *             parcel for each outlet: PUB          ──→  covey_topic_next: gaps are what is missing between two numbers
  *             cvy_topic_left                       ←──  GROUP_CLOSE
- *             END                                  ──→  over, once the queue is empty
+ *             GAP, END                             ──→  what was missed at last; over, once the queue is empty
  *
  * Credit, fragments, the bounds of a lying peer and the end of a connection are those of any group. All of it with the loop's lock held. */
 #ifndef COVEY_MSG_TOPIC_H
@@ -33,6 +33,9 @@ void cvy_topic_left(cvy_outlet *outlet);
 /* A parcel that carried payload to one subscriber is freed. */
 void cvy_payload_spent(cvy_payload *payload);
 
+/* The node is being closed: peer's subscriptions are told of the end, before our good-bye. */
+void cvy_topics_bye(covey_peer *peer);
+
 /* The node is closed: its topics know it no more. */
 void cvy_topics_fini(covey_node *node);
 
@@ -40,6 +43,7 @@ struct covey_subscription {
   cvy_group *group; /* counted */
   covey_loop *loop; /* counted */
   uint64_t arrived; /* number of the next message that may arrive */
+  uint64_t end;     /* the same behind the end of the topic, as GAP tells it ahead of END; 0: not told */
   uint64_t next;    /* and of the one behind the last that was handed out */
   uint64_t lost;
   bool began;
@@ -55,6 +59,9 @@ void cvy_subscription_close(covey_subscription *s);
 /* There is a message for its program, or its end. And that: 0; or the code of the end, recorded. */
 bool cvy_subscription_has_next(const covey_subscription *s);
 int cvy_subscription_take(covey_subscription *s, covey_message *ret);
+
+/* The publisher has ended the topic of group: number would have been the next message's. */
+void cvy_topic_ends(cvy_group *group, uint64_t number);
 
 /* A whole PUB has arrived in group, which is open. item: moved. */
 void cvy_topic_arrived(covey_peer *peer, cvy_group *group, cvy_item *item);

@@ -208,7 +208,7 @@ TEST(channel_end, close_waits_until_all_was_read)
   both(&p, &l, &r);
   for (int i = 0; i < 10; i++) channel_send_text(l, "x");
   for (int i = 0; i < 4; i++) channel_expect(r, "x");
-  CHECK_INT(covey_channel_close(l, 20), 10);          /* nobody has told: credit comes in larger pieces */
+  CHECK_INT(covey_channel_close(l, 1000), 6);
   for (int i = 0; i < 6; i++) channel_expect(r, "x"); /* and nothing is lost by that */
   over(r, COVEY_ECLOSED);
   CHECK_ERR(covey_channel_send(r, "x", 1, PATIENCE), COVEY_ECLOSED);
@@ -218,13 +218,14 @@ TEST(channel_end, close_waits_until_all_was_read)
 
 struct closing {
   covey_channel *c;
+  int64_t timeout; /* 0: PATIENCE */
   int result;
 };
 
 static void close_it(void *arg)
 {
   struct closing *w = arg;
-  w->result = covey_channel_close(w->c, PATIENCE);
+  w->result = covey_channel_close(w->c, w->timeout ? w->timeout : PATIENCE);
 }
 
 TEST(channel_end, close_tells_what_was_not_read)
@@ -248,6 +249,27 @@ TEST(channel_end, close_tells_what_was_not_read)
   test_thread_join(t);
   CHECK_INT(w.result, 0);
   covey_channel_close(r, 0);
+  pair_close(&p);
+}
+
+/* Also to the message while the other side stays open. */
+TEST(channel_end, close_tells_what_is_not_read_yet)
+{
+  pair p = pair_open();
+  covey_channel *l, *r;
+  for (int later = 0; later < 3; later++) { /* messages that are read meanwhile */
+    both(&p, &l, &r);
+    for (int i = 0; i < 10; i++) channel_send_text(l, "x");
+    for (int i = 0; i < 4; i++) channel_expect(r, "x");
+    struct closing w = {.c = l, .timeout = 1000};
+    test_thread *t = test_thread_start(close_it, &w);
+    for (int i = 0; i < later; i++) channel_expect(r, "x");
+    test_thread_join(t);
+    CHECK_INT(w.result, 6 - later);
+    for (int i = later; i < 6; i++) channel_expect(r, "x");
+    over(r, COVEY_ECLOSED);
+    covey_channel_close(r, 0);
+  }
   pair_close(&p);
 }
 

@@ -4,83 +4,50 @@
 #include "model_storm.h"
 
 #include "core/fault.h"
-#include "msg/node.h"
 #include "support/model.h"
 
 /* ---- lives ---- */
 
 static void slot_open(storm *s, slot *at)
 {
-  covey_node_options o = {.name = at->name, .loop = at->loop, .window = 65536, .max_memory = 4 << 20};
-  REQUIRE_OK(covey_node_open(&o, &at->node));
+  covey_node_options o = {.window = 65536, .max_memory = 4 << 20};
+  site_open(at->site, &o);
   uv_mutex_lock(&s->lock);
   at->life = ++s->lives;
   uv_mutex_unlock(&s->lock);
   memset(at->last, 0, sizeof at->last);
-  for (int g = 0; g < GROUPS; g++) REQUIRE_OK(covey_group_open(at->node, storm_names[g], &storm_kinds[g]));
-  REQUIRE_OK(covey_group_on_message(at->node, storm_names[CALLED], storm_on_called, at));
-  REQUIRE_OK(covey_serve(at->node, "echo", storm_on_request, NULL));
-  uv_mutex_lock(&at->lock);
-  at->closed = false;
-  uv_mutex_unlock(&at->lock);
-}
-
-/* All calls that were begun have entered the node, as far as anybody can tell: from then on it may be closed. */
-static void await_inside(slot *at)
-{
-  for (;;) {
-    uv_mutex_lock(&at->lock);
-    at->closed = true;
-    cvy_loop_lock(at->node->loop);
-    bool all = (int)at->node->users >= at->inside;
-    cvy_loop_unlock(at->node->loop);
-    uv_mutex_unlock(&at->lock);
-    test_pause(2);
-    if (all) return;
-  }
+  covey_node *node = at->site->node;
+  for (int g = 0; g < GROUPS; g++) REQUIRE_OK(covey_group_open(node, storm_names[g], &storm_kinds[g]));
+  REQUIRE_OK(covey_group_on_message(node, storm_names[CALLED], storm_on_called, at));
+  REQUIRE_OK(covey_serve(node, "echo", storm_on_request, NULL));
+  site_let_in(at->site);
 }
 
 static void close_and_open(worker *w, slot *at)
 {
   storm *s = w->s;
+  int r;
   uv_mutex_lock(&s->lock);
-  bool last = s->lives + SLOTS >= LIVES;
+  bool last = s->lives + SITES >= LIVES;
   uv_mutex_unlock(&s->lock);
-  if (last) return;
-  uv_mutex_lock(&at->lock);
-  bool mine = !at->closed && at->node;
-  at->closed = true;
-  uv_mutex_unlock(&at->lock);
-  if (!mine) return;
-  await_inside(at);
-  int64_t timeout = storm_pick(w, 3) ? 20000 : storm_pick(w, 30), began = test_now();
-  int r = covey_node_close(at->node, timeout);
-  storm_in_time(began, timeout, "close");
-  storm_expected(r, "close");
+  if (last || !site_close(at->site, storm_pick(w, 3) ? 20000 : storm_pick(w, 30), &r)) return;
   uv_mutex_lock(&s->lock);
   if (r > 0) s->in_doubt[at->life] = r;
   uv_mutex_unlock(&s->lock);
-  for (int inside = 1; inside;) { /* who was inside has seen the end */
-    uv_mutex_lock(&at->lock);
-    inside = at->inside;
-    at->node = NULL;
-    uv_mutex_unlock(&at->lock);
-    if (inside) test_pause(1);
-  }
   slot_open(s, at);
 }
 
 static void close_group(slot *at)
 {
-  storm_expected(covey_group_close(at->node, storm_names[NARROW]), "close of a group");
-  int r = covey_group_open(at->node, storm_names[NARROW], &storm_kinds[NARROW]);
-  if (r != COVEY_EEXIST) storm_expected(r, "open"); /* a receive was faster */
+  site_expected(covey_group_close(at->site->node, storm_names[NARROW]), "close of a group");
+  int r = covey_group_open(at->site->node, storm_names[NARROW], &storm_kinds[NARROW]);
+  if (r != COVEY_EEXIST) site_expected(r, "open"); /* a receive was faster */
 }
 
 static void one_thing(worker *w)
 {
   storm *s = w->s;
-  slot *a = &s->slots[storm_pick(w, SLOTS)], *b = &s->slots[storm_pick(w, SLOTS)];
+  slot *a = &s->slots[storm_pick(w, SITES)], *b = &s->slots[storm_pick(w, SITES)];
   uint32_t what = storm_pick(w, 1000);
   if (s->closes && what < 3) {
     close_and_open(w, a);
@@ -88,53 +55,18 @@ static void one_thing(worker *w)
   }
   if (what < 10) covey_cancel_fire(s->workers[storm_pick(w, (uint32_t)s->threads)].cancel);
   if (what < 40) covey_cancel_reset(w->cancel);
-  if (!storm_enter(a)) return;
+  if (!site_enter(a->site)) return;
   if (s->closes && what < 8)
     close_group(a);
   else
     storm_act(w, a, b, what);
-  storm_leave(a);
+  site_leave(a->site);
 }
 
 static void work(void *arg)
 {
   worker *w = arg;
   while (!test_add(&w->s->stop, 0) && !test_failures()) one_thing(w);
-}
-
-/* ---- loops ---- */
-
-static void dispatch(void *arg)
-{
-  storm *s = arg;
-  covey_native handle;
-  REQUIRE_OK(covey_loop_handle(s->slots[2].loop, &handle));
-  while (test_add(&s->stop, 0) < 2) {
-    test_handle_ready(handle, 20);
-    CHECK_OK(covey_loop_dispatch(s->slots[2].loop));
-  }
-}
-
-static void on_tick(uv_timer_t *tick)
-{
-  storm *s = tick->data;
-  if (test_add(&s->stop, 0) >= 2) uv_close((uv_handle_t *)tick, NULL);
-}
-
-static void own(void *arg)
-{
-  storm *s = arg;
-  uv_timer_t tick;
-  REQUIRE(uv_loop_init(&s->uv) == 0);
-  REQUIRE_OK(covey_loop_attach(&s->uv, uv_version(), &s->slots[3].loop));
-  uv_timer_init(&s->uv, &tick);
-  tick.data = s;
-  uv_timer_start(&tick, on_tick, 10, 10);
-  uv_sem_post(&s->attached);
-  CHECK_INT(uv_run(&s->uv, UV_RUN_DEFAULT), 0);
-  covey_loop_close(s->slots[3].loop);
-  CHECK_INT(uv_run(&s->uv, UV_RUN_DEFAULT), 0);
-  CHECK_INT(uv_loop_close(&s->uv), 0);
 }
 
 /* ---- a round ---- */
@@ -144,21 +76,15 @@ static storm *begin(uint64_t seed)
   storm *s = calloc(1, sizeof *s);
   uint64_t r = seed;
   uv_mutex_init(&s->lock);
-  uv_sem_init(&s->attached, 0);
   s->threads = 2 + (int)(model_random(&r) % (THREADS - 1));
   bool cut = cvy_fault_limited(SIZE_MAX) < SIZE_MAX;
   s->quiet = cut ? 400 : 200;
   s->closes = model_random(&r) % 3 != 0;
   s->largest = model_random(&r) % 2 && !cut ? LARGEST - (uint32_t)sizeof(head) : 30000;
-  REQUIRE_OK(covey_loop_open(NULL, &s->slots[1].loop));
-  REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = COVEY_LOOP_NO_THREAD}, &s->slots[2].loop));
-  s->owner = test_thread_start(own, s);
-  uv_sem_wait(&s->attached);
-  s->dispatcher = test_thread_start(dispatch, s);
-  for (int i = 0; i < SLOTS; i++) {
+  sites_begin(&s->sites, 'm');
+  for (int i = 0; i < SITES; i++) {
     slot *at = &s->slots[i];
-    snprintf(at->name, sizeof at->name, "m%d-%" PRId64, i, test_pid());
-    uv_mutex_init(&at->lock);
+    at->site = &s->sites.at[i];
     for (int g = 0; g < GROUPS; g++) uv_mutex_init(&at->rx[g]);
     slot_open(s, at);
   }
@@ -175,8 +101,10 @@ static storm *begin(uint64_t seed)
 static void drain(storm *s, slot *at)
 {
   covey_message m;
-  for (int g = 0; g < GROUPS; g++) CHECK_OK(covey_group_on_message(at->node, storm_names[g], NULL, NULL));
-  for (int64_t until = test_now() + SLACK; covey_receive(at->node, COVEY_ANY_GROUP, s->quiet, &m) == 0;) {
+  for (int g = 0; g < GROUPS; g++)
+    CHECK_OK(covey_group_on_message(at->site->node, storm_names[g], NULL, NULL));
+  for (int64_t until = test_now() + SLACK;
+       covey_receive(at->site->node, COVEY_ANY_GROUP, s->quiet, &m) == 0;) {
     storm_judge(s, at, &m, strcmp(m.group, storm_names[CALLED]) != 0);
     covey_message_free(&m);
     if (test_now() > until && test_failures()) return;
@@ -186,23 +114,23 @@ static void drain(storm *s, slot *at)
 static void finale(storm *s)
 {
   for (int g = NEW; g <= OLD; g++) { /* tells the last gaps */
-    for (int i = 0; i < SLOTS * SLOTS; i++) {
-      slot *from = &s->slots[i / SLOTS], *to = &s->slots[i % SLOTS];
+    for (int i = 0; i < SITES * SITES; i++) {
+      slot *from = &s->slots[i / SITES], *to = &s->slots[i % SITES];
       head h = {.magic = MAGIC};
       covey_buffer b = {&h, sizeof h};
-      covey_send_options o = {.name = to->name, .group = storm_names[g], .timeout = SLACK};
+      covey_send_options o = {.name = to->site->name, .group = storm_names[g], .timeout = SLACK};
       h.index = storm_note(&s->workers[0], from, to, g, 0, &b, 1);
       if (h.index == LEDGER) return;
-      CHECK_OK(covey_message_send(from->node, &o, &b, 1, NULL));
+      CHECK_OK(covey_message_send(from->site->node, &o, &b, 1, NULL));
       storm_set_fate(s, h.index, SENT, false);
     }
-    for (int i = 0; i < SLOTS; i++) drain(s, &s->slots[i]);
+    for (int i = 0; i < SITES; i++) drain(s, &s->slots[i]);
   }
 }
 
 static void check_all(storm *s)
 {
-  int64_t gaps[SLOTS][GROUPS] = {0};
+  int64_t gaps[SITES][GROUPS] = {0};
   for (uint32_t i = 0; i < s->used; i++) {
     const entry *e = &s->ledger[i];
     const slot *to = &s->slots[e->to];
@@ -217,7 +145,7 @@ static void check_all(storm *s)
       TEST_FAIL("%u of life %u was sent to %s of life %u (%u bytes, level %d), and did not come", (unsigned)i,
                 e->from_life, storm_names[e->group], e->to_life, (unsigned)e->size, e->consumed);
   }
-  for (int i = 0; !s->closes && i < SLOTS; i++) {
+  for (int i = 0; !s->closes && i < SITES; i++) {
     for (int g = NEW; g <= OLD; g++)
       if (gaps[i][g] >= 0 && gaps[i][g] != s->slots[i].lost[g])
         TEST_FAIL("%s of node %d: %" PRId64 " are missing, %" PRId64 " were told", storm_names[g], i,
@@ -234,32 +162,29 @@ static void end(storm *s)
     covey_cancel_free(w->cancel);
     free(w->data);
   }
-  for (int i = 0; i < SLOTS; i++) {
-    CHECK_OK(covey_node_statistics(s->slots[i].node, &all));
+  for (int i = 0; i < SITES; i++) {
+    CHECK_OK(covey_node_statistics(s->slots[i].site->node, &all));
     CHECK_UINT(all.broken, 0);
     CHECK(all.memory <= 4 << 20);
-    int r = covey_node_close(s->slots[i].node, SLACK);
+    int r = 0;
+    CHECK(site_close(s->slots[i].site, SLACK, &r));
     CHECK(s->closes ? r >= 0 : r == 0); /* what waited in others that were closed is in doubt */
     s->in_doubt[s->slots[i].life] = r;
   }
   if (!test_failures()) check_all(s);
-  test_add(&s->stop, 1);
-  test_thread_join(s->dispatcher);
-  test_thread_join(s->owner);
-  covey_loop_close(s->slots[1].loop);
-  covey_loop_close(s->slots[2].loop);
+  sites_end(&s->sites);
   free(s);
 }
 
-static void play(uint64_t seed, int64_t ms)
+static void play(uint64_t seed)
 {
   storm *s = begin(seed);
   for (int i = 0; i < s->threads; i++) s->workers[i].thread = test_thread_start(work, &s->workers[i]);
-  int64_t until = test_now() + ms;
+  int64_t until = test_now() + ROUND_MS;
   while (test_now() < until && !test_failures()) test_pause(20);
   test_add(&s->stop, 1);
   for (int i = 0; i < s->threads; i++) test_thread_join(s->workers[i].thread);
-  for (int i = 0; i < SLOTS; i++) drain(s, &s->slots[i]);
+  for (int i = 0; i < SITES; i++) drain(s, &s->slots[i]);
   finale(s);
   test_log("seed %" PRIu64 ": %d threads%s, %u messages: %" PRId64 " sent, %" PRId64 " not, %" PRId64
            " perhaps; %u lives, %" PRId64 " of %" PRId64 " calls told",
@@ -270,28 +195,20 @@ static void play(uint64_t seed, int64_t ms)
   end(s);
 }
 
-static void rounds(uint64_t first)
-{
-  const char *one = getenv("COVEY_SEED"), *count = getenv("COVEY_ROUNDS");
-  int n = one ? 1 : count ? atoi(count) : test_is_long() ? 40 : 3;
-  for (int i = 0; i < n && !test_failures(); i++)
-    play(one ? strtoull(one, NULL, 10) : first + (uint64_t)i, 700);
-}
-
 TEST_LIMIT(model_storm, anything, 300)
 {
-  rounds(1);
+  sites_rounds(play, 1);
 }
 
 TEST_LIMIT(model_storm, anything_in_small_pieces, 300)
 {
   cvy_fault_limit(61);
-  rounds(1001);
+  sites_rounds(play, 1001);
 }
 
 TEST_LIMIT(model_storm, anything_under_signals, 300)
 {
   test_interrupt(true);
-  rounds(2001);
+  sites_rounds(play, 2001);
   test_interrupt(false);
 }

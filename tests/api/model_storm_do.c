@@ -50,47 +50,8 @@ void storm_judge(storm *s, slot *at, const covey_message *m, bool in_order)
 void storm_on_called(covey_message *m, void *arg)
 {
   slot *at = arg;
-  storm *s = (storm *)((char *)(at - (at->name[1] - '0')) - offsetof(storm, slots));
+  storm *s = (storm *)((char *)(at - (at->site->name[1] - '0')) - offsetof(storm, slots));
   storm_judge(s, at, m, false);
-}
-
-/* ---- calls on nodes ---- */
-
-bool storm_enter(slot *at)
-{
-  uv_mutex_lock(&at->lock);
-  bool in = !at->closed && at->node;
-  at->inside += in;
-  uv_mutex_unlock(&at->lock);
-  return in;
-}
-
-void storm_leave(slot *at)
-{
-  uv_mutex_lock(&at->lock);
-  at->inside--;
-  uv_mutex_unlock(&at->lock);
-}
-
-void storm_in_time(int64_t began, int64_t timeout, const char *what)
-{
-  int64_t took = test_now() - began;
-  if (took > timeout + SLACK) TEST_FAIL("%s took %" PRId64 " ms of %" PRId64, what, took, timeout);
-}
-
-static bool is_expected(int code)
-{
-  static const int codes[] = {COVEY_ETIMEDOUT, COVEY_EAGAIN,  COVEY_ECANCELED, COVEY_ENOPEER, COVEY_ENOGROUP,
-                              COVEY_EPEERDIED, COVEY_ECLOSED, COVEY_ENOTFOUND, COVEY_EFAILED, COVEY_EQUOTA};
-  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-    if (codes[i] == code) return true;
-  return false;
-}
-
-void storm_expected(int code, const char *what)
-{
-  if (code < 0 && !is_expected(code))
-    TEST_FAIL("%s: %s: %s", what, covey_errname(code), covey_last_failure()->what);
 }
 
 /* ---- messages ---- */
@@ -134,7 +95,7 @@ static void send_some(worker *w, slot *from, slot *to)
   int64_t timeout = timeouts[storm_pick(w, 5)], began = test_now();
   uint32_t most = storm_pick(w, 10) == 0 ? s->largest : storm_pick(w, 3) == 0 ? 6000 : 200;
   covey_send_options o = {
-      .name = to->name, .group = storm_names[group], .priority = priority, .timeout = timeout};
+      .name = to->site->name, .group = storm_names[group], .priority = priority, .timeout = timeout};
   if (!timeout) o.flags = COVEY_SEND_TRY;
   if (storm_pick(w, 8) == 0) o.cancel = w->cancel;
   if (storm_pick(w, 6) == 0 && group != OLD && group != NEW) o.level = COVEY_LEVEL_CONSUMED;
@@ -149,11 +110,11 @@ static void send_some(worker *w, slot *from, slot *to)
     test_make_pattern(at + sizeof h, b[i].size - sizeof h, h.index);
   }
   if (count == 1)
-    r = covey_message_send(from->node, &o, b, 1, NULL);
+    r = covey_message_send(from->site->node, &o, b, 1, NULL);
   else
-    r = covey_send_many(from->node, &o, b, count);
-  storm_in_time(began, timeout, "send");
-  storm_expected(r, "send");
+    r = covey_send_many(from->site->node, &o, b, count);
+  site_in_time(began, timeout, "send");
+  site_expected(r, "send");
   size_t went = r < 0 ? 0 : count == 1 ? 1 : (size_t)r;
   int reached = covey_last_failure()->reached;
   for (size_t i = 0; i < count; i++) {
@@ -180,12 +141,12 @@ static void receive_some(worker *w, slot *at)
     way = 1 + way % 2; /* covey_receive_into tells neither group nor gap */
   if (way == 0) {
     covey_message one = {.group = storm_names[group]};
-    r = covey_receive_into(at->node, &o, w->data, LARGEST + 100, NULL);
+    r = covey_receive_into(at->site->node, &o, w->data, LARGEST + 100, NULL);
     one.data = w->data;
     one.size = (size_t)r;
     if (r >= 0) storm_judge(s, at, &one, true);
   } else {
-    r = covey_receive_many(at->node, &o, m, way == 1 ? 1 : MANY);
+    r = covey_receive_many(at->site->node, &o, m, way == 1 ? 1 : MANY);
     for (int i = 0; i < r; i++) {
       storm_judge(s, at, &m[i], true);
       covey_message_free(&m[i]);
@@ -193,8 +154,8 @@ static void receive_some(worker *w, slot *at)
   }
   for (int g = 0; g < CALLED; g++)
     if (any || g == group) uv_mutex_unlock(&at->rx[g]);
-  storm_in_time(began, timeout + 30 * THREADS, "receive");
-  storm_expected(r, "receive");
+  site_in_time(began, timeout + 30 * THREADS, "receive");
+  site_expected(r, "receive");
 }
 
 /* ---- calls ---- */
@@ -204,12 +165,12 @@ void storm_on_request(covey_request *q, void *arg)
 {
   (void)arg;
   if (q->size && ((const unsigned char *)q->data)[0] % 8 == 0) return;
-  storm_expected(covey_call_reply(q, (int32_t)q->size, q->data, q->size), "reply");
+  site_expected(covey_call_reply(q, (int32_t)q->size, q->data, q->size), "reply");
 }
 
 static void check_reply(int r, covey_reply *reply, const covey_buffer *b)
 {
-  storm_expected(r, "call");
+  site_expected(r, "call");
   if (r < 0) return;
   if (reply->status != (int32_t)b->size || reply->size != b->size ||
       memcmp(reply->data, b->data, b->size) != 0)
@@ -229,12 +190,12 @@ static void call_one(worker *w, slot *from, slot *to)
   covey_buffer b = {w->data, 1 + storm_pick(w, storm_pick(w, 9) ? 100 : 20000)};
   int64_t timeout = 1 + storm_pick(w, 60), began = test_now();
   covey_call_options o = {
-      .name = to->name, .function = storm_pick(w, 2) ? "echo" : "work", .timeout = timeout};
+      .name = to->site->name, .function = storm_pick(w, 2) ? "echo" : "work", .timeout = timeout};
   test_make_pattern(w->data, b.size, storm_pick(w, 250));
   if (storm_pick(w, 8) == 0) o.cancel = w->cancel;
   if (storm_pick(w, 2)) {
-    check_reply(covey_call_run(from->node, &o, &b, 1, &reply), &reply, &b);
-    storm_in_time(began, timeout, "call");
+    check_reply(covey_call_run(from->site->node, &o, &b, 1, &reply), &reply, &b);
+    site_in_time(began, timeout, "call");
     return;
   }
   covey_pending **p = &w->pending[storm_pick(w, 4)];
@@ -244,9 +205,9 @@ static void call_one(worker *w, slot *from, slot *to)
     o.on_done = on_done;
     o.arg = &w->s->done;
   }
-  int r = covey_call_start(from->node, &o, &b, 1, p);
-  storm_in_time(began, timeout, "start");
-  storm_expected(r, "start");
+  int r = covey_call_start(from->site->node, &o, &b, 1, p);
+  site_in_time(began, timeout, "start");
+  site_expected(r, "start");
   if (r < 0) *p = NULL;
   if (r == 0) test_add(&w->s->calls, 1);
 }
@@ -259,9 +220,9 @@ static void look_after_calls(worker *w)
   if (!*p) return;
   if (storm_pick(w, 4) == 0) covey_call_cancel(*p);
   int r = covey_call_wait(*p, timeout, &reply);
-  storm_in_time(began, timeout, "wait");
+  site_in_time(began, timeout, "wait");
   if (r == 0) covey_reply_free(&reply);
-  if (r != COVEY_EINVAL) storm_expected(r, "wait"); /* EINVAL: it was told before */
+  if (r != COVEY_EINVAL) site_expected(r, "wait"); /* EINVAL: it was told before */
 }
 
 /* Serves one of "work", perhaps by a call of our own, perhaps not at all. */
@@ -269,18 +230,18 @@ static void serve_one(worker *w, slot *at, slot *other)
 {
   covey_request q;
   int64_t timeout = storm_pick(w, 3) ? 0 : storm_pick(w, 20), began = test_now();
-  int r = covey_call_receive(at->node, "work", timeout, &q);
-  storm_in_time(began, timeout, "serve");
-  storm_expected(r, "serve");
+  int r = covey_call_receive(at->site->node, "work", timeout, &q);
+  site_in_time(began, timeout, "serve");
+  site_expected(r, "serve");
   if (r < 0) return;
-  if (storm_pick(w, 3) == 0 && storm_enter(other)) { /* its request's bytes are ours to send on */
+  if (storm_pick(w, 3) == 0 && site_enter(other->site)) { /* its request's bytes are ours to send on */
     covey_reply reply = {0};
     covey_buffer b = {q.data, q.size};
-    covey_call_options o = {.name = at->name, .function = "echo", .timeout = 1 + storm_pick(w, 20)};
-    check_reply(covey_call_run(other->node, &o, &b, 1, &reply), &reply, &b);
-    storm_leave(other);
+    covey_call_options o = {.name = at->site->name, .function = "echo", .timeout = 1 + storm_pick(w, 20)};
+    check_reply(covey_call_run(other->site->node, &o, &b, 1, &reply), &reply, &b);
+    site_leave(other->site);
   }
-  if (storm_pick(w, 6)) storm_expected(covey_call_reply(&q, (int32_t)q.size, q.data, q.size), "reply");
+  if (storm_pick(w, 6)) site_expected(covey_call_reply(&q, (int32_t)q.size, q.data, q.size), "reply");
   covey_request_free(&q);
 }
 

@@ -69,6 +69,7 @@ TEST(node, names_are_exclusive)
   const char *argv[] = {test_helper(), "node-open", options.name, NULL};
   REQUIRE_OK(covey_node_open(&options, &node));
   CHECK_ERR(covey_node_open(&options, &second), COVEY_EEXIST);
+  CHECK(strstr(covey_last_failure()->what, test_format("node %s is", options.name)) != NULL);
   CHECK_INT(test_run(argv, PATIENCE).code, 100 - COVEY_EEXIST);
   CHECK_INT(covey_node_close(node, PATIENCE), 0);
   CHECK_INT(test_run(argv, PATIENCE).code, 0);

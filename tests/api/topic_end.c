@@ -245,3 +245,118 @@ TEST(topic_end, cancelled)
   covey_unsubscribe(s);
   covey_cancel_free(c);
 }
+
+/* A publisher with a topic on the default loop, and a subscriber on a loop of its own, which turns when we say so. */
+typedef struct couple {
+  covey_node *left, *right;
+  covey_loop *loop;
+  covey_topic *topic;
+  covey_subscription *subscription;
+  test_counter closed;
+  const char *name; /* of left */
+} couple;
+
+static couple couple_open(int slow)
+{
+  couple c = {.name = test_format("t%" PRId64, test_pid())};
+  covey_node_options left = {.name = c.name}, right = {.name = "listener"};
+  REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = COVEY_LOOP_NO_THREAD}, &c.loop));
+  right.loop = c.loop;
+  right.name = test_format("l%" PRId64, test_pid());
+  REQUIRE_OK(covey_node_open(&left, &c.left));
+  REQUIRE_OK(covey_node_open(&right, &c.right));
+  REQUIRE_OK(covey_topic_open(c.left, "t", &(covey_topic_options){.slow = slow}, &c.topic));
+  covey_subscribe_options o = {.name = c.name, .topic = "t", .timeout = PATIENCE, .max_bytes = 4096};
+  REQUIRE_OK(covey_topic_subscribe(c.right, &o, &c.subscription));
+  return c;
+}
+
+/* unknown: messages to the publisher that nobody has received. */
+static void couple_close(couple *c, int unknown)
+{
+  covey_statistics all;
+  REQUIRE_OK(covey_node_statistics(c->right, &all));
+  CHECK_UINT(all.broken, 0);
+  covey_unsubscribe(c->subscription);
+  CHECK_INT(covey_node_close(c->right, PATIENCE), unknown);
+  covey_loop_close(c->loop);
+}
+
+static void close_left(void *arg)
+{
+  couple *c = arg;
+  CHECK_INT(covey_node_close(c->left, PATIENCE), 0);
+  test_add(&c->closed, 1);
+}
+
+static void turn_until_closed(couple *c, test_thread *closing)
+{
+  covey_native handle;
+  REQUIRE_OK(covey_loop_handle(c->loop, &handle));
+  while (!test_add(&c->closed, 0)) {
+    test_handle_ready(handle, 20);
+    CHECK_OK(covey_loop_dispatch(c->loop));
+  }
+  test_thread_join(closing);
+}
+
+/* What had no room at last is counted too, whatever ends the topic: also where the word of the end has no room itself. */
+static void missed_at_last(bool node_first)
+{
+  static char data[1000];
+  couple c = couple_open(COVEY_SLOW_DROP_NEW);
+  covey_message m;
+  uint64_t got = 0, before = 0;
+  int r = 0, count = 0;
+  for (; count < 30; count++) CHECK_OK(covey_publish(c.topic, data, sizeof data, 0));
+  for (; count < 90; count++) CHECK_OK(covey_publish(c.topic, NULL, 0, 0)); /* 80 bytes of room each */
+  if (!node_first) covey_topic_close(c.topic);
+  test_thread *closing = test_thread_start(close_left, &c);
+  if (node_first) turn_until_closed(&c, closing);
+  while ((r = covey_topic_next(c.subscription, PATIENCE, &m)) == 0) {
+    got++;
+    before = covey_subscription_lost(c.subscription);
+    covey_message_free(&m);
+  }
+  CHECK_ERR(r, COVEY_ECLOSED);
+  CHECK(got > 3);
+  CHECK(got + before < (uint64_t)count);
+  CHECK_UINT(got + covey_subscription_lost(c.subscription), (uint64_t)count);
+  if (node_first)
+    covey_topic_close(c.topic);
+  else
+    turn_until_closed(&c, closing);
+  couple_close(&c, 0);
+}
+
+TEST(topic_end, missed_at_last_by_topic)
+{
+  missed_at_last(false);
+}
+
+TEST(topic_end, missed_at_last_by_node)
+{
+  missed_at_last(true);
+}
+
+/* A topic that ends behind its node's good-bye says nothing more. */
+TEST(topic_end, topic_is_closed_behind_its_node)
+{
+  enum { SOME = 20 };
+  couple c = couple_open(COVEY_SLOW_BLOCK);
+  covey_native handle;
+  covey_message m;
+  REQUIRE_OK(covey_loop_handle(c.loop, &handle));
+  while (test_handle_ready(handle, 200)) CHECK_OK(covey_loop_dispatch(c.loop));
+  test_thread *closing = test_thread_start(close_left, &c);
+  CHECK(test_handle_ready(handle, PATIENCE)); /* the good-bye is there */
+  covey_topic_close(c.topic);
+  for (int i = 0; i < SOME; i++) { /* what comes meanwhile makes it send what it has */
+    covey_send_options o = {.name = c.name, .flags = COVEY_SEND_TRY};
+    CHECK_OK(covey_message_send(c.right, &o, NULL, 0, NULL));
+    test_pause(2);
+  }
+  CHECK_ERR(covey_topic_next(c.subscription, PATIENCE, &m), COVEY_ECLOSED);
+  turn_until_closed(&c, closing);
+  couple_close(&c, SOME);
+}
