@@ -22,7 +22,7 @@
  * that comes back. Who must know that all was read closes: covey_channel_close waits for that, and counts what was not.
  *
  * Room. Each side lends the other a window: so many bytes, each message counting size + 64, may be on the way to it and wait there.
- * A send waits for room within its deadline. A channel that nobody reads stops nobody else: not the other direction, no other
+ * A send waits for room within its deadline; who must not wait tries again later, as nothing tells when there is room. A channel that nobody reads stops nobody else: not the other direction, no other
  * channel, no group and no call of the same connection. Windows come out of the node's max_memory: with more than 64 channels at a
  * time of the default size they become smaller (4 KiB at least), and a message that is larger than its window still comes through.
  *

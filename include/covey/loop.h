@@ -87,6 +87,9 @@ COVEY_API int covey_loop_attach(struct uv_loop_s *uv, unsigned uv_version, covey
  *       ...
  *     }
  *
+ * It is also how a program without any event loop waits for things of several kinds at once, such as the end of a child or a signal:
+ * tests/examples/loop_poll.c has it for all systems.
+ *
  * Errors: COVEY_EINVAL (ret_handle is NULL), COVEY_ENOTSUP (a lent loop: its own uv_run is the dispatch), COVEY_ENOMEM, COVEY_ELIMIT,
  * COVEY_ESTALE, COVEY_EDEADLK (inside an accept callback). Any thread; asking again gives the same handle. */
 COVEY_API int covey_loop_handle(covey_loop *loop, covey_native *ret_handle);

@@ -80,7 +80,9 @@ typedef struct covey_exit {
   /* microseconds of processor time of the child and the children it waited for; -1 unknown */
   int64_t user_time;
   int64_t system_time; /* the same, in the kernel */
-  int64_t peak_memory; /* largest resident memory in bytes; -1 unknown */
+  /* largest resident memory in bytes; -1 unknown. Linux: unknown also when it was less than the most that we have had ourselves, with
+   * which the system's account of a child begins; covey_process_usage tells it while the child runs */
+  int64_t peak_memory;
   uint64_t reserved[4];
 } covey_exit;
 

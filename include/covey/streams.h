@@ -97,7 +97,8 @@ enum {
  * with it among others, while its manager waits for its members, or inside covey_loop_dispatch of its loop; one at a time, in
  * the order of the output, never under a lock. While nobody comes to run them, or one takes long, the child's output waits:
  * 256 KiB of it here, the rest with the child. A callback may call covey; on its own process covey_process_wait and _stop
- * answer COVEY_EDEADLK where they would have to wait, as waits for several do that are for it alone, and a write needs a time. Once the handle is closed none comes any more. */
+ * answer COVEY_EDEADLK where they would have to wait, as waits for several do that are for it alone, and a write needs a time. Once the handle is closed none comes any more.
+ * That a stream has ended is not told while the process goes on; covey_process_on_end tells the end of both. */
 
 /* A piece of output as it came: stream is COVEY_STDOUT or COVEY_STDERR, data a view of size bytes for this call. Returns 0;
  * anything else stops the child (COVEY_WHY_CANCEL, and the failure COVEY_ECANCELED), and no further output is shown. */

@@ -50,8 +50,8 @@ static const cli_command commands[] = {
      "messages that we missed are counted on stderr\n"
      "a word of digits is a PID, any other one the NAME of a node\n"
      "exit code: 0 the topic ended, 1 no such topic in time, or the publisher died, 2 usage, 124 idle\n"},
-    {"quote", cli_quote, "DIALECT [--split] WORD...", "quote words for a parser, or split a line as it does",
-     NULL,
+    {"quote", cli_quote, "DIALECT [--split] WORD...",
+     "quote words for a parser, the first as the program, or split a line as it does", NULL,
      "DIALECT: sh, argv (Windows programs), cmd (cmd.exe), powershell\n"
      "--split: the one WORD is a line: print its words, one a line (sh and argv)\n"
      "exit code: 0, 1 cannot be quoted safely (the offset is told), 2 usage\n"},
