@@ -41,7 +41,7 @@ typedef void (*covey_manager_callback)(const covey_member *member, void *user);
 typedef struct covey_manager_options {
   covey_node *node;     /* borrowed; the node whose connections the children get and from which send_all sends. NULL: the default node */
   covey_loop *loop;     /* borrowed; the loop of children without a connection and of added processes. NULL: the default loop */
-  covey_cancel *cancel; /* borrowed until the manager is freed: ends its waiting calls with COVEY_ECANCELED. NULL: none */
+  covey_cancel *cancel; /* borrowed until the manager is freed: ends its waiting calls with COVEY_ECANCELED; what cancels a single member ends none of them. NULL: none */
   uint32_t flags;       /* COVEY_MANAGER_... */
   uint32_t reserved0;   /* zero */
   /* called once for the end of each member, by the rules of loop.h: in covey_loop_dispatch of the member's loop (a lent loop: in uv_run), or in

@@ -203,7 +203,8 @@ typedef struct covey_process_options {
    * uses a loop of its own on the calling thread */
   covey_loop *loop;
   /* covey_run: once fired the child is stopped, and the result says COVEY_WHY_CANCEL. covey_spawn: ends
-   * the waiting calls on this process with COVEY_ECANCELED; must live until the handle is closed */
+   * the waiting calls on this process with COVEY_ECANCELED, and covey_process_wait_any once those of all its processes are
+   * fired; covey_process_stop, which cleans up behind such a wait, goes on. Must live until the handle is closed */
   covey_cancel *cancel;
   /* milliseconds that the child may write nothing to those of out and err that are captured or piped to us, from
    * the start or from the last piece on; then it is stopped (COVEY_WHY_IDLE). The time in which a full pipe waits for

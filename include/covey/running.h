@@ -19,9 +19,9 @@ typedef void (*covey_started)(void *user, covey_process *process, const covey_fa
 
 /* covey_spawn_start starts a program without waiting for it, however slow its disk is: a thread of the library does what covey_spawn does,
  * and on_started is told. At most four start at a time, the others wait their turn; the threads end when there is nothing to start.
- * options: copied, with all that they point to; descriptors and handles, loop and cancel are borrowed until on_started was called. A cancel that is
- * fired before it is started: COVEY_ECANCELED.
- * ret_starting: owned, release with covey_starting_close, also in on_started; NULL: on_started comes in any case.
+ * options: copied, with all that they point to; descriptors and handles, loop and cancel are borrowed until on_started was called or the start is closed. A cancel that is
+ * fired before it is started: COVEY_ECANCELED. Where the loop is closed before it was told nobody is told any more, and what was started is closed, as below.
+ * ret_starting: owned, release with covey_starting_close, also in on_started; NULL: on_started comes in any case, as long as the loop is open.
  * Errors: COVEY_EINVAL, COVEY_ENOTSUP (options that make no sense, or not here), COVEY_ENOMEM, COVEY_ELIMIT (no thread), COVEY_ESTALE. What
  * comes up later is told to on_started: all errors of covey_spawn. Any thread. */
 COVEY_API int covey_spawn_start(const covey_process_options *options, covey_started on_started, void *user,
@@ -45,7 +45,7 @@ COVEY_API int covey_process_stop_start(covey_process *process, int64_t grace);
  * success: which has ended, of several the one that ended first (by the millisecond); covey_process_wait tells its exit. It is told again by
  * the next call: take it out of the list. timeout: milliseconds.
  * Errors: COVEY_ETIMEDOUT, COVEY_ENOTSUP (they hang on different loops), COVEY_ECANCELED, COVEY_ESTUCK (none is left that could end:
- * each was cancelled, or killed 5 s ago), COVEY_EDEADLK, COVEY_EINVAL (index: which is NULL), COVEY_ESTALE. Any thread. */
+ * each was cancelled, by its options.cancel or covey_process_cancel, or killed 5 s ago), COVEY_EDEADLK, COVEY_EINVAL (index: which is NULL), COVEY_ESTALE. Any thread. */
 COVEY_API int covey_process_wait_any(covey_process *const *processes, size_t count, int64_t timeout,
                                      size_t *ret_index);
 

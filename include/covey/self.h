@@ -45,7 +45,7 @@ COVEY_API int64_t covey_self_uptime(void);
 COVEY_API int covey_self_arguments(int argc, char **argv, char ***ret_argv, size_t *ret_count);
 
 /* covey_self_path returns the file of this program, absolute: what a program starts when it starts itself (argv[0] may be a bare name that
- * no search finds). ret_path: owned, free with covey_free. Errors: COVEY_EINVAL, COVEY_ENOMEM, COVEY_EOS. Any thread. */
+ * no search finds). Where it was replaced since, by an update, or removed: the path that it had. ret_path: owned, free with covey_free. Errors: COVEY_EINVAL, COVEY_ENOMEM, COVEY_EOS. Any thread. */
 COVEY_API int covey_self_path(char **ret_path);
 
 /* covey_self_wait_stop waits until this process is asked to end: by STOP from its parent (covey_process_stop of a child of

@@ -235,6 +235,9 @@ void covey_loop_close(covey_loop *loop)
   loop->closed = true;
   cvy_global_unlock();
   if (done) return;
+  uv_mutex_lock(&loop->lock);
+  cvy_notes_close(loop);
+  uv_mutex_unlock(&loop->lock);
   if (loop->kind == LOOP_OWN && !cvy_loop_has_token(loop)) loop_settle(loop);
   cvy_loop_release(loop);
 }

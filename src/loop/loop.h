@@ -151,6 +151,8 @@ void cvy_bell_close(cvy_bell *bell);
 typedef struct cvy_note {
   void (*run)(void *arg); /* on the user's thread, without locks */
   void *arg;
+  bool
+      owns; /* run also gives back what nobody else would: it runs in the close of the loop too, and looks at cvy_loop_is_over */
   struct cvy_note *next; /* private */
   bool queued;           /* private */
 } cvy_note;
@@ -159,6 +161,9 @@ typedef struct cvy_note {
  * held. cvy_loop_unnote takes it back: false when it has run or runs now. */
 void cvy_loop_note(covey_loop *loop, cvy_note *note);
 bool cvy_loop_unnote(covey_loop *loop, cvy_note *note);
+
+/* The program has closed the loop: no callback of the user runs any more. Lock held. */
+bool cvy_loop_is_over(const covey_loop *loop);
 
 /* ---- streams that are worth a look before sleeping ---- */
 

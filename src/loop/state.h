@@ -51,7 +51,8 @@ struct covey_loop {
   uv_timer_t lead_timer; /* the leader's deadline */
   enum loop_kind kind;
   bool no_thread;
-  bool closed;         /* the program has let go */
+  bool closed;         /* the program has let go; under the global lock */
+  bool over;           /* the same, under the lock: no callback of the user runs any more */
   uint32_t refs;       /* atomic: the program's and one per object */
   uint32_t poked;      /* atomic: predicates are to be looked at */
   uint32_t generation; /* cvos_fork_generation at birth */
@@ -138,6 +139,9 @@ void cvy_helper_stop(covey_loop *loop);
 
 /* Runs what is noted now; the lock is released around each. Returns how many ran. */
 int cvy_notes_run(covey_loop *loop);
+
+/* The program lets go: from now on none runs, but here and now those that own something; the lock is released around each. */
+void cvy_notes_close(covey_loop *loop);
 
 /* ---- cancel.c ---- */
 

@@ -223,7 +223,7 @@ int cvy_notes_run(covey_loop *loop)
 {
   int count = 0, most = 0;
   for (cvy_note *n = loop->notes; n; n = n->next) most++;
-  for (cvy_note *n; count < most && (n = loop->notes); count++) {
+  for (cvy_note *n; count < most && !loop->over && (n = loop->notes); count++) {
     loop->notes = n->next;
     if (!loop->notes) loop->notes_last = NULL;
     n->queued = false;
@@ -232,9 +232,31 @@ int cvy_notes_run(covey_loop *loop)
     copy.run(copy.arg);
     uv_mutex_lock(&loop->lock);
   }
-  if (loop->notes) {
+  if (loop->notes && !loop->over) {
     if (loop->pollable) cvos_pollable_mark(loop->pollable);
     if (loop->kind == LOOP_LENT) cvy_token_wake(loop);
   }
   return count;
+}
+
+bool cvy_loop_is_over(const covey_loop *loop)
+{
+  return loop->over;
+}
+
+void cvy_notes_close(covey_loop *loop)
+{
+  loop->over = true;
+  for (cvy_note *n = loop->notes; n;) {
+    cvy_note copy = *n;
+    if (!copy.owns) {
+      n = copy.next;
+      continue;
+    }
+    cvy_loop_unnote(loop, n);
+    uv_mutex_unlock(&loop->lock);
+    copy.run(copy.arg);
+    uv_mutex_lock(&loop->lock);
+    n = loop->notes; /* anything may have gone meanwhile */
+  }
 }

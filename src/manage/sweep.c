@@ -124,7 +124,7 @@ int covey_manager_wait_all(covey_manager *manager, int64_t timeout, covey_member
 static int wait_any(const covey_manager *m, sweep *s, cvy_deadline deadline, size_t *ret)
 {
   if (s->count == 0) return cvy_fail(COVEY_ENOTFOUND, COVEY_STAGE_NONE, "the manager has no members");
-  return cvy_process_wait_first(s->members, s->count, deadline, m->cancel, ret);
+  return cvy_process_wait_first(s->members, s->count, deadline, false, m->cancel, ret);
 }
 
 int covey_manager_wait_any(covey_manager *manager, int64_t timeout, covey_member *ret_member)

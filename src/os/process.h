@@ -22,6 +22,7 @@ typedef struct cvos_process {
   bool leads;         /* Windows: it leads a console group, for it was started so by us; who leads one of others is not known */
   bool ended;         /* it was noted: it runs no more */
   bool reaped;        /* its pid may be another's now */
+  int64_t unreaped;   /* POSIX, an adopted one: when it was first seen that it has ended and its parent has not reaped it; 0: it was not */
 } cvos_process;
 
 /* ---- create ---- */
@@ -142,7 +143,8 @@ int64_t cvos_process_peak(const cvos_process *process);
 int cvos_process_wait(const cvos_process *process, int64_t timeout);
 
 /* Looks whether process has ended, without waiting and without reaping. 0: *ret is filled; on POSIX systems other than Linux CPU time and
- * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped). */
+ * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped); also an adopted one that has ended, for 10 ms, in which its parent, who has
+ * heard of it when we have, may reap it: before that nobody is told how it ended (cvos_process_wait knows that it has). */
 int cvos_process_note(cvos_process *process, cvos_status *ret);
 
 /* Whether a child is stopped now (POSIX; Windows: never true). Takes no notice away from anybody. */

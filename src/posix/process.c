@@ -32,7 +32,8 @@ enum {
   FEW_MOVES = 16,
   BUSY_MS = 100,   /* a program that is open for writing is tried again for so long */
   GUARD_TRIES = 3, /* a child that could not tell the guard is started again so often */
-  LOOK_MS = 10
+  LOOK_MS = 10,
+  REAP_MS = 10
 };
 
 /* ---- the plan ---- */
@@ -259,8 +260,8 @@ static void fill_status(const cvos_ended *ended, cvos_status *ret)
 
 static const cvos_status lost = {.how = CVOS_END_LOST, .user_us = -1, .system_us = -1, .peak_bytes = -1};
 
-/* No status by waiting: has it ended, and does the kernel still tell how? */
-static int note_lost(const cvos_process *process, cvos_status *ret)
+/* No status by waiting: has it ended, and does the kernel still tell how? *ret_unreaped: it may yet. */
+static int note_lost(const cvos_process *process, cvos_status *ret, bool *ret_unreaped)
 {
   cvos_ended ended;
   cvos_entry entry;
@@ -273,16 +274,20 @@ static int note_lost(const cvos_process *process, cvos_status *ret)
   /* an adopted one that is a child of the program, and not reaped by it: by waiting, for it alone */
   bool there =
       !process->child && !cvos_system_entry((pid_t)process->pid, &entry) && entry.start == process->start;
-  if (there && cvos_system_wait(process->handle, (pid_t)process->pid, WNOWAIT, &ended) > 0)
+  if (there && cvos_system_wait(process->handle, (pid_t)process->pid, WNOWAIT, &ended) > 0) {
     fill_status(&ended, ret);
-  else if (cvos_system_lost(process->handle, &ended) == 0)
-    fill_status(&ended, ret);
-  else
+    return 0;
+  }
+  int error = cvos_system_lost(process->handle, &ended);
+  *ret_unreaped = error == EAGAIN;
+  if (error)
     *ret = lost;
+  else
+    fill_status(&ended, ret);
   return 0;
 }
 
-static int note(const cvos_process *process, cvos_status *ret)
+static int note(const cvos_process *process, cvos_status *ret, bool *ret_unreaped)
 {
   cvos_ended ended;
   cvos_status status;
@@ -294,7 +299,7 @@ static int note(const cvos_process *process, cvos_status *ret)
     fill_status(&ended, ret);
     return 0;
   }
-  r = note_lost(process, &status);
+  r = note_lost(process, &status, ret_unreaped);
   if (r == 0) *ret = status;
   return r;
 }
@@ -307,6 +312,7 @@ int64_t cvos_process_peak(const cvos_process *process)
 int cvos_process_wait(const cvos_process *process, int64_t timeout)
 {
   int64_t deadline = timeout < 0 ? INT64_MAX : cvos_clock_ms() + timeout;
+  bool unreaped;
   for (;;) {
     int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - cvos_clock_ms();
     if (left < 0) left = 0;
@@ -315,7 +321,7 @@ int cvos_process_wait(const cvos_process *process, int64_t timeout)
     if (r > 0 && (!process->child || process->reaped)) return 0;
     if (r > 0 ||
         (r < 0 && errno == ENOSYS)) { /* the pidfd of a child tells of its end while a tracer still has it */
-      r = note(process, &status);
+      r = note(process, &status, &unreaped);
       if (r != COVEY_EAGAIN) return r;
       if (left > 0) cvos_sleep_ms(left < LOOK_MS ? left : LOOK_MS);
     } else if (r < 0 && errno != EINTR) {
@@ -327,9 +333,18 @@ int cvos_process_wait(const cvos_process *process, int64_t timeout)
 
 int cvos_process_note(cvos_process *process, cvos_status *ret)
 {
-  int r = note(process, ret);
-  if (r == 0) process->ended = true;
-  return r;
+  bool unreaped = false;
+  cvos_status status;
+  int r = note(process, &status, &unreaped);
+  if (r == 0 && unreaped) {
+    int64_t now = cvos_clock_ms();
+    if (!process->unreaped) process->unreaped = now;
+    if (now - process->unreaped < REAP_MS) return COVEY_EAGAIN;
+  }
+  if (r < 0) return r;
+  process->ended = true;
+  *ret = status;
+  return 0;
 }
 
 bool cvos_process_stopped(const cvos_process *process)
@@ -350,10 +365,11 @@ int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
 {
   cvos_status status = lost;
   cvos_ended ended;
+  bool unreaped;
   int taken = -1;
   /* a tied one is out of the guard before its number is free */
   bool tied = tree && tree->place.slot >= 0;
-  int r = tied && !process->ended ? note(process, &status) : 0;
+  int r = tied && !process->ended ? note(process, &status, &unreaped) : 0;
   if (r < 0) return r;
   if (tied) cvos_tree_untie(tree);
   if (process->child && !process->reaped) {
@@ -362,7 +378,7 @@ int cvos_process_reap(cvos_process *process, cvos_tree *tree, cvos_status *ret)
   }
   if (taken == 0) return COVEY_EAGAIN;
   if (taken < 0)
-    r = note(process, &status);
+    r = note(process, &status, &unreaped);
   else if (ret)
     fill_status(&ended, &status);
   if (r < 0) return r;

@@ -213,10 +213,22 @@ void cvy_process_ref(covey_process *process)
   cvy_loop_unlock(process->loop);
 }
 
+/* The heir could not be watched: everything is p's again. */
+static void take_back(covey_process *p, cvy_system *rest)
+{
+  cvos_process_close(&rest->os);
+  cvy_mutex_lock(p->os_lock);
+  p->tree = rest->tree;
+  p->front = rest->front;
+  p->settled = false;
+  cvy_mutex_unlock(p->os_lock);
+}
+
 bool cvy_process_hand_over(covey_process *p)
 {
   covey_process *heir = NULL;
   covey_loop *loop;
+  cvy_system rest;
   bool moved = false;
 
   if (cvy_loop_acquire(NULL, &loop) < 0) return false;
@@ -243,10 +255,14 @@ bool cvy_process_hand_over(covey_process *p)
     p->settled = true;
   }
   cvy_mutex_unlock(p->os_lock);
-  if (!moved)
+  if (!moved) {
     cvy_process_scrap(heir);
-  else if (cvy_process_attach(heir, NULL) == 0)
+  } else if (cvy_process_watch(heir, NULL, &rest) == 0) {
     covey_process_close(heir);
+  } else {
+    take_back(p, &rest);
+    moved = false;
+  }
   return moved;
 }
 

@@ -169,19 +169,23 @@ typedef struct attachment {
   covey_process *process;
   cvy_stdio *stdio;
   bool tried;
-  cvos_process os; /* of a failed attach: p frees itself in a later turn, without its process */
-  cvos_tree *tree;
+  cvy_system *rest; /* of a failed attach: p frees itself in a later turn, without its process */
 } attachment;
+
+static void take_system(covey_process *p, cvy_system *ret)
+{
+  *ret = (cvy_system){p->os, p->tree, p->front};
+  p->os.handle = CVOS_NONE;
+  p->tree = NULL;
+  p->front = NULL;
+}
 
 /* [token] Undoes what attach has opened. The closed callbacks come later; the last of them frees p. */
 static void attach_undo(attachment *a)
 {
   covey_process *p = a->process;
 
-  a->os = p->os;
-  a->tree = p->tree;
-  p->os.handle = CVOS_NONE;
-  p->tree = NULL;
+  take_system(p, a->rest);
   p->hooks = NULL;
   cvy_loop_lock(p->loop);
   p->torn = true;
@@ -228,25 +232,33 @@ static void end_unwatched(cvos_process *os, cvos_tree *tree)
   if (cvos_process_wait(os, 5000) == 0) cvos_process_reap(os, tree, NULL);
 }
 
-int cvy_process_attach(covey_process *p, cvy_stdio *stdio)
+int cvy_process_watch(covey_process *p, cvy_stdio *stdio, cvy_system *ret_rest)
 {
-  attachment a = {.process = p, .stdio = stdio};
-  bool child = p->child;
+  attachment a = {.process = p, .stdio = stdio, .rest = ret_rest};
   int r;
 
   p->work = (cvy_task){.run = work, .arg = p};
   r = cvy_loop_call(p->loop, attach, &a);
   if (r >= 0) return 0;
   if (!a.tried) {
-    a.os = p->os;
-    a.tree = p->tree;
-    p->os.handle = CVOS_NONE;
-    p->tree = NULL;
+    take_system(p, ret_rest);
     cvy_process_scrap(p);
   }
-  if (child) end_unwatched(&a.os, a.tree);
-  cvos_tree_release(a.tree);
-  cvos_process_close(&a.os);
+  return r;
+}
+
+int cvy_process_attach(covey_process *p, cvy_stdio *stdio)
+{
+  cvy_system rest;
+  bool child = p->child;
+  int r = cvy_process_watch(p, stdio, &rest);
+
+  if (r >= 0) return 0;
+  if (rest.front) (void)cvos_front_take(rest.front, rest.os.pid, false);
+  cvos_front_close(rest.front);
+  if (child) end_unwatched(&rest.os, rest.tree);
+  cvos_tree_release(rest.tree);
+  cvos_process_close(&rest.os);
   return cvy_fail(r, COVEY_STAGE_STDIO, "watching the process");
 }
 

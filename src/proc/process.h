@@ -65,8 +65,8 @@ void cvy_process_ref(covey_process *process);
 /* Whether signal and target can be meant at all: 0, or COVEY_EINVAL, recorded. */
 int cvy_process_check_signal(int signal, int target);
 
-/* covey_process_wait_any with a deadline and a cancel object (may be NULL); count at least 1. */
-int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline,
+/* covey_process_wait_any with a deadline and a cancel object (own: those of the processes; else cancel, which may be NULL); count at least 1. */
+int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline, bool own,
                            covey_cancel *cancel, size_t *ret);
 
 /* covey_process_wait, which shows what comes for the count processes of list meanwhile, as far as they are on the loop of process. */
@@ -243,8 +243,18 @@ void cvy_process_unhold(covey_process *p);
 int cvy_process_new(covey_loop *loop, covey_process **ret);
 void cvy_process_scrap(covey_process *p);
 
-/* Starts to watch a process whose os, tree and options are filled; stdio may be NULL. p: moved on failure, when a child is ended and
- * reaped too; the failure is recorded. Any thread. */
+/* What the system keeps of a process, and of our terminal that it has. */
+typedef struct cvy_system {
+  cvos_process os;
+  cvos_tree *tree;
+  cvos_front *front;
+} cvy_system;
+
+/* Starts to watch a process whose os, tree and options are filled; stdio may be NULL. p: moved on failure, and then what it was of the system is in
+ * *ret_rest, owned. Nothing is recorded. Any thread. */
+int cvy_process_watch(covey_process *p, cvy_stdio *stdio, cvy_system *ret_rest);
+
+/* The same; on failure a child is ended and reaped too, which may take a second, and the failure is recorded. */
 int cvy_process_attach(covey_process *p, cvy_stdio *stdio);
 
 /* -- end.c -- */
@@ -259,7 +269,7 @@ void cvy_process_settle(covey_process *p, bool kill);
 bool cvy_process_kills_rest(const covey_process *p);
 
 /* Gives a process that is still to be ended and reaped to the default loop: true, and p has nothing to wait for any more. False when p is on
- * that loop, is settled, or out of memory. Users of p are gone; no lock held. */
+ * that loop, is settled, or memory or descriptors are out: p has it still. Users of p are gone; no lock held. */
 bool cvy_process_hand_over(covey_process *p);
 
 /* The exit watch has spoken, or look_at has come: [token]. */

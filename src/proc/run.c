@@ -182,10 +182,10 @@ void cvy_run_abandon(covey_process *p)
     if (cvy_process_hand_over(p)) return;
   }
   cvy_mutex_lock(p->os_lock);
-  if (done)
+  if (done || (cvos_process_wait(&p->os, 1000) == 0 && cvy_process_observe(p)))
     cvy_process_settle(p, cvy_process_kills_rest(p));
   else
-    p->settled = true; /* out of memory: it stays a zombie, but nobody waits for it */
+    p->settled = true; /* nobody can take it: it stays a zombie, but nobody waits for it */
   cvy_mutex_unlock(p->os_lock);
 }
 

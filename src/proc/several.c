@@ -5,12 +5,19 @@
 typedef struct several {
   covey_process *const *list;
   size_t count;
+  bool own; /* what cancels each of them counts */
 } several;
 
 /* It has ended, and what it wrote has been shown. Lock held. */
 static bool has_ended(covey_process *p)
 {
   return p->done && cvy_process_shown(p);
+}
+
+/* Nothing can be waited for. Lock held. */
+static bool is_over(const several *s, covey_process *p)
+{
+  return cvy_process_shown(p) || (s->own && cvy_cancel_fired(p->cancel));
 }
 
 /* One has ended, or none of them is worth waiting for any more. Lock of their loop held. */
@@ -21,9 +28,23 @@ static bool any_over(void *arg)
 
   for (size_t i = 0; i < s->count; i++) {
     if (has_ended(s->list[i])) return true;
-    all = all && cvy_process_shown(s->list[i]);
+    all = all && is_over(s, s->list[i]);
   }
   return all;
+}
+
+/* Waits with the cancel object of the first one that is still worth it: as long as that one is, the others' do not matter. Lock held. */
+static int wait_with_own(covey_loop *loop, several *s, cvy_deadline deadline)
+{
+  int r;
+
+  do {
+    size_t i = 0;
+
+    while (i + 1 < s->count && is_over(s, s->list[i])) i++;
+    r = cvy_show_wait(loop, s->list, s->count, any_over, s, deadline, s->list[i]->cancel);
+  } while (r == COVEY_ECANCELED && !any_over(s));
+  return r;
 }
 
 /* A callback waits for nobody but the process whose callback it is. Lock of their loop held. */
@@ -46,10 +67,10 @@ static size_t first_ended(const several *s)
   return first;
 }
 
-int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline,
+int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadline deadline, bool own,
                            covey_cancel *cancel, size_t *ret)
 {
-  several s = {list, count};
+  several s = {list, count, own};
   covey_loop *loop = list[0]->loop;
   int r;
 
@@ -60,6 +81,8 @@ int cvy_process_wait_first(covey_process *const *list, size_t count, cvy_deadlin
   cvy_loop_lock(loop);
   if (waits_for_itself(&s) && !cvy_deadline_passed(deadline))
     r = COVEY_EDEADLK;
+  else if (own)
+    r = wait_with_own(loop, &s, deadline);
   else
     r = cvy_show_wait(loop, list, count, any_over, &s, deadline, cancel);
   size_t i = first_ended(&s);
@@ -86,7 +109,7 @@ int covey_process_wait_any(covey_process *const *processes, size_t count, int64_
 
   if (r < 0 || (r = cvy_timeout_check(timeout)) < 0) return r;
   if (!ret_index) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_index");
-  return cvy_process_wait_first(processes, count, deadline, NULL, ret_index);
+  return cvy_process_wait_first(processes, count, deadline, true, NULL, ret_index);
 }
 
 int covey_process_wait_all(covey_process *const *processes, size_t count, int64_t timeout)

@@ -9,8 +9,8 @@
 
 enum { MOST_WORKERS = 4 };
 
-/* A start under way. users: the caller's handle, the job until it has rung, the bell (which keeps a lent loop turning) until it is closed, the
- * note while it is queued or runs. */
+/* A start under way. users: the caller's handle, the bell until it is closed, the note while it is queued or runs. Whoever has the job rings the
+ * bell (which keeps a lent loop turning till then) as the last thing that he does: a use of his own would outlive the loop's last turn. */
 struct covey_starting {
   covey_loop *loop; /* a reference */
   cvy_bell *bell;   /* the token's thread, but for ringing */
@@ -142,7 +142,7 @@ static void call_back(void *arg)
   bool closed;
 
   cvy_loop_lock(s->loop);
-  closed = s->closed;
+  closed = s->closed || cvy_loop_is_over(s->loop);
   p = s->process;
   s->process = NULL;
   cvy_loop_unlock(s->loop);
@@ -161,15 +161,17 @@ static void rung(void *arg)
 {
   covey_starting *s = arg;
   cvy_bell *bell = s->bell;
+  bool tell, over;
 
   cvy_loop_lock(s->loop);
   s->bell = NULL;
-  if (bell && s->ready && !s->closed) {
-    s->users++;
-    cvy_loop_note(s->loop, &s->note);
-  }
+  tell = bell && s->ready && !s->closed;
+  over = cvy_loop_is_over(s->loop);
+  if (tell) s->users++;
+  if (tell && !over) cvy_loop_note(s->loop, &s->note);
   cvy_loop_unlock(s->loop);
   if (bell) cvy_bell_close(bell);
+  if (tell && over) call_back(s);
 }
 
 /* [token] */
@@ -180,11 +182,15 @@ static int open_bell(void *arg)
   return cvy_bell_open(s->loop, rung, bell_closed, s, &s->bell);
 }
 
-/* The job is over, its use with it. */
+/* The job is over: the last use of s by who has it. */
 static void job_done(covey_starting *s)
 {
-  cvy_bell_ring(s->bell);
-  unuse(s);
+  cvy_bell *bell;
+
+  cvy_loop_lock(s->loop);
+  bell = s->bell;
+  cvy_loop_unlock(s->loop);
+  cvy_bell_ring(bell);
 }
 
 /* ---- the workers ---- */
@@ -208,13 +214,13 @@ static covey_starting *next_job(void)
 static void do_job(covey_starting *s)
 {
   covey_process *p = NULL;
-  bool closed;
+  bool closed, unwanted;
   int r;
 
   cvy_loop_lock(s->loop);
-  closed = s->closed;
+  unwanted = s->closed || cvy_loop_is_over(s->loop) || cvy_cancel_fired(s->options.cancel);
   cvy_loop_unlock(s->loop);
-  if (closed || cvy_cancel_fired(s->options.cancel))
+  if (unwanted)
     r = cvy_fail(COVEY_ECANCELED, COVEY_STAGE_NONE, "starting");
   else
     r = covey_spawn(&s->options, &p);
@@ -301,8 +307,8 @@ int covey_spawn_start(const covey_process_options *options, covey_started on_sta
   s->options = *options;
   s->on_started = on_started;
   s->user = user;
-  s->note = (cvy_note){.run = call_back, .arg = s};
-  s->users = 3;
+  s->note = (cvy_note){.run = call_back, .arg = s, .owns = true};
+  s->users = 2;
   if (!keep_options(s)) {
     scrap(s);
     return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_ARGUMENTS, "options");

@@ -33,13 +33,19 @@ static int ask_system(covey_process *p)
   return ways;
 }
 
-/* It has ended, whether the loop has seen that or not: nothing that is done now is the reason. */
+/* It has ended, whether the loop has seen that or not, and whether it is known how. os_lock held. */
+static bool is_gone(covey_process *p)
+{
+  return cvy_process_observe(p) || (!p->child && cvos_process_wait(&p->os, 0) == 0);
+}
+
+/* The same, with the lock taken: nothing that is done now is the reason. */
 static bool has_ended(covey_process *p)
 {
   bool r;
 
   cvy_mutex_lock(p->os_lock);
-  r = cvy_process_observe(p);
+  r = is_gone(p);
   cvy_mutex_unlock(p->os_lock);
   return r;
 }
@@ -238,13 +244,23 @@ static bool due(cvy_deadline *deadline)
   return true;
 }
 
+/* What should follow the second way of asking by some time, and has come with it: the loop stood still. Lock held. */
+static void put_off(cvy_deadline *next, cvy_deadline ask_at)
+{
+  if (cvy_deadline_passed(*next) && *next > ask_at) *next = cvy_deadline_in(*next - ask_at);
+}
+
 void cvy_ladder_expire(covey_process *p)
 {
+  cvy_deadline ask_at;
   bool run, again, step, kill;
 
   cvy_loop_lock(p->loop);
+  ask_at = p->ask_at;
   run = due(&p->run_until);
   again = due(&p->ask_at);
+  if (again) put_off(&p->step_at, ask_at);
+  if (again) put_off(&p->kill_at, ask_at);
   step = due(&p->step_at);
   kill = due(&p->kill_at);
   if (due(&p->stuck_at)) {
@@ -299,7 +315,7 @@ int cvy_process_check_signal(int signal, int target)
 /* Why nobody can hear a signal, as far as that is known without the system: 0 when somebody may. os_lock held. */
 static int unheard(covey_process *p, int target)
 {
-  bool ended = cvy_process_observe(p);
+  bool ended = is_gone(p);
 
   if (target == COVEY_TARGET_LEADER) return ended ? COVEY_ENOTFOUND : 0;
   if (!p->tree) return p->settled ? COVEY_ENOTFOUND : COVEY_ENOTSUP;

@@ -102,3 +102,60 @@ TEST(cancel_fired, processes)
   covey_process_close(p);
   covey_cancel_free(c);
 }
+
+/* The object of one is not the others': a wait for any of them goes on until there is nobody left to wait for. */
+TEST(cancel_fired, processes_of_several_objects)
+{
+  covey_cancel *c[2] = {fired(), NULL};
+  covey_process *p[3];
+  size_t index = 9;
+
+  REQUIRE_OK(covey_cancel_new(&c[1]));
+  for (int i = 0; i < 3; i++) {
+    covey_process_options o = {.argv = TEST_HELPER("hang"), .cancel = c[i % 2], .out.kind = COVEY_STDIO_NULL};
+    REQUIRE_OK(covey_spawn(&o, &p[i]));
+  }
+  CHECK_ERR(covey_process_wait_any(p, 3, 50, &index), COVEY_ETIMEDOUT);
+  CHECK_ERR(covey_process_wait_any(p, 1, TEST_SOON, &index), COVEY_ECANCELED);
+  CHECK_OK(covey_process_kill(p[2]));
+  CHECK_OK(covey_process_wait_any(p, 3, TEST_SOON, &index)); /* a cancelled one that has ended has ended */
+  CHECK_UINT(index, 2);
+  covey_process_cancel(p[1]);
+  CHECK_ERR(covey_process_wait_any(p, 2, TEST_SOON, &index), COVEY_ECANCELED);
+  CHECK_UINT(index, 2);
+  CHECK_OK(covey_process_stop(p[0], 0, NULL)); /* it cleans up behind */
+  for (int i = 0; i < 3; i++) covey_process_close(p[i]);
+  covey_cancel_free(c[0]);
+  covey_cancel_free(c[1]);
+}
+
+static void fire(void *arg)
+{
+  test_pause(50); /* so that it waits, as a rule */
+  covey_cancel_fire(arg);
+}
+
+TEST(cancel_fired, while_any_is_waited_for)
+{
+  for (int own = 0; own < 2; own++) {
+    covey_cancel *c[2] = {NULL, NULL};
+    covey_process *p[2];
+    test_thread *t[2];
+    size_t index = 9;
+
+    for (int i = 0; i < 2; i++) {
+      if (i == 0 || own) REQUIRE_OK(covey_cancel_new(&c[i]));
+      covey_process_options o = {
+          .argv = TEST_HELPER("hang"), .cancel = own ? c[i] : c[0], .out.kind = COVEY_STDIO_NULL};
+      REQUIRE_OK(covey_spawn(&o, &p[i]));
+    }
+    for (int i = 0; i < 2; i++) t[i] = test_thread_start(fire, c[i]);
+    CHECK_ERR(covey_process_wait_any(p, 2, TEST_SOON, &index), COVEY_ECANCELED);
+    CHECK_UINT(index, 9);
+    for (int i = 0; i < 2; i++) {
+      test_thread_join(t[i]);
+      covey_process_close(p[i]);
+      covey_cancel_free(c[i]);
+    }
+  }
+}

@@ -169,3 +169,31 @@ TEST(self, a_failed_start_leaves_nothing)
   CHECK_ERR(covey_node_spawn(NULL, &options, NULL), COVEY_EINVAL);
   CHECK_OK(covey_node_close(NULL, PATIENCE));
 }
+
+/* An update has put another file in its place, or somebody has removed it. */
+TEST(self, the_path_of_a_program_that_was_replaced)
+{
+  if (test_is_windows()) TEST_SKIP("a program that runs cannot be removed there");
+  for (int replaced = 0; replaced < 2; replaced++) {
+    const char *file = test_format("%s/program%d", test_temp_dir(), replaced);
+    const char *const copy[] = {"/bin/cp", test_helper(), file, NULL}, *const away[] = {"/bin/rm", file,
+                                                                                        NULL};
+    covey_process *p = NULL;
+    char text[512] = "";
+    int size = 0, n;
+
+    REQUIRE(test_run(copy, PATIENCE).code == 0);
+    REQUIRE_OK(covey_spawn(&(covey_process_options){.argv = (const char *const[]){file, "self-path", NULL},
+                                                    .in.kind = COVEY_STDIO_PIPE,
+                                                    .out.kind = COVEY_STDIO_PIPE},
+                           &p));
+    REQUIRE(test_run(away, PATIENCE).code == 0);
+    if (replaced) test_write_file(file, "new", 3);
+    CHECK_OK(covey_process_close_input(p));
+    while (size < 500 &&
+           (n = covey_process_read(p, COVEY_STDOUT, PATIENCE, text + size, 500 - (size_t)size)) > 0)
+      size += n;
+    CHECK(size > (int)strlen(file) && strcmp(text + size - strlen(file) - 1, test_format("%s\n", file)) == 0);
+    covey_process_close(p);
+  }
+}

@@ -224,7 +224,7 @@ void storm_call(storm *s, storm_dice *d, bool inside)
     break;
   case 13:
   case 14:
-    if (!s->lent) CHECK_OK(covey_loop_dispatch(s->loop));
+    if (!s->place.lent) CHECK_OK(covey_loop_dispatch(s->place.loop));
     break;
   case 15:
   case 16: wait_one(c, timeout, inside); break;
@@ -263,65 +263,7 @@ static void call_often(void *arg)
   for (int i = 0; i < c->storm->calls; i++) storm_call(c->storm, &d, false);
 }
 
-/* The owner of a lent loop. */
-typedef struct owner {
-  storm *storm;
-  uv_loop_t uv;
-  uv_timer_t tick;
-  uint32_t ready;
-} owner;
-
-static void tick(uv_timer_t *timer)
-{
-  owner *o = timer->data;
-
-  if (!cvy_load_seq_u32(&o->storm->over)) return;
-  uv_close((uv_handle_t *)timer, NULL);
-  covey_loop_close(o->storm->loop);
-}
-
-static void own(void *arg)
-{
-  owner *o = arg;
-
-  REQUIRE(uv_loop_init(&o->uv) == 0);
-  REQUIRE_OK(covey_loop_attach(&o->uv, uv_version(), &o->storm->loop));
-  REQUIRE(uv_timer_init(&o->uv, &o->tick) == 0);
-  o->tick.data = o;
-  uv_timer_start(&o->tick, tick, 1, 1);
-  cvy_store_seq_u32(&o->ready, 1);
-  CHECK_INT(uv_run(&o->uv, UV_RUN_DEFAULT), 0);
-  CHECK_INT(uv_loop_close(&o->uv), 0);
-}
-
-static bool is_ready(void *arg)
-{
-  return cvy_load_seq_u32(&((owner *)arg)->ready) != 0;
-}
-
 /* ---- one storm ---- */
-
-static bool open_loop(storm *s, storm_dice *d, owner *o, test_thread **ret_owner)
-{
-  covey_native handle;
-
-  switch (storm_roll(d, 5)) {
-  case 0: return true;
-  case 1: REQUIRE_OK(covey_loop_open(NULL, &s->loop)); return true;
-  case 2:
-    REQUIRE_OK(covey_loop_open(&(covey_loop_options){.flags = COVEY_LOOP_NO_THREAD}, &s->loop));
-    return true;
-  case 3:
-    REQUIRE_OK(covey_loop_open(NULL, &s->loop));
-    REQUIRE_OK(covey_loop_handle(s->loop, &handle));
-    return true;
-  default:
-    s->lent = true;
-    o->storm = s;
-    *ret_owner = test_thread_start(own, o);
-    return test_wait_until(is_ready, o, TEST_SOON);
-  }
-}
 
 /* Callbacks that have not run by now run here: nobody waits for them. */
 static void dispatch_rest(storm *s)
@@ -339,10 +281,7 @@ static void dispatch_rest(storm *s)
       uv_mutex_unlock(&c->lock);
     }
     if (!missing) return;
-    if (s->lent)
-      test_pause(1);
-    else
-      CHECK_OK(covey_loop_dispatch(s->loop));
+    storm_place_turn(&s->place);
   }
 }
 
@@ -387,21 +326,19 @@ static void finish(storm *s, storm_dice *d)
 static void rage(uint32_t seed)
 {
   static storm s;
-  static owner o;
   storm_dice d = storm_seeded(seed, 0);
-  test_thread *threads[4], *owns = NULL;
+  test_thread *threads[4];
   caller callers[4];
   int count = 1 + (int)storm_roll(&d, 4);
 
   memset(&s, 0, sizeof s);
-  memset(&o, 0, sizeof o);
   s.seed = seed;
   REQUIRE(uv_rwlock_init(&s.open) == 0);
   s.calls = 10 + (int)storm_roll(&d, 120);
-  REQUIRE(open_loop(&s, &d, &o, &owns));
+  storm_place_open(&s.place, &d);
   if (storm_roll(&d, 2)) {
     s.manager_calls = storm_roll(&d, 2) == 0;
-    REQUIRE_OK(covey_manager_new(&(covey_manager_options){.loop = s.loop,
+    REQUIRE_OK(covey_manager_new(&(covey_manager_options){.loop = s.place.loop,
                                                           .flags = COVEY_MANAGER_PLAIN,
                                                           .on_end = s.manager_calls ? member_ended : NULL,
                                                           .user = &s},
@@ -417,11 +354,8 @@ static void rage(uint32_t seed)
   }
   for (int i = 0; i < count; i++) test_thread_join(threads[i]);
   finish(&s, &d);
-  cvy_store_seq_u32(&s.over, 1);
-  if (owns)
-    test_thread_join(owns);
-  else
-    covey_loop_close(s.loop);
+  storm_place_close(&s.place);
+  storm_place_join(&s.place);
   uv_rwlock_wrunlock(&s.open);
   uv_rwlock_destroy(&s.open);
 }
@@ -439,29 +373,16 @@ static bool nobody_sleeps(void *arg)
   return none;
 }
 
-static void rest(void *arg)
-{
-  (void)arg;
-  test_pause(100);
-}
-
-/* As many as a storm has at once: wine keeps them. */
-static void make_threads(void)
-{
-  test_thread *threads[6];
-
-  for (int i = 0; i < 6; i++) threads[i] = test_thread_start(rest, NULL);
-  for (int i = 0; i < 6; i++) test_thread_join(threads[i]);
-  rage(1);
-}
-
 TEST_LIMIT(process_storm, of_all_calls, 300)
 {
   const char *seed = getenv("COVEY_STORM_SEED"), *rounds = getenv("COVEY_STORM_ROUNDS");
   uint32_t first = seed ? (uint32_t)strtoul(seed, NULL, 10) : 1;
   int most = rounds ? atoi(rounds) : test_is_long() ? 400 : test_is_windows() ? 6 : 30;
 
-  if (test_is_windows()) make_threads();
+  if (test_is_windows()) {
+    storm_make_threads();
+    rage(1);
+  }
   test_no_child_handles_lost();
   for (int i = 0; i < most && test_failures() == 0; i++) {
     if (rounds) test_log("seed %lu", (unsigned long)first + (unsigned long)i);

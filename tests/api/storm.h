@@ -42,6 +42,28 @@ typedef struct storm_stream {
   int failed; /* what the reader was told in place of bytes */
 } storm_stream;
 
+/* Where it happens: the default loop, one of our own in each of its ways, or one that is lent and turned by a thread. */
+typedef struct storm_place {
+  covey_loop *loop; /* NULL: the default loop */
+  bool lent;
+  test_thread *owner;
+  uv_loop_t uv;
+  uv_timer_t tick;
+  uint32_t ready, over, left; /* atomic */
+} storm_place;
+
+void storm_place_open(storm_place *place, storm_dice *d);
+
+/* Runs what waits to be told. */
+void storm_place_turn(storm_place *place);
+
+/* Closes the loop; the second, when nothing is open on it any more, waits for the thread of a lent one. */
+void storm_place_close(storm_place *place);
+void storm_place_join(storm_place *place);
+
+/* Starts and ends as many threads as a storm has at once: wine keeps them. */
+void storm_make_threads(void);
+
 struct storm;
 
 typedef struct storm_child {
@@ -86,14 +108,12 @@ typedef struct storm_child {
 
 typedef struct storm {
   uint32_t seed;
-  covey_loop *loop; /* NULL: the default loop */
-  bool lent;
+  storm_place place;
   covey_manager *manager; /* NULL: none */
   bool manager_calls;     /* on_end of the manager */
   storm_child children[STORM_CHILDREN];
   int count;
   int calls; /* of each thread */
-  uint32_t over;
   uv_rwlock_t
       open; /* read: somebody calls inside a callback; written while handles are opened, and from when they are closed */
 } storm;

@@ -243,7 +243,7 @@ void storm_child_start(storm *s, int i, storm_dice *d)
   if (s->manager) {
     REQUIRE_OK(covey_manager_spawn(s->manager, &o, &c->process));
   } else {
-    o.loop = s->loop;
+    o.loop = s->place.loop;
     REQUIRE_OK(covey_spawn(&o, &c->process));
   }
   cvy_store_release_u64(&c->pid, (uint64_t)covey_process_pid(c->process));
@@ -273,7 +273,7 @@ void storm_read(storm_child *c, int stream, int64_t timeout, size_t size)
     s->read += (uint64_t)r;
   } else if (r == 0) {
     s->ended = true;
-  } else if (r == COVEY_EDEADLK && c->storm->lent) { /* in a callback on the owner's thread */
+  } else if (r == COVEY_EDEADLK && c->storm->place.lent) { /* in a callback on the owner's thread */
   } else if (r != COVEY_ETIMEDOUT && r != COVEY_ECANCELED) {
     s->failed = r;
     s->ended = true;
@@ -294,7 +294,7 @@ void storm_read_line(storm_child *c, int64_t timeout)
   r = covey_process_read_line(c->process, timeout, &line);
   if (r == 1) check_line(c, &line);
   if (r == 0) c->streams[1].ended = true;
-  if (r < 0 && r != COVEY_ETIMEDOUT && r != COVEY_ECANCELED && !(r == COVEY_EDEADLK && c->storm->lent))
+  if (r < 0 && r != COVEY_ETIMEDOUT && r != COVEY_ECANCELED && !(r == COVEY_EDEADLK && c->storm->place.lent))
     storm_wrong(c, "lines: %s", covey_errname(r));
   if (r == COVEY_ECANCELED && !storm_may_cancel(c)) storm_wrong(c, "a line was cancelled by nobody");
   uv_mutex_unlock(&c->streams[1].lock);
@@ -362,9 +362,9 @@ void storm_child_finish(storm *s, storm_child *c, storm_dice *d)
     for (int i = 1; i < 3; i++)
       if (!c->streams[i].ended) storm_read(c, i, 0, 65536);
     for (int i = 0; i < 1000 && c->kind == STORM_LINES && !c->streams[1].ended; i++) storm_read_line(c, 0);
-    if (cvy_load_seq_u32(&c->cancelled) && !s->lent)
-      (void)covey_loop_dispatch(s->loop); /* its waits do not wait any more */
-    if (cvy_load_seq_u32(&c->cancelled) && s->lent) test_pause(1);
+    if (cvy_load_seq_u32(&c->cancelled) && !s->place.lent)
+      (void)covey_loop_dispatch(s->place.loop); /* its waits do not wait any more */
+    if (cvy_load_seq_u32(&c->cancelled) && s->place.lent) test_pause(1);
     if (covey_process_wait(c->process, over ? 0 : 5, &e) == 0) {
       storm_note_exit(c, &e);
       over = true;
@@ -418,5 +418,5 @@ void storm_child_check(storm *s, storm_child *c)
       "  kind %d, disturbed %d, stopped %u, suspended %u, cancelled %u, detached %u, removed %u, lent %d",
       c->kind, c->disturbed, cvy_load_seq_u32(&c->stopped), cvy_load_seq_u32(&c->suspended),
       cvy_load_seq_u32(&c->cancelled), cvy_load_seq_u32(&c->detached), cvy_load_seq_u32(&c->removed),
-      s->lent);
+      s->place.lent);
 }

@@ -205,6 +205,20 @@ static int do_stop_later(int argc, char **argv)
   return r == 0 ? HELPER_STOPPED : failed("wait_stop", r);
 }
 
+/* self-path: writes where its program is, once its stdin has ended. */
+static int do_self_path(int argc, char **argv)
+{
+  char c, *path = NULL;
+  (void)argc;
+  (void)argv;
+  while (helper_system_read(&c, 1) > 0) continue;
+  int r = covey_self_path(&path);
+  if (r < 0) return failed("self_path", r);
+  helper_print(1, "%s\n", path);
+  covey_free(path);
+  return 0;
+}
+
 /* node-kin: tells its parent "child PID PARENT" through the connection it was born with. */
 static int do_kin(int argc, char **argv)
 {
@@ -279,6 +293,7 @@ const helper_behaviour helper_node[] = {
     {"node-stop", do_stop, "waits until it is asked to stop"},
     {"node-stop-later", do_stop_later,
      "connects late, and waits until it is asked to stop over its connection"},
+    {"self-path", do_self_path, "writes the path of its program once its stdin has ended"},
     {"node-kin", do_kin, "tells its parent who it is"},
     {"node-middle", do_middle, "starts node-claim with all that it inherited"},
     {"node-claim", do_claim, "tells whether it is a child of covey"},

@@ -51,7 +51,7 @@ typedef struct cvos_ended {
 } cvos_ended;
 int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret);
 
-/* The status of a process that somebody else reaped, from its pidfd. 0 or errno. */
+/* The status of a process that somebody else reaped, from its pidfd. 0 or errno; EAGAIN: he has not yet. */
 int cvos_system_lost(int pidfd, cvos_ended *ret);
 
 /* Waits until pid ends; timeout in milliseconds, -1 for ever. 1 ended, 0 time is over, -1 with errno; ENOSYS: only looking helps. */

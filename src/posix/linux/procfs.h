@@ -14,6 +14,9 @@ int cvos_procfs_stat(int folder, const char *path, cvy_proc_stat *ret);
  * (ESRCH: the process is gone). */
 int64_t cvos_procfs_text(int folder, const char *path, char *ret, size_t size);
 
+/* Takes away what the kernel writes behind the path of a file that has no name any more: " (deleted)". */
+void cvos_procfs_drop_mark(char *path);
+
 /* The number of the process that a thread belongs to, out of the text of its status file. 0: it is none. */
 pid_t cvos_procfs_process(const char *status);
 

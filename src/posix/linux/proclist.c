@@ -180,16 +180,6 @@ static int read_link(const cvos_proclist *list, const char *name, char *ret)
   return 0;
 }
 
-/* The kernel says " (deleted)" behind the path of a file that has no name any more. */
-static void drop_deleted(char *path)
-{
-  static const char mark[] = " (deleted)";
-  struct stat there;
-  size_t size = strlen(path), tail = sizeof mark - 1;
-  if (size > tail && strcmp(path + size - tail, mark) == 0 && lstat(path, &there) < 0)
-    path[size - tail] = '\0';
-}
-
 /* The name, and where it is cut the whole of it, from the words that start a program or a script. */
 static int read_name(cvos_proclist *list, cvos_proc *row)
 {
@@ -238,12 +228,12 @@ int cvos_proclist_read(cvos_proclist *list, int what, cvos_proc *row)
   case CVOS_PROC_NAME: error = read_name(list, row); break;
   case CVOS_PROC_EXE:
     error = read_link(list, "exe", list->exe);
-    if (!error) drop_deleted(list->exe);
+    if (!error) cvos_procfs_drop_mark(list->exe);
     if (!error) row->exe = list->exe;
     break;
   case CVOS_PROC_CWD:
     error = read_link(list, "cwd", list->cwd);
-    if (!error) drop_deleted(list->cwd);
+    if (!error) cvos_procfs_drop_mark(list->cwd);
     if (!error) row->cwd = list->cwd;
     break;
   case CVOS_PROC_COMMAND:

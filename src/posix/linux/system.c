@@ -181,6 +181,15 @@ int64_t cvos_system_start_time(uint64_t start)
   return booted + (int64_t)(start * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+void cvos_procfs_drop_mark(char *path)
+{
+  static const char mark[] = " (deleted)";
+  struct stat there;
+  size_t size = strlen(path), tail = sizeof mark - 1;
+  if (size > tail && strcmp(path + size - tail, mark) == 0 && lstat(path, &there) < 0)
+    path[size - tail] = '\0';
+}
+
 int cvos_system_self(char **ret)
 {
   for (size_t size = 256; size <= (size_t)1 << 20; size *= 2) {
@@ -189,6 +198,7 @@ int cvos_system_self(char **ret)
     ssize_t n = CVOS_CALL(STAT, readlink("/proc/self/exe", text, size), -1);
     if (n >= 0 && (size_t)n < size) {
       text[n] = '\0';
+      cvos_procfs_drop_mark(text); /* an update has put a new file there, as a rule */
       *ret = text;
       return 0;
     }
@@ -239,21 +249,12 @@ int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret)
   return 1;
 }
 
-enum { REAP_MS = 10 };
-
 int cvos_system_lost(int pidfd, cvos_ended *ret)
 {
   pidfd_info info = {.mask = PIDFD_INFO_EXIT_BIT};
   if (pidfd < 0) return ENOSYS;
   if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) return errno;
-  if (!(info.mask &
-        PIDFD_INFO_EXIT_BIT)) { /* told once it is reaped: the parent has heard of the end when we have */
-    struct pollfd reaped = {.fd = pidfd}; /* POLLHUP then */
-    (void)poll(&reaped, 1, REAP_MS);
-    info.mask = PIDFD_INFO_EXIT_BIT;
-    if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) return errno;
-    if (!(info.mask & PIDFD_INFO_EXIT_BIT)) return EAGAIN;
-  }
+  if (!(info.mask & PIDFD_INFO_EXIT_BIT)) return EAGAIN;
   int status = info.exit_code;
   *ret = (cvos_ended){.how = WIFEXITED(status)   ? CLD_EXITED
                              : WCOREDUMP(status) ? CLD_DUMPED
