@@ -14,14 +14,14 @@ bool cvy_process_observe(covey_process *p)
 }
 
 /* A second look at processor time and memory, where they come with the reaping only. */
-static void take_usage(covey_process *p, const cvos_status *from)
+static void take_usage(covey_process *p, cvos_status from)
 {
   cvos_status *to = &p->status;
 
   cvy_loop_lock(p->loop); /* a waiter may read them */
-  if (to->user_us < 0) to->user_us = from->user_us;
-  if (to->system_us < 0) to->system_us = from->system_us;
-  if (to->peak_bytes < 0) to->peak_bytes = from->peak_bytes;
+  if (to->user_us < 0) to->user_us = from.user_us;
+  if (to->system_us < 0) to->system_us = from.system_us;
+  if (to->peak_bytes < 0) to->peak_bytes = from.peak_bytes;
   cvy_loop_unlock(p->loop);
 }
 
@@ -34,7 +34,7 @@ void cvy_process_settle(covey_process *p, bool kill)
   p->settled = true;
   if (kill && p->tree) cvos_tree_kill(p->tree);
   if (p->child && cvos_process_reap(&p->os, p->tree, more ? &status : NULL) == 0 && more)
-    take_usage(p, &status);
+    take_usage(p, status);
   cvos_tree_release(p->tree);
   p->tree = NULL;
 }
