@@ -227,7 +227,8 @@ typedef struct covey_process_options {
   size_t ladder_count;
   /* covey_spawn, in of kind PIPE or a terminal: called when a covey_process_write has taken fewer bytes than it was given, because its time was
    * over or it would have had to wait, and there is room again: once, however many such writes there were; never inside a write, and not
-   * behind the end of the process or covey_process_close_input. So who must not wait writes with timeout 0 and goes on here. NULL: none */
+   * behind the end of the process or covey_process_close_input. So who must not wait writes with timeout 0 and goes on here.
+   * Inside covey_loop_dispatch the handle may be closed in it. NULL: none */
   covey_room_callback on_room;
   uint64_t reserved[14]; /* zero */
 } covey_process_options;

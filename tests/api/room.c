@@ -14,8 +14,9 @@ typedef struct writer {
   char *text;
   size_t size, done;
   int calls, ends, failed;
-  bool closes; /* the input, behind the last byte */
-  bool within; /* a call came inside a write */
+  bool closes;   /* the input, behind the last byte */
+  bool gives_up; /* closes the handle when it is told */
+  bool within;   /* a call came inside a write */
   bool writing;
   covey_exit end;
   char said[64];
@@ -44,7 +45,12 @@ static void room(covey_process *process, void *user)
   CHECK(process == w->process);
   if (w->writing) w->within = true;
   w->calls++;
-  go_on(w);
+  if (w->gives_up) {
+    covey_process_close(process);
+    w->process = NULL;
+  } else {
+    go_on(w);
+  }
 }
 
 static void ended(covey_process *process, const covey_exit *exit, void *user)
@@ -208,6 +214,20 @@ TEST(room, closed_before)
   w.process = NULL;
   CHECK_OK(covey_loop_dispatch(w.loop));
   CHECK_INT(w.calls, 0);
+  writer_close(&w);
+}
+
+TEST(room, closed_by_who_is_told)
+{
+  writer w;
+
+  writer_open(&w, TEST_HELPER("count"), 0);
+  w.gives_up = true;
+  go_on(&w);
+  turn_until(&w, &w.calls);
+  for (int i = 0; i < 10; i++) CHECK_OK(covey_loop_dispatch(w.loop));
+  CHECK_INT(w.calls, 1);
+  CHECK_INT(w.ends, 0);
   writer_close(&w);
 }
 
