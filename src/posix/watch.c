@@ -22,11 +22,12 @@
 #define MSG_CMSG_CLOEXEC 0
 #endif
 
-#define ROUNDS  16        /* reads in one callback, and the bytes after which others have their turn: */
-#define AT_ONCE (1 << 20) /* 16 full buffers */
-#define SMALL   512       /* bytes that are copied rather than gathered */
-#define PIECES  64        /* iovecs in one call; the system's limit is 1024 */
-#define HANDLES 253       /* SCM_MAX_FD of Linux: what one sendmsg can carry at most */
+#define ROUNDS     16        /* reads in one callback, and the bytes after which others have their turn: */
+#define AT_ONCE    (1 << 20) /* 16 full buffers */
+#define SMALL      512       /* bytes that are copied rather than gathered */
+#define PIECES     64        /* iovecs in one call; the system's limit is 1024 */
+#define STARVED_MS 2         /* until a write that found no memory in the system is tried again */
+#define HANDLES    253       /* SCM_MAX_FD of Linux: what one sendmsg can carry at most */
 
 /* A pipe of which one read took what pipes hold by default is a stream: with more room writer and reader need not wait for each other at each 64 KiB
  * (1.1 times the throughput, own measurement; 1 MiB gives no more). */
@@ -87,13 +88,16 @@ int cvos_watch_sleep(struct uv_loop_s *uv, int64_t timeout)
 
 struct cvos_io {
   uv_poll_t poll;
+  uv_timer_t later; /* of a write that found no memory: the poll would say all the time that there is room */
   int fd;
   bool socket;
   bool reading, room_wanted;
   bool over;  /* end was told */
   bool roomy; /* the pipe was given room, or is none */
   bool closing;
-  int armed; /* what uv watches at the moment */
+  bool starved, waits; /* the last write found none; later is running */
+  int open;            /* handles of uv */
+  int armed;           /* what uv watches at the moment */
   int64_t sender;
   size_t asked; /* by the last read */
   cvos_shared *shared;
@@ -106,7 +110,7 @@ static void io_on_poll(uv_poll_t *poll, int status, int what);
 /* uv_poll_start costs a system call even when nothing changes (it forgets the descriptor first): only on a change. */
 static void io_arm(cvos_io *io)
 {
-  int want = (io->reading && !io->over ? UV_READABLE : 0) | (io->room_wanted ? UV_WRITABLE : 0);
+  int want = (io->reading && !io->over ? UV_READABLE : 0) | (io->room_wanted && !io->waits ? UV_WRITABLE : 0);
   if (want == io->armed || io->closing) return;
   io->armed = want;
   if (want)
@@ -130,7 +134,9 @@ int cvos_io_open(struct uv_loop_s *uv, cvos_handle handle, int use, const cvos_i
     r = cvos_translate(-e);
     goto no_poll;
   }
-  io->poll.data = io;
+  uv_timer_init(uv, &io->later);
+  io->poll.data = io->later.data = io;
+  io->open = 2;
   io->fd = handle;
   io->socket = io->roomy = getsockopt(handle, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
   io->sender = -1;
@@ -385,7 +391,8 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
     if (taken < 0) {
       int e = errno;
       if (e == EINTR) continue;
-      /* ENOBUFS: macOS says so for a Unix socket whose peer is slow. */
+      /* ENOBUFS: macOS says so for a Unix socket whose peer is slow, Linux when it has no memory for a while. */
+      if (e == ENOBUFS) io->starved = true;
       if (done || e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS) return (int64_t)done;
       *ret_system = e;
       bool closed = e == EPIPE || e == ECONNRESET || e == ENOTCONN || is_hangup(io, e);
@@ -396,9 +403,23 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
   }
 }
 
+static void io_on_time(uv_timer_t *later)
+{
+  cvos_io *io = later->data;
+  bool wanted = io->room_wanted;
+  io->waits = io->room_wanted = false;
+  cvos_watch_count();
+  if (wanted && io->events->room) io->events->room(io->arg);
+  io_arm(io);
+}
+
 void cvos_io_want_room(cvos_io *io)
 {
   io->room_wanted = true;
+  if (io->starved && !io->closing) {
+    io->starved = false;
+    io->waits = uv_timer_start(&io->later, io_on_time, STARVED_MS, 0) == 0;
+  }
   io_arm(io);
 }
 
@@ -411,6 +432,7 @@ bool cvos_io_pending(const cvos_io *io)
 static void io_on_closed(uv_handle_t *handle)
 {
   cvos_io *io = handle->data;
+  if (--io->open) return;
   cvos_watch_count();
   cvos_shared_put(io->shared);
   if (io->events->closed) io->events->closed(io->arg);
@@ -423,6 +445,7 @@ void cvos_io_close(cvos_io *io, bool now)
   if (io->closing) return;
   io->closing = true;
   io->reading = false;
+  uv_close((uv_handle_t *)&io->later, io_on_closed);
   uv_close((uv_handle_t *)&io->poll, io_on_closed);
   close(io->fd);
 }

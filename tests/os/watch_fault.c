@@ -6,6 +6,7 @@
 #include "support/ends.h"
 
 #include <covey/loop.h>
+#include <errno.h>
 
 /* Repeats step, after prepare (may be NULL), with its n-th call of the system, then its n-th allocation, failing, until none is left to fail. A step returns its code. */
 static void walk(const char *name, void (*prepare)(void *arg), int (*step)(void *arg), void *arg)
@@ -179,6 +180,33 @@ TEST(watch_fault, reads_and_writes)
   CHECK_INT(b.status, COVEY_ENOMEM);
   CHECK_UINT(b.size, 0);
   cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+  end_close(&a);
+  end_close(&b);
+  cvy_loop_private_close(loop);
+}
+
+/* A system that has no memory for a write for a while, and says all the time that there is room (Linux), is not asked without a pause. */
+TEST(watch_fault, no_memory_for_a_while)
+{
+  enum { WHILE = 300 };
+  if (test_is_windows()) TEST_SKIP("a write is queued there");
+  covey_loop *loop = ends_loop();
+  end a, b;
+  ends_connect(loop, &a, &b);
+  cvos_piece piece = {"abc", 3};
+  int system = 0, tries = 0;
+  for (int64_t until = test_now() + WHILE; test_now() < until; tries++) {
+    cvy_fault_after(CVOS_FAULT_SEND, 1, ENOBUFS);
+    CHECK_INT(cvos_io_write(a.io, &piece, 1, NULL, 0, &system), 0);
+    a.rooms = 0;
+    cvos_io_want_room(a.io);
+    CHECK(ends_wait(loop, end_has_room, &a, ENDS_LONG));
+  }
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+  CHECK(tries <= WHILE);
+  CHECK_INT(end_put(&a, "abc", 3), 3);
+  cvos_io_read(b.io, true);
+  CHECK(end_wait_amount(&b, 3));
   end_close(&a);
   end_close(&b);
   cvy_loop_private_close(loop);
