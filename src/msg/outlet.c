@@ -135,7 +135,8 @@ int cvy_outlet_opened(covey_peer *peer, uint16_t number, uint64_t id, const cvy_
   uint8_t kind = kind_of(open->flags);
   if (open->name_size > COVEY_NAME_MAX || open->window < CVY_WINDOW_LEAST) return COVEY_EPROTO;
   if (!kind || (id != 0) != (kind == CVY_FRAME_NEXT) || id > UINT16_MAX) return COVEY_EPROTO;
-  if (o) { /* the same again: its window has grown, the bytes come as credit */
+  if (peer->tx.broken) return 0; /* nothing can go there: what it has sent before is read, no more */
+  if (o) {                       /* the same again: its window has grown, the bytes come as credit */
     if (o->closed || o->kind != kind || o->name_size != open->name_size ||
         memcmp(o->name, open->name, open->name_size)) {
       return COVEY_EPROTO;
@@ -203,6 +204,7 @@ void cvy_outlet_refuse(cvy_outlet *o, cvy_parcel *parcel, int code)
 int cvy_outlet_closed(covey_peer *peer, uint16_t number)
 {
   cvy_outlet *o = outlet_by_number(peer, number);
+  if (peer->tx.broken) return 0; /* all have gone */
   if (!o || o->closed) return COVEY_EPROTO;
   o->closed = true;
   unname(o);
