@@ -139,10 +139,23 @@ void cvy_lane_emitted(covey_peer *peer, cvy_parcel *p, uint64_t end)
   }
 }
 
+/* All of it was taken, but where a write pends (Windows) the system has it only then. */
+static bool is_out(const cvy_parcel *p, const covey_peer *peer)
+{
+  return p->emitted && peer->tx.flushed >= p->end;
+}
+
 bool cvy_lane_done(const cvy_parcel *p, const covey_peer *peer)
 {
   if (p->planned) return false;
-  return p->result || (p->emitted && peer->tx.flushed >= p->end && (!p->want_ack || p->acked));
+  if (cvy_lane_result(p, peer)) return true;
+  return is_out(p, peer) && (!p->want_ack || p->acked);
+}
+
+int cvy_lane_result(const cvy_parcel *p, const covey_peer *peer)
+{
+  if (!p->result && p->emitted && !is_out(p, peer) && peer->tx.broken) return COVEY_EPEERDIED;
+  return p->result;
 }
 
 /* ---- a sender that gives up, and the end ---- */

@@ -92,6 +92,9 @@ int cvy_lane_add(cvy_outlet *outlet, cvy_parcel *parcel);
 /* True when its sender need not wait any longer. */
 bool cvy_lane_done(const cvy_parcel *parcel, const covey_peer *peer);
 
+/* Why it will not get there, or may not have got there: 0, or a code. */
+int cvy_lane_result(const cvy_parcel *parcel, const covey_peer *peer);
+
 /* Its sender gives up: takes parcel out where nothing of it was sent, else leaves its rest to the outlet (a copy). Not while it
  * is planned. Returns COVEY_FAR_... */
 int cvy_lane_abandon(cvy_parcel *parcel, covey_peer *peer);

@@ -135,7 +135,7 @@ static int outcome(cvy_send *s, covey_node *node)
     if (!cvy_lane_done(p, s->peer)) cvy_lane_abandon(p, s->peer);
     return 0;
   }
-  int code = p->result;
+  int code = cvy_lane_result(p, s->peer);
   if (code == 0) return 0;
   int far = cvy_lane_abandon(p, s->peer);
   if (code == COVEY_ELIMIT && s->handle_count) return too_many(s, node);
