@@ -58,7 +58,9 @@ typedef struct covey_node_options {
   /* Bytes that one peer may have on the way to, and waiting in, one group: 4 KiB to 1 GiB. 0: 256 KiB. */
   size_t window;
   /* Bytes of messages that all peers together may have waiting here. 0: 64 MiB, or 4 * max_message if that is more. When both are
-   * given: max_memory >= 2 * max_message, and >= 1 MiB (COVEY_EINVAL). */
+   * given: max_memory >= 2 * max_message, and >= 1 MiB (COVEY_EINVAL). Half of it is lent: to each peer for each group a window, or 4 KiB once a quarter is
+   * lent. By default that is 4,160 pairs of peer and group; for what is beyond them the group is not open (COVEY_ENOGROUP) until others leave. So a node with
+   * 1,024 peers and 10 groups wants 160 MiB. */
   size_t max_memory;
   uint32_t max_peers; /* connections at a time; 0: 1024. One more is refused: its calls answer COVEY_EQUOTA */
   uint32_t flags;     /* COVEY_NODE_... */

@@ -70,7 +70,8 @@ static int await_group(cvy_send *s, covey_node *node, cvy_outlet **ret)
     if (r == COVEY_ETIMEDOUT) r = COVEY_ENOGROUP;
     if (r < 0)
       return cvy_send_fail(s, r, COVEY_STAGE_GROUP, COVEY_FAR_NOTHING,
-                           is_request(s) ? "it does not serve this function" : "it has not opened it");
+                           is_request(s) ? "it does not serve this function"
+                                         : "it has not opened it, or has no room for one more sender");
     if (!usable(s->peer) || node->state != CVY_NODE_OPEN) return peer_lost(s);
     outlet = find_outlet(s);
     if (outlet) break;

@@ -10,7 +10,7 @@
 #include <covey/channel.h>
 #include <covey/topic.h>
 
-enum { PATIENCE = 30000, SHORT = 200, LARGE = 300000 };
+enum { PATIENCE = 30000, BRIEF = 200, LARGE = 300000 };
 
 static char data[LARGE];
 
@@ -61,12 +61,12 @@ static int open_channel(pair *p, covey_channel **ret_ours, covey_channel **ret_t
 {
   covey_channel_options o = {.name = p->to, .endpoint = "e", .flags = COVEY_CHANNEL_TRY};
   int r;
-  for (int64_t until = test_now() + SHORT; (r = covey_channel_open(p->a, &o, ret_ours)) == COVEY_EAGAIN;) {
+  for (int64_t until = test_now() + BRIEF; (r = covey_channel_open(p->a, &o, ret_ours)) == COVEY_EAGAIN;) {
     if (test_now() > until) return r;
     CHECK_OK(covey_loop_dispatch(p->loop));
   }
   if (r < 0) return r;
-  r = covey_channel_accept(p->b, "e", SHORT, ret_theirs);
+  r = covey_channel_accept(p->b, "e", BRIEF, ret_theirs);
   if (r < 0) covey_channel_close(*ret_ours, 0);
   return r;
 }
@@ -74,7 +74,7 @@ static int open_channel(pair *p, covey_channel **ret_ours, covey_channel **ret_t
 static int next(covey_channel *c, size_t size)
 {
   covey_message m;
-  int r = covey_channel_receive(c, SHORT, &m);
+  int r = covey_channel_receive(c, BRIEF, &m);
   if (r < 0) return r;
   CHECK_UINT(m.size, size);
   covey_message_free(&m);
@@ -86,13 +86,13 @@ static int channel(pair *p)
   covey_channel *ours, *theirs;
   int r = open_channel(p, &ours, &theirs);
   if (r < 0) return r;
-  r = covey_channel_send(ours, data, 100, SHORT);
+  r = covey_channel_send(ours, data, 100, BRIEF);
   if (r == 0) r = next(theirs, 100);
-  if (r == 0) r = covey_channel_send(theirs, data, LARGE, SHORT);
+  if (r == 0) r = covey_channel_send(theirs, data, LARGE, BRIEF);
   if (r == 0) r = next(ours, LARGE);
   if (r == 0) r = covey_channel_end(ours);
   if (r == 0)
-    r = covey_channel_receive(theirs, SHORT, &(covey_message){0}) == COVEY_ECLOSED ? 0 : COVEY_EPEERDIED;
+    r = covey_channel_receive(theirs, BRIEF, &(covey_message){0}) == COVEY_ECLOSED ? 0 : COVEY_EPEERDIED;
   covey_failure why = *covey_last_failure();
   CHECK_OK(covey_channel_close(theirs, 0));
   CHECK_OK(covey_channel_close(ours, 0));
@@ -117,7 +117,7 @@ static void on_channel(covey_channel *c, int code, void *arg)
 /* Until callbacks have told count. */
 static int dispatch_until(pair *p, int count)
 {
-  for (int64_t until = test_now() + SHORT; p->told < count; CHECK_OK(covey_loop_dispatch(p->loop)))
+  for (int64_t until = test_now() + BRIEF; p->told < count; CHECK_OK(covey_loop_dispatch(p->loop)))
     if (test_now() > until) return COVEY_ETIMEDOUT;
   return 0;
 }
@@ -129,7 +129,7 @@ static int channel_callbacks(pair *p)
   if (r < 0) return r;
   p->told = 0;
   r = covey_channel_on_message(theirs, on_next, p);
-  if (r == 0) r = covey_channel_send(ours, data, 100, SHORT);
+  if (r == 0) r = covey_channel_send(ours, data, 100, BRIEF);
   if (r == 0) r = dispatch_until(p, 1);
   CHECK_OK(covey_channel_close(ours, 0));
   CHECK_OK(covey_channel_close(theirs, 0));
@@ -144,7 +144,7 @@ static int endpoint(pair *p)
   int r = covey_endpoint_open(p->b, "passing", NULL);
   if (r < 0) return r;
   r = covey_endpoint_on_channel(p->b, "passing", on_channel, p);
-  for (int64_t until = test_now() + SHORT; r == 0 && test_now() < until;
+  for (int64_t until = test_now() + BRIEF; r == 0 && test_now() < until;
        CHECK_OK(covey_loop_dispatch(p->loop))) {
     int e = covey_channel_open(p->a, &o, &c);
     if (e == COVEY_EAGAIN || e == COVEY_ENOTFOUND) continue; /* it has not heard of it yet */
@@ -161,7 +161,7 @@ static int endpoint(pair *p)
 static int read_topic(pair *p, covey_subscription *s)
 {
   covey_message m;
-  int r = covey_topic_next(s, SHORT, &m);
+  int r = covey_topic_next(s, BRIEF, &m);
   if (r < 0) return r;
   covey_message_free(&m);
   p->told = (int)covey_subscription_lost(s) + 1;
@@ -173,7 +173,7 @@ static int topic(pair *p)
 {
   covey_topic *t;
   covey_subscription *s;
-  covey_subscribe_options o = {.name = p->to, .topic = "t", .timeout = SHORT};
+  covey_subscribe_options o = {.name = p->to, .topic = "t", .timeout = BRIEF};
   int r = covey_topic_open(p->b, "t", &(covey_topic_options){.keep_last = 1}, &t);
   if (r < 0) return r;
   r = covey_publish(t, data, 50, 0);
@@ -203,25 +203,25 @@ static int call(pair *p)
   covey_buffer b = {data, 100};
   covey_call_options o = {.name = p->to,
                           .function = "f",
-                          .timeout = SHORT,
+                          .timeout = BRIEF,
                           .on_done = on_done,
                           .arg = p,
                           .flags = COVEY_CALL_TRY};
   int r = covey_call_receive(p->b, "f", 0, &q); /* opens it */
   if (r != COVEY_ETIMEDOUT) return r;
   p->told = 0;
-  for (int64_t until = test_now() + SHORT; test_now() < until; CHECK_OK(covey_loop_dispatch(p->loop))) {
+  for (int64_t until = test_now() + BRIEF; test_now() < until; CHECK_OK(covey_loop_dispatch(p->loop))) {
     r = covey_call_start(p->a, &o, &b, 1, &pending);
     if (r != COVEY_EAGAIN && r != COVEY_ENOTFOUND) break;
   }
   if (r < 0) return r;
-  r = covey_call_receive(p->b, "f", SHORT, &q);
+  r = covey_call_receive(p->b, "f", BRIEF, &q);
   if (r == 0) {
     r = covey_call_reply(&q, 7, data, LARGE);
     covey_request_free(&q);
   }
   if (r == 0) r = dispatch_until(p, 1);
-  if (r == 0) r = covey_call_wait(pending, SHORT, &reply);
+  if (r == 0) r = covey_call_wait(pending, BRIEF, &reply);
   if (r == 0) {
     CHECK_INT(reply.status, 7);
     CHECK_UINT(reply.size, LARGE);
@@ -240,14 +240,14 @@ static void answer(covey_request *q, void *arg)
 static int serve(pair *p)
 {
   covey_reply reply;
-  covey_call_options o = {.name = p->to, .function = "g", .timeout = SHORT};
+  covey_call_options o = {.name = p->to, .function = "g", .timeout = BRIEF};
   int r = covey_serve(p->b, "g", answer, NULL);
   if (r < 0) return r;
   covey_pending *pending;
   r = covey_call_start(p->a, &o, NULL, 0, &pending);
   if (r == 0) {
-    r = covey_serve_run(p->b, SHORT, NULL);
-    if (r == 0) r = covey_call_wait(pending, SHORT, &reply);
+    r = covey_serve_run(p->b, BRIEF, NULL);
+    if (r == 0) r = covey_call_wait(pending, BRIEF, &reply);
     if (r == 0) covey_reply_free(&reply);
     covey_call_close(pending);
   }
@@ -261,10 +261,10 @@ static int handles(pair *p)
   covey_native theirs;
   covey_message m;
   covey_send_options o = {
-      .name = p->to, .group = "h", .timeout = SHORT, .handles = p->mine, .handle_count = 2};
+      .name = p->to, .group = "h", .timeout = BRIEF, .handles = p->mine, .handle_count = 2};
   int r = covey_message_send(p->a, &o, &(covey_buffer){data, 100}, 1, NULL);
   if (r < 0) return r;
-  r = covey_receive(p->b, "h", SHORT, &m);
+  r = covey_receive(p->b, "h", BRIEF, &m);
   if (r < 0) return r;
   CHECK_UINT(m.handle_count, 2);
   r = covey_message_take(&m, 1, &theirs);
