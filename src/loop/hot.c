@@ -111,10 +111,12 @@ enum hot cvy_hot_look(covey_loop *loop, uint64_t now)
 
 enum hot cvy_hot_sleep(covey_loop *loop, uint64_t now, cvy_deadline deadline)
 {
-  int64_t left = deadline == CVY_NEVER ? COVEY_FOREVER : deadline - (int64_t)(now / 1000000);
+  int64_t left = COVEY_FOREVER, at = (int64_t)(now / 1000000);
+  if (deadline != CVY_NEVER)
+    left = deadline > at ? deadline - at : 0; /* one that has just passed is not for ever */
   loop->asleep_ns = loop->hot_count ? now : 0;
   step_out(loop);
-  int r = cvos_watch_sleep(loop->uv, left > 0 || left == COVEY_FOREVER ? left : 0);
+  int r = cvos_watch_sleep(loop->uv, left);
   bool found = r == 1 || (r == 0 && look_at(loop, AWOKEN_FOR));
   step_in(loop);
   if (found) loop->looks++;

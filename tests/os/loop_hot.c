@@ -293,3 +293,28 @@ TEST(loop_hot, what_is_expected)
   leave(&b);
   cvy_loop_private_close(loop);
 }
+
+/* A deadline may pass between the look and the sleep: then there is none, neither a short one nor one for ever. */
+TEST(loop_hot, a_deadline_that_has_just_passed)
+{
+  covey_loop *loop = ends_loop();
+  player a, b;
+  meet(loop, &a, &b);
+  a.quiet = true;
+  cvy_loop_expect(loop, a.io);
+  cvy_loop_lock(loop);
+  while (!cvy_token_take(loop, NULL)) { /* the helper has it for a turn */
+    cvy_loop_unlock(loop);
+    test_pause(1);
+    cvy_loop_lock(loop);
+  }
+  for (int64_t late = 0; late < 3; late++) {
+    uint64_t now = uv_hrtime();
+    CHECK_INT(cvy_hot_sleep(loop, now, (int64_t)(now / 1000000) - late), HOT_OFF);
+  }
+  cvy_token_give(loop);
+  cvy_loop_unlock(loop);
+  leave(&a);
+  leave(&b);
+  cvy_loop_private_close(loop);
+}
