@@ -25,6 +25,7 @@ int cvos_signal_from_system(int system)
 typedef struct asked {
   const ULONG_PTR *pids;
   DWORD count;
+  bool session; /* only those by which a program of covey hears requests */
   int windows;
 } asked;
 
@@ -35,18 +36,24 @@ static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
   wchar_t class[16];
   (void)GetWindowThreadProcessId(window, &pid);
   bool hears = GetClassNameW(window, class, 16) && wcscmp(class, CVOS_SESSION_CLASS) == 0;
-  if (!hears && (!IsWindowVisible(window) || GetWindow(window, GW_OWNER))) return TRUE;
+  if (!hears && (a->session || !IsWindowVisible(window) || GetWindow(window, GW_OWNER))) return TRUE;
   for (DWORD i = 0; i < a->count; i++) {
     if (a->pids[i] == pid && PostMessageW(window, WM_CLOSE, 0, 0)) a->windows++;
   }
   return TRUE;
 }
 
-int cvos_windows_close(const ULONG_PTR *pids, DWORD count)
+/* EnumWindows has a list of its own: a search from window to window ends at one that goes meanwhile. */
+static int close_windows(const ULONG_PTR *pids, DWORD count, bool session)
 {
-  asked a = {pids, count, 0};
+  asked a = {pids, count, session, 0};
   (void)EnumWindows(ask_window, (LPARAM)&a);
   return a.windows;
+}
+
+int cvos_windows_close(const ULONG_PTR *pids, DWORD count)
+{
+  return close_windows(pids, count, false);
 }
 
 /* Whether pid has our console, of which there may be any number of others at it. */
@@ -74,13 +81,8 @@ DWORD cvos_console_break(DWORD pid)
 DWORD cvos_process_ask(DWORD pid, bool group)
 {
   DWORD error = group ? cvos_console_break(pid) : ERROR_NOT_SUPPORTED;
-  HWND window = NULL;
-  while (error && (window = FindWindowExW(NULL, window, CVOS_SESSION_CLASS, NULL))) {
-    DWORD owner = 0;
-    (void)GetWindowThreadProcessId(window, &owner);
-    if (owner == pid && PostMessageW(window, WM_CLOSE, 0, 0)) error = 0;
-  }
-  return error;
+  ULONG_PTR one = pid;
+  return error && close_windows(&one, 1, true) ? 0 : error;
 }
 
 int cvos_process_signal(HANDLE process, int signal)
