@@ -184,10 +184,31 @@ static void take_back(covey_peer *peer, struct cvy_planned *f)
   cvy_outlet_ready(p->outlet);
 }
 
+/* Bytes of a message were taken, up to end in the stream, before its sender has heard that the connection has ended. last: all of it, which is SENT. */
+static void taken_before_the_end(covey_peer *peer, cvy_parcel *p, bool last, uint64_t end)
+{
+  p->started = true;
+  if (!last) return;
+  p->emitted = true;
+  p->end = end;
+  if (p->kind != CVY_FRAME_DATA || p->want_ack || p->abandoned) return;
+  p->result = 0;
+  peer->node->unknown++;
+}
+
 /* cvy_lane_fini has been here meanwhile: the parcels are in no list, and those without a sender are ours to free. */
-static void settle_ended(cvy_plan *plan)
+static void settle_ended(covey_peer *peer, cvy_plan *plan, uint64_t taken)
 {
   cvy_parcel *orphans = NULL;
+  uint64_t end = plan->cut;
+  if (plan->cut_parcel && taken >= end)
+    taken_before_the_end(peer, plan->cut_parcel, peer->tx.cut.last, peer->tx.taken + end);
+  end += plan->flying;
+  for (size_t i = 0; i < plan->frame_count && taken > end; i++) {
+    struct cvy_planned *f = &plan->frames[i];
+    end += (uint64_t)f->header_size + f->body;
+    taken_before_the_end(peer, f->parcel, f->last && taken >= end, peer->tx.taken + end);
+  }
   for (size_t i = 0; i <= plan->frame_count; i++) {
     cvy_parcel *p = i < plan->frame_count ? plan->frames[i].parcel : plan->cut_parcel;
     if (!p || !p->planned) continue;
@@ -239,7 +260,7 @@ void cvy_lane_settle(covey_peer *peer, cvy_plan *plan, uint64_t taken)
   cvy_tx *tx = &peer->tx;
   uint64_t end = tx->taken, n = 0;
   if (tx->broken || peer->state == CVY_PEER_DEAD) {
-    settle_ended(plan);
+    settle_ended(peer, plan, taken);
     return;
   }
   for (size_t i = 0; i < plan->frame_count; i++) plan->frames[i].parcel->planned = false;

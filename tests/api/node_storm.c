@@ -207,6 +207,47 @@ TEST(storm, killed_receiver_of_what_pends)
   CHECK(covey_node_close(NULL, ENOUGH) >= 0);
 }
 
+/* Who dies between the taking of the bytes and the account of it got them before: they are not sent again, nor is the sender told that nothing went. */
+
+static int64_t victim;
+
+static bool is_dead(void *arg)
+{
+  const covey_peer *peer = arg;
+  cvy_loop_lock(peer->loop);
+  bool dead = peer->state == CVY_PEER_DEAD;
+  cvy_loop_unlock(peer->loop);
+  return dead;
+}
+
+static int64_t write_and_kill(covey_peer *peer, const cvos_piece *pieces, size_t count, int *ret_system)
+{
+  int64_t taken = cvy_transport_stream.write(peer, pieces, count, ret_system);
+  test_process_kill(victim);
+  CHECK(test_wait_until(is_dead, peer, ENOUGH));
+  return taken;
+}
+
+TEST(storm, killed_receiver_of_what_was_just_taken)
+{
+  static cvy_transport transport;
+  transport = cvy_transport_stream;
+  transport.write = write_and_kill;
+  for (int level = COVEY_LEVEL_SENT; level <= COVEY_LEVEL_CONSUMED; level++) {
+    covey_node *node;
+    victim = start("node-echo", NULL, NULL, NULL, NULL);
+    REQUIRE_OK(covey_send(NULL, victim, NULL, "x", 1, ENOUGH));
+    only_peer(&node)->transport = &transport;
+    cvy_node_leave(node);
+    covey_send_options to = {.pid = victim, .timeout = ENOUGH, .level = level};
+    int r = covey_message_send(NULL, &to, &(covey_buffer){"y", 1}, 1, NULL);
+    CHECK_INT(r, level == COVEY_LEVEL_SENT ? COVEY_OK : COVEY_EPEERDIED);
+    if (r < 0) CHECK_INT(covey_last_failure()->reached, COVEY_FAR_SENT);
+    CHECK(test_process_ended(victim, ENOUGH));
+  }
+  CHECK(covey_node_close(NULL, ENOUGH) >= 0);
+}
+
 /* ---- signals, forks ---- */
 
 static void echo_rounds(int64_t pid, int count)
