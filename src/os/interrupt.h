@@ -24,7 +24,8 @@ typedef struct cvos_interrupt {
   int system;     /* SIG...; CTRL_..._EVENT, or the number of the window message */
   int64_t sender; /* pid of the process that sent it; 0: not told, or not a process */
   int64_t user;   /* its uid; -1: not told */
-  bool by_system; /* no process sent it: a key, a terminal, the session */
+  bool by_system; /* no process sent it: a key, a terminal, the session. macOS does not tell these apart: INT, QUIT, TSTP, HUP and WINCH of another
+                   * session's process, while our group is in front of a terminal */
   int64_t bound;  /* ms that the system gives until it ends us; -1: it does not */
 } cvos_interrupt;
 

@@ -26,7 +26,7 @@ bool cvos_pty_possible(void);
 int cvos_pty_open(int rows, int columns, bool echo, cvos_pty **ret, cvos_handle *ret_in, cvos_handle *ret_out, cvos_handle *ret_theirs);
 
 /* No further child will be put on it: from now on its output may end by itself with the last process that has it open. True: it will. False: it ends when
- * cvos_pty_close was called, and not before (Windows before 11 24H2). */
+ * cvos_pty_close was called (Windows before 11 24H2), or with the child that leads its session, if that comes first (macOS). */
 bool cvos_pty_started(cvos_pty *pty);
 
 /* Gives it another size; its programs are told (SIGWINCH, WINDOW_BUFFER_SIZE_EVENT). Errors: COVEY_ENOTSUP, COVEY_ECLOSED (nobody is there any more), COVEY_EOS. */

@@ -1,6 +1,7 @@
 #include "posix/detail/posix.h"
 
 #include "os/handle.h"
+#include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
 
@@ -47,8 +48,12 @@ int cvos_handle_pull(int64_t pid, uint64_t value, cvos_handle *ret)
 int64_t cvos_handle_count(void)
 {
 #if defined(__APPLE__)
-  int size = proc_pidinfo(getpid(), PROC_PIDLISTFDS, 0, NULL, 0);
-  return size < 0 ? -1 : size / (int)sizeof(struct proc_fdinfo);
+  /* without a buffer it tells the places of the table, and 20 more (XNU, proc_info.c: proc_pidfdlist): room enough for what is open */
+  int room = proc_pidinfo(getpid(), PROC_PIDLISTFDS, 0, NULL, 0);
+  void *list = room > 0 ? cvy_alloc((size_t)room) : NULL;
+  int size = list ? proc_pidinfo(getpid(), PROC_PIDLISTFDS, 0, list, room) : 0;
+  cvy_free(list);
+  return size > 0 ? size / (int)sizeof(struct proc_fdinfo) : -1;
 #else
 #if defined(__linux__)
   DIR *folder = opendir("/proc/self/fd");
@@ -146,8 +151,14 @@ int cvos_socket_for_child(int direction, cvos_handle *ret_ours, cvos_handle *ret
 {
   int ends[2];
   if (cvos_fd_sockets(ends) < 0) return cvos_translate(errno);
-  (void)shutdown(direction == CVOS_FROM_CHILD ? ends[0] : ends[1],
-                 direction == CVOS_FROM_CHILD ? SHUT_WR : SHUT_RD);
+#if defined(SO_NOSIGPIPE)
+  /* ours alone: what the child writes to without a reader ends it, as a pipe does */
+  int on = 1;
+  (void)setsockopt(direction == CVOS_FROM_CHILD ? ends[0] : ends[1], SOL_SOCKET, SO_NOSIGPIPE, &on,
+                   sizeof on);
+#endif
+  /* who shall not write: SHUT_RD at the other end would not hinder him on macOS (XNU, uipc_usrreq.c: it looks at the sender's side alone) */
+  (void)shutdown(ends[0], SHUT_WR);
   return share(ends, direction, ret_ours, ret_theirs);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SIGNALS = 130, NAMED_END = 64 };
 
@@ -79,12 +80,45 @@ static void follow_former(struct place *p, int number, bool taken, bool alone, s
   }
 }
 
+#if defined(__APPLE__)
+
+/* By keys and by the end of a terminal. */
+static bool is_of_terminal(int number)
+{
+  return number == SIGINT || number == SIGQUIT || number == SIGTSTP || number == SIGHUP || number == SIGWINCH;
+}
+
+static bool in_front(void)
+{
+  for (int stream = 0; stream < 3; stream++)
+    if (tcgetpgrp(stream) == getpgrp()) return true;
+  return false;
+}
+
+/* The code is 0 for every signal but SIGCHLD, and the pid that of whoever ran in the kernel: who called kill, or who wrote the key to the other end of
+ * our terminal, which is of another session than ours (XNU, kern_sig.c: psignal_internal; Go's runtime: "empirically true" that SI_USER is 0). */
+static bool is_sent(int number, const siginfo_t *info)
+{
+  if (info->si_code != 0 || info->si_pid <= 0) return info->si_code == SI_USER || info->si_code == SI_QUEUE;
+  return !is_of_terminal(number) || getsid(info->si_pid) == getsid(0) || !in_front();
+}
+
+#else
+
+static bool is_sent(int number, const siginfo_t *info)
+{
+  (void)number;
+#if defined(SI_TKILL)
+  if (info->si_code == SI_TKILL) return true;
+#endif
+  return info->si_code == SI_USER || info->si_code == SI_QUEUE;
+}
+
+#endif
+
 static bool tell_taker(int number, const siginfo_t *info)
 {
-  bool sent = info && (info->si_code == SI_USER || info->si_code == SI_QUEUE);
-#if defined(SI_TKILL)
-  sent = sent || (info && info->si_code == SI_TKILL);
-#endif
+  bool sent = info && is_sent(number, info);
   cvos_interrupt what = {.signal = cvos_signal_from_system(number),
                          .system = number,
                          .sender = sent ? info->si_pid : 0,

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -89,11 +90,30 @@ void cvos_keyboard_raw(void)
   set(&raw);
 }
 
+#if defined(__APPLE__)
+/* poll says of /dev/tty that it is no descriptor, since kqueue does not take it (libuv/libuv 979, tokio-rs/mio 1377): select does. True when a read
+ * will not wait. */
+static bool select_keys(cvos_handle other)
+{
+  fd_set ready;
+  bool both = other >= 0 && other < FD_SETSIZE;
+  FD_ZERO(&ready);
+  FD_SET(STDIN_FILENO, &ready);
+  if (both) FD_SET(other, &ready);
+  if (select((both && other > STDIN_FILENO ? other : STDIN_FILENO) + 1, &ready, NULL, NULL, NULL) < 0)
+    return errno != EINTR;
+  return FD_ISSET(STDIN_FILENO, &ready) != 0;
+}
+#endif
+
 int cvos_keyboard_read(cvos_handle other, bool keys, char *ret, size_t capacity)
 {
   struct pollfd ready[] = {{.fd = other, .events = POLLIN},
                            {.fd = keys ? STDIN_FILENO : -1, .events = POLLIN}};
   if (poll(ready, 2, -1) < 0 || !ready[1].revents) return 0;
+#if defined(__APPLE__)
+  if ((ready[1].revents & POLLNVAL) && (ready[0].revents || !select_keys(other))) return 0;
+#endif
   ssize_t n = read(STDIN_FILENO, ret, capacity < INT_MAX ? capacity : INT_MAX);
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
   return n > 0 ? (int)n : -1; /* a terminal that has hung up says EIO */

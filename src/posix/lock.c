@@ -26,6 +26,12 @@ static bool is_link(int error)
   return error == ELOOP;
 }
 
+/* A folder, a pipe or a socket. A socket that is opened: ENXIO, or, on BSD and macOS, EOPNOTSUPP (open(2)). */
+static bool is_no_file(int error)
+{
+  return error == EISDIR || error == ENXIO || error == EOPNOTSUPP;
+}
+
 static bool same_file(int dir, const char *name, int fd)
 {
   struct stat named, opened;
@@ -40,8 +46,7 @@ static int open_file(int dir, const char *name, unsigned flags, int *ret)
   int how = (flags & CVOS_LOCK_SHARED ? O_RDONLY : O_RDWR) | (flags & CVOS_LOCK_EXISTING ? 0 : O_CREAT) |
             O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   int fd = cvos_fd_high(CVOS_CALL(OPEN, openat(dir, name, how, 0600), -1));
-  if (fd < 0)
-    return is_link(errno) || errno == EISDIR || errno == ENXIO ? COVEY_EUNSAFE : cvos_translate(errno);
+  if (fd < 0) return is_link(errno) || is_no_file(errno) ? COVEY_EUNSAFE : cvos_translate(errno);
   bool fits = CVOS_CALL(STAT, fstat(fd, &s), -1) == 0 && S_ISREG(s.st_mode) &&
               (!(flags & CVOS_LOCK_OURS) || s.st_uid == geteuid());
   if (!fits) {

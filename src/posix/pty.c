@@ -17,8 +17,13 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
+#if defined(__APPLE__)
+#define REDRIVES 20 /* each of them ten tries of the kernel's */
+#endif
+
 struct cvos_pty {
   int master;
+  int kept; /* macOS: a slave of ours, non-blocking, that nobody uses; -1 none */
 };
 
 bool cvos_pty_possible(void)
@@ -51,7 +56,12 @@ static int configure(int slave, bool echo)
 static int open_master(void)
 {
 #if defined(__APPLE__)
-  int fd = CVOS_CALL(PTY, posix_openpt(O_RDWR | O_NOCTTY), -1);
+  /* Two who open at once may be given one number, and who comes second often enough is told so by an error that is the kernel's own, below 0
+   * (XNU, tty_ptmx.c: ptmx_get_ioctl, EREDRIVEOPEN). */
+  int fd, tries = 0;
+  do fd = CVOS_CALL(PTY, posix_openpt(O_RDWR | O_NOCTTY), -1);
+  while (fd < 0 && errno < 0 && ++tries < REDRIVES);
+  if (fd < 0 && errno < 0) errno = EAGAIN;
   if (fd >= 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
   fd = cvos_fd_high(fd);
 #else
@@ -68,12 +78,12 @@ static int open_master(void)
   return -1;
 }
 
-/* By the master where that is possible: the name may be another's in this mount namespace. */
-static int open_slave(int master)
+/* By the master where that is possible: the name may be another's in this mount namespace. flags: more than every slave has. */
+static int open_slave(int master, int flags)
 {
   int fd = -1;
 #if defined(TIOCGPTPEER)
-  fd = CVOS_CALL(PTY, ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), -1);
+  fd = CVOS_CALL(PTY, ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | flags), -1);
   if (fd >= 0 || errno == EMFILE || errno == ENFILE) return cvos_fd_high(fd);
 #endif
 #if defined(__linux__)
@@ -86,9 +96,22 @@ static int open_slave(int master)
   const char *name = ptsname(master);
   if (!name) return -1;
 #endif
-  do fd = CVOS_CALL(OPEN, open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), -1);
+  do fd = CVOS_CALL(OPEN, open(name, O_RDWR | O_NOCTTY | O_CLOEXEC | flags), -1);
   while (fd < 0 && errno == EINTR);
   return cvos_fd_high(fd);
+}
+
+/* The close of the last slave throws away what the master has not read, on macOS (XNU, tty_dev.c: ptsclose; pexpect 662, JetBrains/pty4j 94, oven-sh/bun
+ * 33882): a child that writes and ends at once would have said nothing. Non-blocking: our own close waits for no reader. */
+static bool keep_slave(cvos_pty *pty)
+{
+#if defined(__APPLE__)
+  pty->kept = open_slave(pty->master, O_NONBLOCK);
+  return pty->kept >= 0;
+#else
+  (void)pty;
+  return true;
+#endif
 }
 
 static int again(int master)
@@ -102,10 +125,12 @@ int cvos_pty_open(int rows, int columns, bool echo, cvos_pty **ret, cvos_handle 
   int r = COVEY_ENOMEM, slave = -1, in = -1, out = -1;
   cvos_pty *pty = cvy_alloc(sizeof *pty);
   if (!pty) return cvos_plain(r);
+  pty->kept = -1;
   pty->master = open_master();
   if (pty->master < 0) goto failed;
-  slave = open_slave(pty->master);
-  if (slave < 0 || configure(slave, echo) < 0 || resize(slave, rows, columns) < 0) goto failed;
+  slave = open_slave(pty->master, 0);
+  if (slave < 0 || !keep_slave(pty) || configure(slave, echo) < 0 || resize(slave, rows, columns) < 0)
+    goto failed;
   in = again(pty->master);
   out = in < 0 ? -1 : again(pty->master);
   if (out < 0) goto failed;
@@ -119,21 +144,20 @@ failed:
   r = errno == ENOSPC || errno == EAGAIN ? COVEY_ELIMIT : cvos_translate(errno);
   cvos_fd_close(in);
   cvos_fd_close(slave);
-  cvos_fd_close(pty->master);
-  cvy_free(pty);
+  cvos_pty_close(pty);
   return r;
 }
 
 bool cvos_pty_started(cvos_pty *pty)
 {
-  (void)pty;
-  return true;
+  return pty->kept < 0;
 }
 
 int cvos_pty_resize(cvos_pty *pty, int rows, int columns)
 {
   if (resize(pty->master, rows, columns) == 0) return 0;
-  return errno == EIO ? COVEY_ECLOSED : cvos_translate(errno);
+  return errno == EIO || errno == ENOTTY ? COVEY_ECLOSED
+                                         : cvos_translate(errno); /* ENOTTY: macOS, without a slave */
 }
 
 /* Twice: the first ends the line as it is, and the second is a line without anything in it. A program that takes single characters has made the terminal's
@@ -153,6 +177,7 @@ size_t cvos_pty_end(const cvos_pty *pty, bool begun, char *ret)
 void cvos_pty_close(cvos_pty *pty)
 {
   if (!pty) return;
+  cvos_fd_close(pty->kept);
   cvos_fd_close(pty->master);
   cvy_free(pty);
 }

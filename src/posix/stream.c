@@ -224,7 +224,8 @@ static bool hung_up(int fd)
 #if defined(POLLRDHUP)
   struct pollfd p = {.fd = fd, .events = POLLRDHUP};
 #else
-  struct pollfd p = {.fd = fd, .events = 0};
+  /* macOS looks for nothing that is not asked for (XNU, sys_generic.c) */
+  struct pollfd p = {.fd = fd, .events = POLLHUP};
 #endif
   return poll(&p, 1, 0) > 0 && (p.revents & p.events || p.revents & (POLLHUP | POLLERR));
 }

@@ -164,11 +164,51 @@ static void remember(cvos_tree *tree, const sweep *s)
   tree->kin_count = count;
 }
 
-/* The group (or the leader, whose number is still its own), and whoever left it. Whether one was not ours to kill. */
-static bool kill_all(const cvos_tree *tree)
+#if defined(__APPLE__)
+
+typedef struct look {
+  pid_t group;
+  bool found;
+} look;
+
+/* getpgid knows no zombies (XNU: proc_find). */
+static bool look_at(pid_t pid, void *arg)
+{
+  look *l = arg;
+  l->found = getpgid(pid) == l->group;
+  return !l->found;
+}
+
+/* A group of zombies takes every signal, as POSIX wants it; macOS says EPERM for it (XNU, kern_sig.c: killpg1 counts no zombies, and found nobody). */
+static bool denied_by_zombies(pid_t group)
+{
+  look l = {group, false};
+  return cvos_system_each(look_at, &l) == 0 && !l.found;
+}
+
+#else
+
+static bool denied_by_zombies(pid_t group)
+{
+  (void)group;
+  return false;
+}
+
+#endif
+
+/* Sends number to the group, or to the leader, whose number is still its own. 0 or errno. */
+static int signal_all(const cvos_tree *tree, int number)
 {
   pid_t target = tree->grouped ? -tree->leader : tree->leader;
-  bool denied = CVOS_CALL(SIGNAL, kill(target, SIGKILL), -1) < 0 && errno == EPERM;
+  if (CVOS_CALL(SIGNAL, kill(target, number), -1) == 0) return 0;
+  int error = errno;
+  return error == EPERM && tree->grouped && denied_by_zombies(tree->leader) ? 0 : error;
+}
+
+/* Everybody, and whoever left the group. Whether one was not ours to kill. */
+static bool kill_all(const cvos_tree *tree)
+{
+  bool denied = signal_all(tree, SIGKILL) == EPERM;
   for (size_t i = 0; i < tree->kin_count; i++) {
     if (signal_kin(&tree->kin[i], SIGKILL) == EPERM) denied = true;
   }
@@ -232,9 +272,10 @@ int cvos_tree_signal(cvos_tree *tree, int signal)
   int r = 0;
   if (number == SIGSTOP || (number == SIGCONT && tree->suspended)) r = suspend_all(tree, number == SIGSTOP);
   if (number == SIGSTOP && tree->suspended && tree->cgroup.frozen) return r;
-  pid_t target = tree->grouped ? -tree->leader : tree->leader;
-  if (CVOS_CALL(SIGNAL, kill(target, number), -1) < 0) return cvos_translate(errno);
-  return r;
+  int error = signal_all(tree, number);
+  if (!error) return r;
+  errno = error;
+  return cvos_translate(error);
 }
 
 int cvos_tree_ask(cvos_tree *tree)

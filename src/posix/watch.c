@@ -28,6 +28,12 @@
 #define PIECES     64        /* iovecs in one call; the system's limit is 1024 */
 #define STARVED_MS 2         /* until a write that found no memory in the system is tried again */
 #define HANDLES    253       /* SCM_MAX_FD of Linux: what one sendmsg can carry at most */
+#if defined(__APPLE__)
+#define MOST_TAKEN                                                                                           \
+  512 /* what one message may carry: UIPC_MAX_CMSG_FD of XNU; those for which there is no room stay open with us, unnamed */
+#else
+#define MOST_TAKEN HANDLES
+#endif
 
 /* A pipe of which one read took what pipes hold by default is a stream: with more room writer and reader need not wait for each other at each 64 KiB
  * (1.1 times the throughput, own measurement; 1 MiB gives no more). */
@@ -212,7 +218,7 @@ static ssize_t io_take(cvos_io *io)
 {
   union {
     struct cmsghdr align;
-    char space[CMSG_SPACE(HANDLES * sizeof(int)) + CMSG_SPACE(64)];
+    char space[CMSG_SPACE(MOST_TAKEN * sizeof(int)) + CMSG_SPACE(64)];
   } control;
   cvos_handle handles[HANDLES + 1];
   size_t handle_count = 0;
@@ -378,6 +384,13 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
   for (;;) {
     int n = gather(v, pieces, count, done, &size);
     if (!n) return (int64_t)done;
+#if defined(__APPLE__)
+    /* one byte goes with handles: they grow on their way, and what fills the room together with them is lost (FreeBSD PR 181741) */
+    if (handle_count && !done) {
+      n = 1;
+      v[0].iov_len = size = 1;
+    }
+#endif
     if (io->socket && cvy_fault_limited(v[0].iov_len) < v[0].iov_len) {
       v[0].iov_len = cvy_fault_limited(v[0].iov_len);
       n = 1; /* less than size: it is told as all that was taken */
@@ -391,9 +404,11 @@ int64_t cvos_io_write(cvos_io *io, const cvos_piece *pieces, size_t count, const
     if (taken < 0) {
       int e = errno;
       if (e == EINTR) continue;
-      /* ENOBUFS: macOS says so for a Unix socket whose peer is slow, Linux when it has no memory for a while. */
-      if (e == ENOBUFS) io->starved = true;
-      if (done || e == EAGAIN || e == EWOULDBLOCK || e == ENOBUFS) return (int64_t)done;
+      /* ENOBUFS: macOS says so for a Unix socket whose peer is slow, Linux when it has no memory for a while. EMSGSIZE: macOS has no room for handles
+       * now, as it takes what the peer has not read off the most that it holds (libuv/libuv 1739; XNU, uipc_usrreq.c: uipc_send). */
+      bool starved = e == ENOBUFS || (e == EMSGSIZE && handle_count && !done);
+      io->starved = io->starved || starved;
+      if (done || e == EAGAIN || e == EWOULDBLOCK || starved) return (int64_t)done;
       *ret_system = e;
       bool closed = e == EPIPE || e == ECONNRESET || e == ENOTCONN || is_hangup(io, e);
       return closed ? COVEY_ECLOSED : cvos_translate(e);

@@ -22,6 +22,18 @@
 
 enum { DESCRIPTORS = 1024 }; /* the highest that is looked at */
 
+/* Takes and frees slots, at some of which the guard is asked for a sign of life. Whether another guard has come for pid. */
+static bool take_until_another(pid_t pid, int most)
+{
+  for (int i = 0; i < most && cvos_guard_pid() == pid; i++) {
+    cvos_guard_place place;
+    int fd;
+    if (cvos_guard_take(&place, &fd) != 0 || cvos_guard_tell(&place, 1 << 30) != 0) return false;
+    cvos_guard_free(&place);
+  }
+  return cvos_guard_pid() != pid;
+}
+
 int helper_guard(const char *what, const char *arg)
 {
   if (strcmp(what, "shell") == 0) {
@@ -56,15 +68,16 @@ int helper_guard(const char *what, const char *arg)
     while (cvos_identity(pid, &about, NULL) == 0) helper_pause(1); /* until it has let go of its pipe */
     return 0;
   }
-  if (strcmp(what, "stop") != 0 || kill(pid, SIGSTOP) != 0) return -1;
-  /* slots are taken and freed until it is noticed as stuck and replaced */
-  for (int i = 0; i < 100000 && cvos_guard_pid() == pid; i++) {
-    cvos_guard_place place;
-    int fd;
-    if (cvos_guard_take(&place, &fd) != 0 || cvos_guard_tell(&place, 1 << 30) != 0) return -1;
-    cvos_guard_free(&place);
+  if (strcmp(what, "signals") == 0) {
+    static const int each[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGALRM, SIGTERM,
+                               SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
+    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++)
+      if (kill(pid, each[i]) != 0) return -1;
+    /* until it has read a line that was written after them */
+    return take_until_another(pid, 1000) ? -1 : 0;
   }
-  return cvos_guard_pid() != pid ? 0 : -1;
+  /* until it is noticed as stuck and replaced */
+  return strcmp(what, "stop") == 0 && kill(pid, SIGSTOP) == 0 && take_until_another(pid, 100000) ? 0 : -1;
 }
 
 bool helper_tree_of_another(cvos_tree *tree)

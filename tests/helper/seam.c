@@ -160,7 +160,7 @@ const helper_behaviour helper_seam[] = {
      "and 0, hangs"},
     {"untied", do_untied, "[exit|crash]: one child that is not tied; the same"},
     {"guard", do_guard,
-     "kill|stop|close|files|none [SHELL]: a tied child, something befalls the guard, another one"},
+     "kill|stop|signals|close|files|none [SHELL]: a tied child, something befalls the guard, another one"},
     {"another-leader", do_another_leader,
      "0 when a process with the leader's pid, but not the leader, is no member"},
     {"tied-and-fork", do_tied_and_fork, "a tied child and a forked one; writes their pids and 0, hangs"},

@@ -4,7 +4,7 @@
 #include "core/quote.h"
 #include "os/handle.h"
 
-enum { LIMIT = 30000 };
+enum { LIMIT = 90000 }; /* a child may have hundreds of starts to do, many times slower than usual */
 
 void child_request(cvos_spawn_request *q, const char *const *arguments)
 {

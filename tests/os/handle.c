@@ -2,6 +2,7 @@
 #include "os/handle.h"
 #include "child.h"
 #include "os/path.h"
+#include "os/signal.h"
 
 /* Lets the helper say text into handle, and closes it. */
 static void say_into(cvos_handle handle, const char *text)
@@ -150,6 +151,48 @@ TEST(handle, makes_pipes_for_a_child)
 }
 
 typedef int maker(int direction, cvos_handle *ret_ours, cvos_handle *ret_theirs);
+
+/* A helper that writes to theirs, which is closed. */
+static void write_in_vain(cvos_handle theirs)
+{
+  cvos_spawn_request q;
+  covey_failure failure;
+  child c;
+  memset(&c, 0, sizeof c);
+  child_request(&q, TEST_WORDS("both", "1000000", "0"));
+  q.stdio[1] = theirs;
+  REQUIRE_OK(cvos_spawn(&q, &c.process, &c.tree, &failure));
+  child_free_request(&q);
+  cvos_handle_close(theirs);
+  child_finish(&c);
+  CHECK_INT(c.status.how, CVOS_END_SIGNALLED);
+  CHECK_INT(c.status.signal, CVOS_SIGNAL_PIPE);
+}
+
+/* What keeps the signal from us is of our end alone. */
+TEST(handle, a_child_that_writes_to_nobody)
+{
+  static maker *const makers[] = {cvos_pipe_for_child, cvos_socket_for_child};
+  if (test_is_windows()) TEST_SKIP("no signal tells it there");
+  test_no_child_handles_lost();
+  for (int i = 0; i < 2; i++) {
+    cvos_handle ours, theirs;
+    REQUIRE_OK(makers[i](CVOS_FROM_CHILD, &ours, &theirs));
+    cvos_handle_close(ours);
+    write_in_vain(theirs);
+  }
+}
+
+/* A socket to a child carries one way: it cannot answer. */
+TEST(handle, a_child_that_answers_its_input)
+{
+  cvos_handle ours, theirs;
+  if (test_is_windows()) TEST_SKIP("no sockets for a child there");
+  test_no_child_handles_lost();
+  REQUIRE_OK(cvos_socket_for_child(CVOS_TO_CHILD, &ours, &theirs));
+  write_in_vain(theirs);
+  cvos_handle_close(ours);
+}
 
 static void fail_without_a_trace(maker *make)
 {

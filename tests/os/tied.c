@@ -128,6 +128,12 @@ TEST(tied, replaces_a_guard_that_is_stuck)
   end_of_parent(TEST_WORDS("guard", "stop"), 2);
 }
 
+TEST(tied, has_a_guard_that_no_signal_ends)
+{
+  if (test_is_windows()) TEST_SKIP("jobs need no guard");
+  end_of_parent(TEST_WORDS("guard", "signals"), 2);
+}
+
 /* The parent closes all that it has open but its streams, as daemons do: what is the guard's too. */
 TEST(tied, guards_again_after_all_was_closed)
 {
@@ -143,5 +149,6 @@ TEST_LIMIT(tied, is_guarded_by_any_shell, 120)
     if (cvos_path_program(shells[i]) < 0) continue;
     end_of_parent(TEST_WORDS("guard", "none", shells[i]), 2);
     end_of_parent(TEST_WORDS("guard", "kill", shells[i]), 2);
+    end_of_parent(TEST_WORDS("guard", "signals", shells[i]), 2);
   }
 }

@@ -1,6 +1,7 @@
 /* The end of a process under the loop. */
 #include "child.h"
 
+#include "os/signal.h"
 #include "support/ends.h"
 
 typedef struct watched {
@@ -144,6 +145,39 @@ TEST(watch_exit, dropped_or_not)
       CHECK_INT(w.exited, i & 1);
     }
     child_finish(&w.c);
+  }
+  cvy_loop_private_close(loop);
+}
+
+static bool has_stopped(void *arg)
+{
+  return cvos_process_stopped(&((watched *)arg)->c.process);
+}
+
+/* A stop is no end, whoever looks: by what the system has for it, and by the pid alone. */
+TEST(watch_exit, not_by_a_stop)
+{
+  if (test_is_windows()) TEST_SKIP("nobody is stopped there as a whole");
+  covey_loop *loop = ends_loop();
+  for (int i = 0; i < 2; i++) {
+    watched w = {.exited = 0};
+    cvos_status status;
+    child_start(&w.c, NULL, TEST_WORDS("hang"));
+    child_says(&w.c, "ready");
+    REQUIRE_OK(cvos_signal_send(&w.c.process, CVOS_SIGNAL_STOP));
+    CHECK(test_wait_until(has_stopped, &w, ENDS_LONG));
+    CHECK_ERR(cvos_process_note(&w.c.process, &status), COVEY_EAGAIN);
+    CHECK_ERR(cvos_process_wait(&w.c.process, 20), COVEY_ETIMEDOUT);
+    cvos_process seen = w.c.process;
+    if (i) seen.handle = CVOS_NONE;
+    REQUIRE_OK(cvos_exit_watch_open(cvy_loop_uv(loop), true, &seen, on_exited, on_closed, &w, &w.watch));
+    ends_turn(loop, 100);
+    CHECK_INT(w.exited, 0);
+    REQUIRE_OK(cvos_signal_send(&w.c.process, CVOS_SIGNAL_KILL));
+    CHECK(ends_wait(loop, has_exited, &w, ENDS_LONG));
+    unwatch(&w, loop);
+    child_finish(&w.c);
+    CHECK_INT(w.c.status.signal, CVOS_SIGNAL_KILL);
   }
   cvy_loop_private_close(loop);
 }

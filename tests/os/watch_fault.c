@@ -185,19 +185,19 @@ TEST(watch_fault, reads_and_writes)
   cvy_loop_private_close(loop);
 }
 
-/* A system that has no memory for a write for a while, and says all the time that there is room (Linux), is not asked without a pause. */
-TEST(watch_fault, no_memory_for_a_while)
+/* A system that has no room for a write, and says all the time that there is some, is not asked without a pause. */
+static void not_for_a_while(int error, size_t handle_count)
 {
   enum { WHILE = 300 };
-  if (test_is_windows()) TEST_SKIP("a write is queued there");
   covey_loop *loop = ends_loop();
   end a, b;
   ends_connect(loop, &a, &b);
   cvos_piece piece = {"abc", 3};
+  cvos_handle handle = cvos_io_handle(a.io);
   int system = 0, tries = 0;
   for (int64_t until = test_now() + WHILE; test_now() < until; tries++) {
-    cvy_fault_after(CVOS_FAULT_SEND, 1, ENOBUFS);
-    CHECK_INT(cvos_io_write(a.io, &piece, 1, NULL, 0, &system), 0);
+    cvy_fault_after(CVOS_FAULT_SEND, 1, error);
+    CHECK_INT(cvos_io_write(a.io, &piece, 1, &handle, handle_count, &system), 0);
     a.rooms = 0;
     cvos_io_want_room(a.io);
     CHECK(ends_wait(loop, end_has_room, &a, ENDS_LONG));
@@ -207,6 +207,31 @@ TEST(watch_fault, no_memory_for_a_while)
   CHECK_INT(end_put(&a, "abc", 3), 3);
   cvos_io_read(b.io, true);
   CHECK(end_wait_amount(&b, 3));
+  end_close(&a);
+  end_close(&b);
+  cvy_loop_private_close(loop);
+}
+
+/* Linux, of its memory. */
+TEST(watch_fault, no_memory_for_a_while)
+{
+  if (test_is_windows()) TEST_SKIP("a write is queued there");
+  not_for_a_while(ENOBUFS, 0);
+}
+
+/* macOS, of handles beside what the peer has not read. The same without handles is an error like any other. */
+TEST(watch_fault, no_room_for_handles_for_a_while)
+{
+  if (test_is_windows()) TEST_SKIP("a write is queued there");
+  not_for_a_while(EMSGSIZE, 1);
+  covey_loop *loop = ends_loop();
+  end a, b;
+  ends_connect(loop, &a, &b);
+  int system = 0;
+  cvy_fault_after(CVOS_FAULT_SEND, 1, EMSGSIZE);
+  CHECK_INT(cvos_io_write(a.io, &(cvos_piece){"abc", 3}, 1, NULL, 0, &system), COVEY_ETOOBIG);
+  CHECK_INT(system, EMSGSIZE);
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
   end_close(&a);
   end_close(&b);
   cvy_loop_private_close(loop);

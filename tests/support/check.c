@@ -353,6 +353,22 @@ test_ended test_run(const char *const *argv, int64_t ms)
   return ended;
 }
 
+bool test_helper_is_open(void)
+{
+  const char *file = test_helper();
+  char path[1024];
+  size_t size = strlen(file);
+  if (size >= sizeof path) return false;
+  for (size_t i = 1; i <= size; i++) {
+    uv_fs_t fs;
+    if (file[i] != '/' && file[i] != '\0') continue;
+    memcpy(path, file, i);
+    path[i] = '\0';
+    if (uv_fs_stat(NULL, &fs, path, NULL) != 0 || !(fs.statbuf.st_mode & 1)) return false;
+  }
+  return true;
+}
+
 /* ---- time and threads ---- */
 
 bool test_is_windows(void)
@@ -385,6 +401,11 @@ bool test_is_long(void)
 {
   const char *value = getenv("COVEY_LONG");
   return value && *value;
+}
+
+bool test_is_slow(void)
+{
+  return test_scale() >= 5;
 }
 
 bool test_process_gone(int64_t pid, int64_t ms)

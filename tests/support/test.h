@@ -145,6 +145,10 @@ bool test_is_newer_wine(void); /* 9 and newer */
 /* Whether there is much time (COVEY_LONG is set, by ci/test --long): what depends on chance is tried more often. */
 bool test_is_long(void);
 
+/* Whether code runs many times slower than elsewhere (COVEY_TEST_SCALE is 5 or more: the thread sanitizer): what is tried many times, with no threads in it, is
+ * tried less often. */
+bool test_is_slow(void);
+
 /* Milliseconds of the monotonic clock. */
 int64_t test_now(void);
 
@@ -232,6 +236,9 @@ void test_no_handles_lost(void);
 
 /* The path of covey_test_helper: COVEY_TEST_HELPER, else beside this program. */
 const char *test_helper(void);
+
+/* Whether every user may start it: nobody but its owner comes through a closed home folder. */
+bool test_helper_is_open(void);
 
 /* The path of another program in the folder of this one. */
 const char *test_program_beside(const char *name);

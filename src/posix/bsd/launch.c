@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -98,28 +99,39 @@ int cvos_launch_force(int path)
   return path == CVOS_PATH_BEST || path == CVOS_PATH_SPAWN ? 0 : COVEY_ENOTSUP;
 }
 
-/* Who is in another's way gets a number above all targets; the duplicates are closed again by the caller. */
+/* Who is in another's way gets a number above all targets, and who has one that posix_spawn's actions do not take (OPEN_MAX and more, however high
+ * the limit is: Libsyscall, posix_spawn.c) a smaller one; the duplicates are closed again by the caller. */
 static int park(cvos_launch *plan)
 {
+  for (size_t i = 0; i < plan->move_count; i++) plan->moves[i].now = plan->moves[i].from;
   for (size_t i = 0; i < plan->move_count; i++) {
     cvos_move *move = &plan->moves[i];
-    move->now = move->from;
-    if (!move->park) continue;
+    plan->index = move->index;
+    if (move->to >= OPEN_MAX) return EMFILE;
+    if (!move->park && move->from < OPEN_MAX) continue;
     move->now = CVOS_CALL(PLACE, fcntl(move->from, F_DUPFD_CLOEXEC, plan->highest + 1), -1);
-    if (move->now < 0) {
-      plan->index = move->index;
-      return errno == EINVAL ? EMFILE : errno;
-    }
+    if (move->now < 0) return errno == EINVAL ? EMFILE : errno;
+    if (move->now >= OPEN_MAX) return EMFILE;
   }
+  plan->index = -1;
   return 0;
 }
 
 static void unpark(const cvos_launch *plan)
 {
   for (size_t i = 0; i < plan->move_count; i++) {
-    if (plan->moves[i].park && plan->moves[i].now >= 0 && plan->moves[i].now != plan->moves[i].from)
-      cvos_fd_close(plan->moves[i].now);
+    if (plan->moves[i].now != plan->moves[i].from) cvos_fd_close(plan->moves[i].now);
   }
+}
+
+/* macOS 26 has the name of POSIX, and warns of the old one. */
+static int add_chdir(posix_spawn_file_actions_t *actions, const char *path)
+{
+#if defined(__MAC_OS_X_VERSION_MIN_REQUIRED) && __MAC_OS_X_VERSION_MIN_REQUIRED >= 260000
+  return posix_spawn_file_actions_addchdir(actions, path);
+#else
+  return posix_spawn_file_actions_addchdir_np(actions, path);
+#endif
 }
 
 static int make_actions(const cvos_launch *plan, posix_spawn_file_actions_t *actions)
@@ -132,7 +144,7 @@ static int make_actions(const cvos_launch *plan, posix_spawn_file_actions_t *act
     else
       error = posix_spawn_file_actions_adddup2(actions, move->now, move->to);
   }
-  if (!error && plan->cwd) error = posix_spawn_file_actions_addchdir_np(actions, plan->cwd);
+  if (!error && plan->cwd) error = add_chdir(actions, plan->cwd);
   return error;
 }
 

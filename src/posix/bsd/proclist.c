@@ -98,7 +98,7 @@ int cvos_proclist_seek(cvos_proclist *list, int64_t pid, uint64_t start, cvos_pr
 static int read_exe(cvos_proclist *list, const cvos_proc *row)
 {
   int n = CVOS_CALL(READ, proc_pidpath((int)row->pid, list->exe, sizeof list->exe), -1);
-  if (n <= 0) return errno == ENOENT ? ENOTSUP : errno;
+  if (n <= 0) return !errno || errno == ENOENT ? ENOTSUP : errno;
   return 0;
 }
 
@@ -124,8 +124,8 @@ static int read_args(cvos_proclist *list, cvos_proc *row)
   if (CVOS_CALL(READ, sysctl(name, 3, block, &size, NULL, 0), -1) < 0) {
     int error = errno;
     cvy_free(block);
-    /* other users' processes and those that end: kern_sysctl.c, sysctl_procargsx */
-    return error == EINVAL ? EACCES : error;
+    /* other users' processes and those that end: kern_sysctl.c, sysctl_procargsx; EIO, and no number: psutil 1886, 2709 */
+    return !error || error == EINVAL || error == EIO ? EACCES : error;
   }
   list->block = block;
   if (!cvy_proc_args2(block, size, &row->args, &row->args_size)) return ENOTSUP;

@@ -221,7 +221,7 @@ int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret)
     siginfo_t about;
     memset(&about, 0, sizeof about);
     if (CVOS_CALL(WAIT, waitid(P_PID, (id_t)pid, &about, WEXITED | WNOHANG | WNOWAIT), -1) < 0) return -1;
-    if (about.si_pid == 0) return 0;
+    if (!cvos_says_ended(&about, pid)) return 0;
     *ret = (cvos_ended){.how = about.si_code, .status = about.si_status};
     return 1;
   }

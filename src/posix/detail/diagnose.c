@@ -123,6 +123,13 @@ static void exec_failed(const cvos_spawn_request *request, int error, covey_fail
     return;
   case ENFILE:
   case EMFILE: stage = COVEY_STAGE_LIMITS; break;
+#if defined(__APPLE__)
+  /* for another processor, or damaged: what is ENOEXEC elsewhere (sys/errno.h) */
+  case EBADEXEC:
+  case EBADARCH:
+  case ESHLIBVERS:
+  case EBADMACHO:
+#endif
   case ENOEXEC: code = COVEY_EINVAL; break;
   case ETXTBSY: code = COVEY_EACCES; break;
   case ENAMETOOLONG: stage = COVEY_STAGE_LOOKUP; break;

@@ -53,6 +53,7 @@ struct cvos_exit_watch {
   bool ended;  /* in the list, to be told */
   bool known;  /* uv has its handle */
   bool queued; /* in the kqueue; the timer only carries the news and the close */
+  bool gone;   /* the kqueue knows no such process: it is ending, or a zombie */
   bool told;
   bool closing;
   pid_t pid;
@@ -89,9 +90,10 @@ static bool has_ended(const cvos_exit_watch *w)
   int r;
   do r = waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT);
   while (r < 0 && errno == EINTR);
-  if (r == 0 && info.si_pid == w->pid) return true;
+  if (r == 0 && cvos_says_ended(&info, w->pid)) return true;
   if (r < 0 && kill(w->pid, 0) < 0 && errno == ESRCH) return true;
-  return w->start && cvos_system_entry(w->pid, &now) == 0 && now.start != w->start;
+  return w->start && cvos_system_entry(w->pid, &now) == 0 &&
+         (now.start != w->start || (w->gone && now.zombie)); /* a zombie of somebody who does not reap it */
 }
 
 static void on_look(uv_timer_t *timer)
@@ -279,7 +281,7 @@ static int queue_join(cvos_shared *s)
   return cvos_translate(e);
 }
 
-/* The kqueue for w->pid. 1: it has ended already; 0: it will be told. */
+/* The kqueue for w->pid. 1: it has ended already, or is about to: looked at by the timer; 0: it will be told. */
 static int queue_watch(cvos_exit_watch *w)
 {
   struct kevent change;
@@ -291,8 +293,9 @@ static int queue_watch(cvos_exit_watch *w)
     return 0;
   }
   int e = errno;
-  if (e == ESRCH && (has_ended(w) || kill(w->pid, 0) == 0))
-    return 1; /* a zombie: macOS has no note for it any more */
+  /* Who is ending is no zombie yet when it is taken out, whoever's it is (XNU, kern_exit.c: proc_exit drains what refers to it first). */
+  w->gone = e == ESRCH;
+  if (w->gone) return 1;
   queue_leave(w->shared);
   return cvos_translate(e);
 }

@@ -53,16 +53,26 @@ int cvos_fd_sockets(int ret_ends[2])
 {
   int ends[2];
 #if defined(__APPLE__)
-  int on = 1;
   if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, SOCK_STREAM, 0, ends), -1) < 0) return -1;
-  for (int i = 0; i < 2; i++) {
-    (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    (void)setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-  }
+  (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+  cvos_fd_widen(ends[0]);
+  cvos_fd_widen(ends[1]);
 #else
   if (CVOS_CALL(SOCKETPAIR, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), -1) < 0) return -1;
 #endif
   return both_high(ends, ret_ends);
+}
+
+void cvos_fd_widen(int socket)
+{
+#if defined(__APPLE__)
+  int size = 128 << 10;
+  (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  (void)setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+#else
+  (void)socket;
+#endif
 }
 
 void cvos_fd_close(int fd)
@@ -82,6 +92,11 @@ bool cvos_fd_is(int fd, uint64_t device, uint64_t inode)
 int cvos_fd_write_quiet(int fd, const void *data, size_t size)
 {
   sigset_t pipe_set, before, pending;
+#if defined(F_SETNOSIGPIPE)
+  (void)fcntl(
+      fd, F_SETNOSIGPIPE,
+      1); /* macOS gives the signal to the whole program, whose other threads may not block it (XNU, sys_generic.c) */
+#endif
   sigemptyset(&pipe_set);
   sigaddset(&pipe_set, SIGPIPE);
   (void)pthread_sigmask(SIG_BLOCK, &pipe_set, &before);

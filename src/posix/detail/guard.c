@@ -33,9 +33,10 @@ enum {
 };
 
 /* Descriptors 0 table, 3 life, 1 where it says its pid; $1 the folder of our control groups or "". The loop runs in the background of a shell that
- * ends at once: so it is nobody's child. An asynchronous list has /dev/null as stdin, hence the detour by 4. At the end folders may still be
- * emptying; the system's rmdir and sleep wait for that, where they are there. */
+ * ends at once: so it is nobody's child. posix_spawn (macOS) can let nobody ignore signals, hence the trap. An asynchronous list has /dev/null as
+ * stdin, hence the detour by 4. At the end folders may still be emptying; the system's rmdir and sleep wait for that, where they are there. */
 static const char script[] =
+    "trap '' HUP INT QUIT PIPE ALRM TERM USR1 USR2 TSTP TTIN TTOU\n"
     "exec 4<&0\n"
     "{ while read -r k <&3; do :; done\n"
     "while read -r g t; do [ -n \"$t\" ] || continue\n"
@@ -329,13 +330,24 @@ static int say_surely(int slot)
   return error;
 }
 
-/* Asks for a sign of life: a line that it has not read when the next one is due, and not within a second then, tells that it is stuck. (macOS
- * does not tell at this end what is unread: there it is stuck when the pipe is full.) */
+/* Bytes that nobody has read, asked at the end where they are written. macOS' FIONREAD tells there what can be read, nothing; its fstat tells it (XNU,
+ * sys_pipe.c: pipe_stat). */
+static int64_t unread_of(int fd)
+{
+#if defined(__APPLE__)
+  struct stat about;
+  return fstat(fd, &about) < 0 ? 0 : (int64_t)about.st_size;
+#else
+  int unread = 0;
+  return ioctl(fd, FIONREAD, &unread) < 0 ? 0 : unread;
+#endif
+}
+
+/* Asks for a sign of life: a line that it has not read when the next one is due, and not within a second then, tells that it is stuck. */
 static bool guard_stuck(void)
 {
-  int unread = 0;
   for (int64_t deadline = cvos_clock_ms() + STUCK_MS;; cvos_sleep_ms(1)) {
-    if (ioctl(life, FIONREAD, &unread) < 0 || unread == 0) break;
+    if (unread_of(life) == 0) break;
     if (cvos_clock_ms() >= deadline) return true;
   }
   takes = 0;

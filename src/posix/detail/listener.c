@@ -90,7 +90,9 @@ static int publish(cvos_listener *l)
   }
   l->socket_file = s.st_ino;
   mode_t mode = l->place.runtime ? 0600 | S_ISVTX : 0600;
-  if (fchmodat(dir, CVOS_UNPUBLISHED, mode, 0) < 0) goto failed;
+  /* the bit is a word to cleaners, and not every system gives it to a file (EFTYPE) */
+  if (fchmodat(dir, CVOS_UNPUBLISHED, mode, 0) < 0 && fchmodat(dir, CVOS_UNPUBLISHED, 0600, 0) < 0)
+    goto failed;
   if (CVOS_CALL(LISTEN, listen(l->socket, BACKLOG), -1) < 0) goto failed;
   if (CVOS_CALL(RENAME, renameat(dir, CVOS_UNPUBLISHED, dir, l->socket_name), -1) < 0) goto failed;
   return 0;

@@ -13,8 +13,12 @@ int cvos_fd_high(int fd);
 /* A pipe, both ends close-on-exec and 3 or more. 0 or -1 with errno. */
 int cvos_fd_pipe(int ret_ends[2]);
 
-/* The same with two connected stream sockets, which raise no SIGPIPE where the system can be told so. */
+/* The same with two connected stream sockets. */
 int cvos_fd_sockets(int ret_ends[2]);
+
+/* Lets a Unix socket hold about what it does on Linux, rather than the 8 KiB of macOS (net.local.stream.sendspace), which a frame of 64 KiB would
+ * fill eight times. Elsewhere nothing. */
+void cvos_fd_widen(int socket);
 
 /* code, with errno 0: the system has nothing to say about it. */
 static inline int cvos_plain(int code)
@@ -29,7 +33,7 @@ void cvos_fd_close(int fd);
 /* Whether fd is open and still that file: a program may have closed our descriptor, and its number be another file's. */
 bool cvos_fd_is(int fd, uint64_t device, uint64_t inode);
 
-/* Writes all of size bytes to a blocking or non-blocking pipe in one call without raising SIGPIPE. 0 or errno. */
+/* Writes all of size bytes to a blocking or non-blocking pipe of ours in one call without raising SIGPIPE. 0 or errno. */
 int cvos_fd_write_quiet(int fd, const void *data, size_t size);
 
 /* Sleeps that many milliseconds, through signals. */

@@ -22,8 +22,11 @@ static int prepare(int fd, int *ret)
 #endif
 #if defined(SO_NOSIGPIPE)
   int on = 1;
-  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) < 0) goto failed;
+  /* EINVAL: both ways are shut, since who had connected is gone; what he wrote can still be read, and the listener's setting is inherited
+   * (XNU, uipc_socket.c: sosetoptlock, uipc_socket2.c: sonewconn) */
+  if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) < 0 && errno != EINVAL) goto failed;
 #endif
+  cvos_fd_widen(fd);
   *ret = fd;
   return 0;
 #if !defined(__linux__)

@@ -5,6 +5,7 @@
 #include "os/process.h"
 #include "posix/detail/posix.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -41,6 +42,14 @@ int cvos_system_pidfd(pid_t pid);
 
 /* Sends a signal through it. 0 or errno. */
 int cvos_system_pidfd_signal(int pidfd, int signal);
+
+/* True when what waitid said of pid (with WEXITED, into zeroes) is its end. macOS answers with CLD_STOPPED too, although nobody asked for it (golang/go
+ * 19314; swiftlang/swift-subprocess 371, seen on macOS 26.6). */
+static inline bool cvos_says_ended(const siginfo_t *info, pid_t pid)
+{
+  return info->si_pid == pid &&
+         (info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED);
+}
 
 /* waitid on a child by pidfd (-1: by pid). flags: WNOWAIT or 0; never waits. Returns 1 and fills *ret_info (code as CLD_..., status) and *ret_usage
  * (*ret_has_usage tells) when it has ended, 0 when it runs, -1 with errno (ECHILD: not to be had). */
