@@ -6,6 +6,7 @@
  *   - live on libuv                                     covey_loop_attach
  *   - live on another event loop (GLib, Qt, CFRunLoop,
  *     Win32 messages, epoll, kqueue ...)                covey_loop_handle and covey_loop_dispatch
+ *   - have no event loop, and want callbacks            covey_loop_wait
  *
  * How a loop turns. One thread at a time runs it. A thread that blocks in a covey call runs the loop itself until its own wish is
  * met or its deadline has passed, and hands the loop on; what arrives for others meanwhile goes into their bounded buffers. While no
@@ -13,7 +14,7 @@
  * back at once when a thread of the program comes, returns 50 ms after the last one has left, blocks all signals (POSIX), and never
  * keeps the program from ending. An object's loop is fixed when the object is made.
  *
- * Callbacks of the program (of any covey object) run inside covey_loop_dispatch, on a lent loop inside the owner's uv_run, or
+ * Callbacks of the program (of any covey object) run inside covey_loop_dispatch and covey_loop_wait, on a lent loop inside the owner's uv_run, or
  * inside a wait on that very object: never on a thread that waits for something else, never on the helper thread, never under a
  * lock, so they may call covey. The one exception is the accept callback of a node, which says so.
  *
@@ -87,8 +88,7 @@ COVEY_API int covey_loop_attach(struct uv_loop_s *uv, unsigned uv_version, covey
  *       ...
  *     }
  *
- * It is also how a program without any event loop waits for things of several kinds at once, such as the end of a child or a signal:
- * tests/examples/loop_poll.c has it for all systems.
+ * tests/examples/loop_poll.c has it for all systems. A program that waits for nothing else needs no handle: covey_loop_wait.
  *
  * Errors: COVEY_EINVAL (ret_handle is NULL), COVEY_ENOTSUP (a lent loop: its own uv_run is the dispatch), COVEY_ENOMEM, COVEY_ELIMIT,
  * COVEY_ESTALE, COVEY_EDEADLK (inside an accept callback). Any thread; asking again gives the same handle. */
@@ -98,15 +98,30 @@ COVEY_API int covey_loop_handle(covey_loop *loop, covey_native *ret_handle);
  * Returns how many callbacks it ran, 0 or more.
  *   loop  borrowed, NULL is the default loop.
  * A thread that is blocked in a call on this loop steps back for the moment. Callbacks may call covey, also covey_loop_dispatch.
+ * Where several threads dispatch, two callbacks must not each close the object whose callback the other one is: the closes would wait for each other.
  * Errors: COVEY_ENOTSUP (a lent loop), COVEY_ESTALE, COVEY_EDEADLK (inside an accept callback). Any thread; callbacks run on the thread
  * that dispatches. */
 COVEY_API int covey_loop_dispatch(covey_loop *loop);
 
+/* covey_loop_wait waits until callbacks are due on the loop, runs them, and returns how many ran, 1 or more: the whole event loop of a program
+ * that has no other, and its way to wait for things of several kinds at once, such as a message, the end of a child and a signal.
+ *
+ *     while (!over) covey_loop_wait(NULL, COVEY_FOREVER, NULL);     the callbacks do the rest, one of them sets over
+ *
+ *   loop     borrowed, NULL is the default loop.
+ *   timeout  milliseconds; 0 runs what is due now; COVEY_FOREVER: for ever, also where nothing on the loop has a callback.
+ *   cancel   borrowed, until the call returns; ends the wait from any thread; NULL: none.
+ * Callbacks may call covey, also covey_loop_wait. Several threads may wait: each callback runs on one of them. The helper thread of the loop is
+ * left as it is (it runs the loop, though no callbacks, while nobody waits).
+ * Errors: COVEY_ETIMEDOUT, COVEY_ECANCELED, COVEY_ECLOSED (the loop was closed meanwhile), COVEY_EINVAL (timeout), COVEY_ENOTSUP (a lent loop: its own
+ * uv_run waits), COVEY_ENOMEM, COVEY_ELIMIT, COVEY_ESTALE, COVEY_EDEADLK (inside an accept callback). Any thread. */
+COVEY_API int covey_loop_wait(covey_loop *loop, int64_t timeout, covey_cancel *cancel);
+
 /* covey_loop_close releases a loop of covey_loop_open or covey_loop_attach. loop: moved; NULL does nothing, also not to the default loop,
  * which lives as long as the program. Objects that still hang on the loop keep it alive until they are closed; callbacks that
  * have not run by now never run. The helper thread has ended when the call returns, or ends with the last object. A lent loop: the
- * owner's thread, and uv must turn once more before the program closes it (uv_run until it returns 0 does that). Never inside an
- * accept callback. */
+ * owner's thread, and uv must turn once more before the program closes it: uv_run until it returns 0 does that, which is when the last
+ * object has been closed, in whatever thread. Never inside an accept callback. */
 COVEY_API void covey_loop_close(covey_loop *loop);
 
 #ifdef __cplusplus

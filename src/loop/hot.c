@@ -1,14 +1,16 @@
 /* The look before sleeping. A sleep in the kernel and the wake-up out of it cost several microseconds; a message that comes within that time is
  * cheaper found by looking. But a thread that looks holds its CPU, and where the peer needs that very CPU (few CPUs, much to do) a look is the
  * slowest way. So it lets others run between two looks, and it is tried, and learned from: a look that finds something soon is repeated at the next
- * sleep; one in vain puts off the next try, twice as long each time. What counts are sleeps that were short: those which a look could have saved. */
+ * sleep; one in vain puts off the next try, twice as long each time. What counts are sleeps that were short: those which a look could have saved.
+ * Where others took the CPU in the middle of a look, letting them run has cost what thousands of looks bring: no look for many times as long. */
 #include "loop/state.h"
 
 #define LOOK_MAX_US 50
 #define SHORT_NS    100000 /* a sleep that a look could have saved: its time, and as much for the wake-up */
 #define LOOK_OFF_MAX                                                                                         \
   1024 /* short sleeps between two tries when all are in vain: then they cost 50 us in 1024 times 5 */
-#define AWOKEN_FOR 2 /* streams looked at after a sleep; what woke us may be another's */
+#define CROWDED_FOR 64 /* times what such a look has taken: a 64th of the time is lost at most */
+#define AWOKEN_FOR  2  /* streams looked at after a sleep; what woke us may be another's */
 
 /* Asked once: Linux reads a file for it, which costs a tenth of a start of a child, and each covey_run makes a loop. */
 static bool many_cpus(void)
@@ -92,18 +94,20 @@ enum hot cvy_hot_look(covey_loop *loop, uint64_t now)
     loop->looks = 0;
     return HOT_TURN;
   }
-  if (loop->look_off || !loop->look_max_us || !loop->hot_count) return HOT_OFF;
+  if (loop->look_off || !loop->look_max_us || !loop->hot_count || now < loop->crowded_ns) return HOT_OFF;
   loop->asleep_ns = 0;
   step_out(loop);
   uint64_t most = loop->look_max_us * (uint64_t)1000, taken = 0;
   bool found = look_at(loop, HOT_MAX);
   while (!found && taken < most && !cvy_load_relaxed_u32(&loop->wake_sent)) {
     cvos_thread_yield();
-    found = look_at(loop, HOT_MAX);
     taken = uv_hrtime() - now;
+    found = look_at(loop, HOT_MAX);
   }
   step_in(loop);
-  look_learn(loop, found && taken < 2 * most); /* later: others had the CPU meanwhile */
+  bool crowded = taken >= 2 * most; /* others had the CPU meanwhile */
+  if (crowded) loop->crowded_ns = now + taken * CROWDED_FOR;
+  look_learn(loop, found && !crowded);
   if (!found) return HOT_NOTHING;
   loop->looks++;
   return HOT_FOUND;
@@ -111,12 +115,9 @@ enum hot cvy_hot_look(covey_loop *loop, uint64_t now)
 
 enum hot cvy_hot_sleep(covey_loop *loop, uint64_t now, cvy_deadline deadline)
 {
-  int64_t left = COVEY_FOREVER, at = (int64_t)(now / 1000000);
-  if (deadline != CVY_NEVER)
-    left = deadline > at ? deadline - at : 0; /* one that has just passed is not for ever */
   loop->asleep_ns = loop->hot_count ? now : 0;
   step_out(loop);
-  int r = cvos_watch_sleep(loop->uv, left);
+  int r = cvos_watch_sleep(loop->uv, cvy_deadline_left(deadline)); /* which may have passed just now: 0 */
   bool found = r == 1 || (r == 0 && look_at(loop, AWOKEN_FOR));
   step_in(loop);
   if (found) loop->looks++;

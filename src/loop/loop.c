@@ -238,6 +238,8 @@ void covey_loop_close(covey_loop *loop)
   uv_mutex_lock(&loop->lock);
   cvy_notes_close(loop);
   uv_mutex_unlock(&loop->lock);
+  /* Who closes the last object in another thread cannot make the owner turn its loop once more. */
+  if (loop->kind == LOOP_LENT) uv_ref((uv_handle_t *)&loop->wake);
   if (loop->kind == LOOP_OWN && !cvy_loop_has_token(loop)) loop_settle(loop);
   cvy_loop_release(loop);
 }

@@ -84,6 +84,10 @@ typedef bool (*cvy_predicate)(void *arg);
 int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline deadline,
                   covey_cancel *cancel);
 
+/* Waits until met(arg) is true where cvy_loop_wait could not: on the owner's thread of a lent loop, and without memory. Only for what other threads
+ * do soon by themselves, or by tasks: these are run here, where the token is ours. The loop does not turn. Lock held on entry and on return. */
+void cvy_loop_linger(covey_loop *loop, cvy_predicate met, void *arg);
+
 /* True once cancel has been fired; false for NULL. For loops of one's own that do not wait in cvy_loop_wait. */
 bool cvy_cancel_fired(const covey_cancel *cancel);
 
@@ -151,8 +155,8 @@ void cvy_bell_close(cvy_bell *bell);
 typedef struct cvy_note {
   void (*run)(void *arg); /* on the user's thread, without locks */
   void *arg;
-  bool
-      owns; /* run also gives back what nobody else would: it runs in the close of the loop too, and looks at cvy_loop_is_over */
+  /* run also gives back what nobody else would: it runs in the close of the loop too, and looks at cvy_loop_is_over */
+  bool owns;
   struct cvy_note *next; /* private */
   bool queued;           /* private */
 } cvy_note;

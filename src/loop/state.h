@@ -69,6 +69,7 @@ struct covey_loop {
 
   cvy_task *tasks, *tasks_last;
   cvy_note *notes, *notes_last;
+  uint32_t awaited; /* threads that wait for a note */
 
   /* the helper thread */
   cvos_thread *helper;
@@ -93,6 +94,7 @@ struct covey_loop {
   uint32_t look_max_us; /* how long a look may take; 0: none on this machine */
   uint32_t look_off;    /* short sleeps until the next try; 0: look */
   uint32_t look_pause;  /* what look_off becomes after a look in vain */
+  uint64_t crowded_ns;  /* no look before that time */
   uint32_t looks;       /* that found something since uv had its turn */
   bool looking;         /* the holder looks or sleeps, and is not inside uv_run */
   uint64_t asleep_ns;   /* when the leader went to sleep, for judging in hindsight; 0: judged */

@@ -204,6 +204,7 @@ void cvy_loop_note(covey_loop *loop, cvy_note *note)
   note->next = NULL;
   *(loop->notes_last ? &loop->notes_last->next : &loop->notes) = note;
   loop->notes_last = note;
+  if (loop->awaited) cvy_loop_changed(loop);
   if (loop->pollable) cvos_pollable_mark(loop->pollable);
   if (loop->kind == LOOP_LENT) cvy_token_wake(loop);
 }
@@ -247,6 +248,7 @@ bool cvy_loop_is_over(const covey_loop *loop)
 void cvy_notes_close(covey_loop *loop)
 {
   loop->over = true;
+  if (loop->awaited) cvy_loop_changed(loop);
   for (cvy_note *n = loop->notes; n;) {
     cvy_note copy = *n;
     if (!copy.owns) {

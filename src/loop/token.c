@@ -154,7 +154,7 @@ void cvy_token_on_wake(uv_async_t *wake)
     if (w != loop->leader && cvy_cancel_fired(w->cancel)) waiter_tell(w);
   if (cvy_exchange_u32(&loop->poked, 0)) cvy_loop_changed(loop);
   if (loop->kind == LOOP_LENT) {
-    uv_unref((uv_handle_t *)wake);
+    if (!loop->over) uv_unref((uv_handle_t *)wake);
     cvy_store_relaxed_u32(&loop->wake_sent, 0);
     cvy_token_run_tasks(loop);
     cvy_notes_run(loop);
@@ -301,6 +301,16 @@ int cvy_loop_wait(covey_loop *loop, cvy_predicate met, void *arg, cvy_deadline d
   else
     cvy_token_successor(loop);
   return r;
+}
+
+void cvy_loop_linger(covey_loop *loop, cvy_predicate met, void *arg)
+{
+  while (!met(arg)) {
+    while (loop->tasks && cvy_loop_has_token(loop)) cvy_token_run_tasks(loop);
+    uv_mutex_unlock(&loop->lock);
+    uv_sleep(1);
+    uv_mutex_lock(&loop->lock);
+  }
 }
 
 static bool never(void *arg)

@@ -122,6 +122,7 @@ static void dispatch_inside(void *arg)
   box *b = arg;
   covey_native handle;
   b->result = covey_loop_dispatch(b->loop);
+  CHECK_ERR(covey_loop_wait(b->loop, 0, NULL), COVEY_EDEADLK);
   CHECK_ERR(covey_loop_handle(b->loop, &handle), COVEY_EDEADLK);
   box_add(b);
 }
@@ -323,7 +324,7 @@ TEST(loop, inherited_by_fork_is_stale)
     covey_loop *got;
     int bad = 0;
     if (covey_loop_dispatch(loop) != COVEY_ESTALE) bad |= 1;
-    if (covey_loop_dispatch(NULL) != COVEY_ESTALE) bad |= 2;
+    if (covey_loop_dispatch(NULL) != COVEY_ESTALE || covey_loop_wait(loop, 0, NULL) != COVEY_ESTALE) bad |= 2;
     if (covey_loop_handle(loop, &handle) != COVEY_ESTALE) bad |= 4;
     if (cvy_loop_acquire(loop, &got) != COVEY_ESTALE) bad |= 8;
     if (cvy_loop_check(loop) != COVEY_ESTALE) bad |= 16;

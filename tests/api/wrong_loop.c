@@ -43,6 +43,7 @@ TEST(wrong_loop, attach)
   REQUIRE_OK(covey_loop_attach(&uv, uv_version(), &loop));
   CHECK_ERR(covey_loop_handle(loop, &handle), COVEY_ENOTSUP);
   CHECK_ERR(covey_loop_dispatch(loop), COVEY_ENOTSUP);
+  CHECK_ERR(covey_loop_wait(loop, 0, NULL), COVEY_ENOTSUP);
   CHECK(test_is_filled(&handle, sizeof handle));
   covey_loop_close(loop);
   CHECK_INT(uv_run(&uv, UV_RUN_DEFAULT), 0);
@@ -51,6 +52,7 @@ TEST(wrong_loop, attach)
 
 TEST(wrong_loop, handle_and_dispatch)
 {
+  CHECK_WRONG(covey_loop_wait(NULL, -2, NULL));
   CHECK_WRONG(covey_loop_handle(NULL, NULL));
   CHECK_OK(covey_loop_dispatch(NULL)); /* the default loop, made at this need */
 }

@@ -1,4 +1,4 @@
-/* ticks.h: what loop_uv.c, loop_glib.c and loop_poll.c have in common: a child that sends ticks, and callbacks of its parent, which asks it to
+/* ticks.h: what loop_uv.c, loop_glib.c, loop_poll.c and loop_wait.c have in common: a child that sends ticks, and callbacks of its parent, which asks it to
  * end after five of them. None of it waits: it all happens inside the loop of the program. */
 #ifndef TICKS_H
 #define TICKS_H

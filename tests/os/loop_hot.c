@@ -294,6 +294,47 @@ TEST(loop_hot, what_is_expected)
   cvy_loop_private_close(loop);
 }
 
+static void burn(void *stop)
+{
+  while (!test_add(stop, 0)) continue;
+}
+
+/* Where others need the CPUs too, who lets them run between two looks gets his own back milliseconds later: he sleeps, and is woken at once. */
+TEST(loop_hot, others_need_the_cpu)
+{
+  enum { MOST = 64 };
+  covey_loop *loop = ends_loop();
+  player a, b;
+  test_counter stop = {0};
+  test_thread *threads[MOST];
+  int count = 2 * (int)cvos_cpu_count();
+  if (!cvos_io_can_look() || count < 4 || count > MOST)
+    TEST_SKIP("nobody looks, or there are too many CPUs to keep busy");
+  meet(loop, &a, &b);
+  a.quiet = true;
+  a.wanted = 1;
+  for (int i = 0; i < count; i++) threads[i] = test_thread_start(burn, &stop);
+  for (int64_t until = test_now() + ENDS_LONG; !loop->crowded_ns && test_now() < until;) {
+    cvy_loop_expect(loop, a.io);
+    CHECK_INT(wait_for(loop, &a, 2, NULL), COVEY_ETIMEDOUT);
+  }
+  uint64_t now = loop->crowded_ns;
+  CHECK(now > 0);
+  cvy_loop_lock(loop);
+  REQUIRE(cvy_token_take(loop, NULL));
+  loop->looks = loop->look_off = 0;
+  CHECK_INT(cvy_hot_look(loop, now - 1), HOT_OFF);
+  loop->crowded_ns = 0;
+  CHECK_INT(cvy_hot_look(loop, uv_hrtime()), HOT_NOTHING);
+  cvy_token_give(loop);
+  cvy_loop_unlock(loop);
+  test_add(&stop, 1);
+  for (int i = 0; i < count; i++) test_thread_join(threads[i]);
+  leave(&a);
+  leave(&b);
+  cvy_loop_private_close(loop);
+}
+
 /* A deadline may pass between the look and the sleep: then there is none, neither a short one nor one for ever. */
 TEST(loop_hot, a_deadline_that_has_just_passed)
 {
