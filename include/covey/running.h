@@ -19,10 +19,12 @@ typedef void (*covey_started)(void *user, covey_process *process, const covey_fa
 
 /* covey_spawn_start starts a program without waiting for it, however slow its disk is: a thread of the library does what covey_spawn does,
  * and on_started is told. At most four start at a time, the others wait their turn; the threads end when there is nothing to start.
- * options: copied, with all that they point to; descriptors and handles, loop and cancel are borrowed until on_started was called or the start is closed. A cancel that is
+ * options: copied, with all that they point to; descriptors and handles are duplicated, but on Windows those of pass, whose values the child knows: they stay open
+ * until on_started was called, or for good where the start is closed before. Loop and cancel are borrowed until on_started was called or the start is closed. Callbacks
+ * for output and room come behind on_started. A cancel that is
  * fired before it is started: COVEY_ECANCELED. Where the loop is closed before it was told nobody is told any more, and what was started is closed, as below.
  * ret_starting: owned, release with covey_starting_close, also in on_started; NULL: on_started comes in any case, as long as the loop is open.
- * Errors: COVEY_EINVAL, COVEY_ENOTSUP (options that make no sense, or not here), COVEY_ENOMEM, COVEY_ELIMIT (no thread), COVEY_ESTALE. What
+ * Errors: COVEY_EINVAL, COVEY_ENOTSUP (options that make no sense, or not here), COVEY_ENOMEM, COVEY_ELIMIT (no thread, or no descriptor left), COVEY_ESTALE. What
  * comes up later is told to on_started: all errors of covey_spawn. Any thread. */
 COVEY_API int covey_spawn_start(const covey_process_options *options, covey_started on_started, void *user,
                                 covey_starting **ret_starting);

@@ -48,7 +48,9 @@ enum {
 
 typedef struct covey_signals covey_signals;
 
-enum { COVEY_SIGNAL_BY_SYSTEM = 1 << 0 /* no process sent it: a key, the terminal, the session, a timer */ };
+/* no process sent it: a key, the terminal, the session, a timer. macOS names the terminal's own program for a key: there INT, QUIT, TSTP, HUP and WINCH
+ * count as such when we are in front of a terminal and they come from another session */
+enum { COVEY_SIGNAL_BY_SYSTEM = 1 << 0 };
 
 typedef struct covey_signal_event {
   int signal;           /* COVEY_SIGNAL_... */

@@ -28,14 +28,15 @@ void cvy_fault_limit(size_t size);
 size_t cvy_fault_limited(size_t size);
 
 /* Steps of a message on its way and of a connection's life, at any of which a process may be killed. In builds with COVEY_FAULTS the hook is called at
- * each, by whatever thread is there, with or without locks; it may end the process or fire a cancel object, and nothing else. Elsewhere they cost nothing. */
+ * each, by whatever thread is there, with or without locks; it may end the process, fire a cancel object or take its time, and nothing else. Elsewhere they cost nothing. */
 /* clang-format off */
 #define CVY_STEPS(X) \
   X(ADDED) X(PLANNED) X(WRITTEN) X(SETTLED) /* a message of ours: waits; cut into frames; written; accounted for */ \
   X(READ) X(BEGUN) X(WHOLE) X(QUEUED)       /* one of theirs: bytes are here; it has its room; all of it is here; in its group */ \
   X(HANDED) X(CREDITED)                     /* taken out; its room given back */ \
   X(DIALLED) X(HELLO) X(OPEN) X(BYE) X(BYE_GOT) X(ENDED) /* of a connection */ \
-  X(WAITS) /* of a call that may be cancelled: it has found that it must wait, and its cancel object does not know of it */
+  X(WAITS) /* of a call that may be cancelled: it has found that it must wait, and its cancel object does not know of it */ \
+  X(STARTED) /* of a start that nobody waits for: its process runs, and whether it is still wanted is looked at next */
 /* clang-format on */
 
 enum {

@@ -15,7 +15,7 @@
 
 /* ---- sweeps ---- */
 
-/* The members as they were at the beginning, with references of our own, and one result for each. */
+/* The members as they were at the beginning, with references of our own, which keep none of them running, and one result for each. */
 typedef struct sweep {
   covey_process **members;
   covey_member *results;
@@ -35,7 +35,7 @@ static int sweep_begin(covey_manager *m, const covey_member *ret_members, size_t
     for (size_t i = 0; i < s->count; i++) {
       s->members[i] = m->members[i];
       s->results[i].pid = m->members[i]->pid;
-      cvy_process_ref(m->members[i]);
+      cvy_process_attend(m->members[i]);
     }
   } else {
     r = COVEY_ENOMEM;
@@ -73,7 +73,7 @@ static int sweep_end(covey_manager *m, sweep *s, bool forget, covey_member *ret_
   if (capacity > s->count) memset(ret_members + s->count, 0, (capacity - s->count) * sizeof *ret_members);
   for (size_t i = 0; forget && i < s->count; i++)
     if (s->results[i].ended && (i < capacity || m->on_end)) (void)tell_end(m, s->members[i]);
-  for (size_t i = 0; i < s->count; i++) covey_process_close(s->members[i]);
+  for (size_t i = 0; i < s->count; i++) cvy_process_unattend(s->members[i]);
   cvy_free(s->members);
   cvy_free(s->results);
   return failed;

@@ -266,20 +266,11 @@ bool cvy_process_hand_over(covey_process *p)
   return moved;
 }
 
-void covey_process_close(covey_process *process)
+/* Ends what goes with the handle, as far as that can be done at once, without waiting for the loop. True: it is still to be reaped. */
+static bool end_child(covey_process *p)
 {
-  covey_process *p = process;
-  covey_loop *loop;
-  cvy_told dropped;
-  bool last, here, live;
+  bool live;
 
-  if (!p || cvy_loop_check(p->loop) < 0) return;
-  cvy_loop_lock(p->loop);
-  last = cvy_told_leave(p, &dropped);
-  cvy_loop_unlock(p->loop);
-  if (!last) return;
-  if (dropped.run) dropped.released(dropped.arg);
-  /* From here on p is ours; the watch keeps it. What can be done at once is done here, without waiting for the loop. */
   cvy_mutex_lock(p->os_lock);
   if (p->child && !p->settled) {
     if (cvy_process_observe(p))
@@ -289,11 +280,34 @@ void covey_process_close(covey_process *process)
   }
   live = p->child && !p->settled;
   cvy_mutex_unlock(p->os_lock);
+  return live;
+}
+
+static void let_go(covey_process *p, bool attended)
+{
+  covey_loop *loop;
+  cvy_told dropped;
+  bool last, alone, here, live;
+
+  if (cvy_loop_check(p->loop) < 0) return;
+  cvy_loop_lock(p->loop);
+  if (attended) p->attending--;
+  last = cvy_told_leave(p, &dropped);
+  alone = !last && !attended && p->users == p->attending + p->told_note.queued;
+  if (alone) p->holds++; /* who attends may leave meanwhile */
+  cvy_loop_unlock(p->loop);
+  if (alone) {
+    (void)end_child(p);
+    cvy_process_unhold(p);
+  }
+  if (!last) return;
+  if (dropped.run) dropped.released(dropped.arg);
+  live = end_child(p); /* from here on p is ours; the watch keeps it */
   /* A loop of the program's may be closed, or turn no more, before the child has ended. */
   if (live && !p->hooks) cvy_process_hand_over(p);
   loop = p->loop;
   cvy_loop_lock(loop);
-  p->torn = true;
+  cvy_store_seq_u32(&p->torn, 1);
   here = cvy_loop_enter(loop);
   if (!here) cvy_process_wish(p, CVY_WISH_TEARDOWN);
   if (here) cvy_loop_ref(loop);
@@ -304,6 +318,24 @@ void covey_process_close(covey_process *process)
   else
     cvy_loop_looked(loop, false);
   cvy_loop_release(loop);
+}
+
+void covey_process_close(covey_process *process)
+{
+  if (process) let_go(process, false);
+}
+
+void cvy_process_attend(covey_process *process)
+{
+  cvy_loop_lock(process->loop);
+  process->users++;
+  process->attending++;
+  cvy_loop_unlock(process->loop);
+}
+
+void cvy_process_unattend(covey_process *process)
+{
+  let_go(process, true);
 }
 
 int covey_process_detach(covey_process *process)

@@ -188,7 +188,7 @@ static void attach_undo(attachment *a)
   take_system(p, a->rest);
   p->hooks = NULL;
   cvy_loop_lock(p->loop);
-  p->torn = true;
+  cvy_store_seq_u32(&p->torn, 1);
   p->holds++; /* keeps p while we are here */
   cvy_loop_unlock(p->loop);
   for (int i = 0; i < 3; i++) cvy_stream_close(&p->streams[i], true);
@@ -389,6 +389,7 @@ static int take_options(covey_process *p, const covey_process_options *o, const 
     }
   }
   p->run = extra->run;
+  p->held = extra->hold;
   cvy_show_begin(p, o);
   p->streams[0].input = o->input;
   p->streams[0].input_size = o->input_size;

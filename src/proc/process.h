@@ -49,7 +49,8 @@ typedef struct cvy_process_extra {
   const char *entry;              /* NULL, or a further "NAME=value" of its environment: borrowed */
   const cvy_process_hooks *hooks; /* NULL, or static; each function may be NULL */
   void *arg;                      /* for the hooks; released is not called when the start fails */
-  bool run; /* options are those of covey_run: the input is borrowed until the process is closed */
+  bool run;  /* options are those of covey_run: the input is borrowed until the process is closed */
+  bool hold; /* nothing is shown before cvy_show_release */
 } cvy_process_extra;
 
 /* covey_spawn with extras (borrowed, NULL: none). Errors: those of covey_spawn. */
@@ -61,6 +62,11 @@ int cvy_process_free_target(const covey_process_options *options);
 
 /* One more reference, released with covey_process_close. */
 void cvy_process_ref(covey_process *process);
+
+/* A reference that keeps the object and not the child: when those of the others are gone its tree is killed, as by a close, and its end is told to who
+ * waits for it. Unattend gives it back. */
+void cvy_process_attend(covey_process *process);
+void cvy_process_unattend(covey_process *process);
 
 /* Whether signal and target can be meant at all: 0, or COVEY_EINVAL, recorded. */
 int cvy_process_check_signal(int signal, int target);
@@ -178,11 +184,12 @@ struct covey_process {
 
   /* under the loop's lock */
   uint32_t users, holds;
+  uint32_t attending; /* of users */
   uint32_t wishes;
   bool terminal; /* it has, or had, one of its own: */
   cvos_pty *pty; /* NULL: none, or closed */
   bool pty_ends; /* its output ends by itself */
-  bool torn;     /* teardown has begun */
+  uint32_t torn; /* teardown has begun; atomic: who is showing lines looks without the lock */
   bool detached; /* neither close nor our end touches it */
   bool ended;    /* exit is filled */
   bool done;     /* and captures are drained */
@@ -220,6 +227,7 @@ struct covey_process {
   uint64_t line_count;
   const void *shower; /* the thread that is in a callback, or about to call one; NULL: none */
   bool deaf;          /* a callback wants no more */
+  bool held;          /* nobody has the handle yet */
   cvy_note note;
 
   /* the token's thread only */
@@ -254,7 +262,7 @@ typedef struct cvy_system {
  * *ret_rest, owned. Nothing is recorded. Any thread. */
 int cvy_process_watch(covey_process *p, cvy_stdio *stdio, cvy_system *ret_rest);
 
-/* The same; on failure a child is ended and reaped too, which may take a second, and the failure is recorded. */
+/* The same; on failure a child is ended and reaped too, which may take some seconds, and the failure is recorded. */
 int cvy_process_attach(covey_process *p, cvy_stdio *stdio);
 
 /* -- end.c -- */
@@ -365,6 +373,9 @@ bool cvy_pty_expire(covey_process *p, cvy_stream *s);
 
 /* What the options say; before the process is attached. */
 void cvy_show_begin(covey_process *p, const covey_process_options *o);
+
+/* Who started it is about to have the handle: from here on callbacks may run. No lock held. */
+void cvy_show_release(covey_process *p);
 
 /* size bytes of a shown stream. False: out of memory. Loop's lock held. */
 bool cvy_show_put(cvy_stream *s, const void *data, size_t size);

@@ -95,7 +95,7 @@ bool cvy_show_inside(const covey_process *p)
 
 static bool may_show(const covey_process *p)
 {
-  return !p->shower && !p->torn && has_call(p);
+  return !p->shower && !p->torn && !p->held && has_call(p);
 }
 
 void cvy_show_note(covey_process *p)
@@ -103,6 +103,14 @@ void cvy_show_note(covey_process *p)
   if (p->run || p->note.queued || !may_show(p)) return;
   p->holds++;
   cvy_loop_note(p->loop, &p->note);
+}
+
+void cvy_show_release(covey_process *p)
+{
+  cvy_loop_lock(p->loop);
+  p->held = false;
+  cvy_show_note(p);
+  cvy_loop_unlock(p->loop);
 }
 
 bool cvy_show_close(covey_process *p)
@@ -138,13 +146,19 @@ static covey_line number(cvy_stream *s, const cvy_line *line)
   return out;
 }
 
+/* The handle was closed, in the callback for a line perhaps: there is no next one. No lock held. */
+static bool is_torn(const cvy_stream *s)
+{
+  return cvy_load_seq_u32(&s->process->torn) != 0;
+}
+
 /* Calls back with all lines of these bytes. What the callback answered, or COVEY_ENOMEM with *ret_failed. No lock held. */
 static int call_lines(cvy_stream *s, const char *data, size_t size, bool *ret_failed)
 {
   cvy_line line;
   int r = 0, found;
 
-  while (r == 0 && (found = cvy_lines_next(&s->lines, &data, &size, &line)) != 0) {
+  while (r == 0 && !is_torn(s) && (found = cvy_lines_next(&s->lines, &data, &size, &line)) != 0) {
     covey_line out;
 
     *ret_failed = found < 0;
@@ -160,7 +174,7 @@ static int call_last_line(cvy_stream *s)
   cvy_line line;
   int r = 0;
 
-  while (r == 0 && cvy_lines_end(&s->lines, &line)) {
+  while (r == 0 && !is_torn(s) && cvy_lines_end(&s->lines, &line)) {
     covey_line out = number(s, &line);
 
     r = s->process->on_line(&out, s->process->user);

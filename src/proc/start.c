@@ -1,7 +1,9 @@
 #include "proc/process.h"
 
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/mem.h"
+#include "os/handle.h"
 #include "os/thread.h"
 #include "proc/options.h"
 
@@ -17,6 +19,7 @@ struct covey_starting {
   covey_process_options options;
   void **kept; /* what options point to: owned */
   size_t kept_count, kept_room;
+  size_t handle_count; /* of native_at: those that are our own duplicates */
   covey_started on_started;
   void *user;
   covey_starting *next; /* in the queue; global lock */
@@ -112,12 +115,41 @@ static bool keep_options(covey_starting *s)
   return ok;
 }
 
+/* The i-th descriptor or handle that the options lend to the child; NULL: there are no more. Those of pass are not duplicated on Windows, where their
+ * values are known to the child. */
+static covey_native *native_at(covey_starting *s, size_t i)
+{
+  covey_process_options *o = &s->options;
+  covey_stdio *stdio[] = {&o->in, &o->out, &o->err};
+
+  for (int n = 0; n < 3; n++)
+    if (stdio[n]->kind == COVEY_STDIO_NATIVE && i-- == 0) return &stdio[n]->native;
+  if (CVOS_WINDOWS || i >= o->pass_count) return NULL;
+  return &((covey_pass *)o->pass)[i].native; /* a copy of ours */
+}
+
+static int keep_handles(covey_starting *s)
+{
+  for (covey_native *at; (at = native_at(s, s->handle_count)); s->handle_count++) {
+    int r = cvos_handle_duplicate(*at, at);
+
+    if (r < 0) return cvy_fail(r, COVEY_STAGE_STDIO, "a descriptor or handle for the child");
+  }
+  return 0;
+}
+
+static void drop_handles(covey_starting *s)
+{
+  while (s->handle_count) cvos_handle_close(*native_at(s, --s->handle_count));
+}
+
 /* ---- the object ---- */
 
 static void scrap(covey_starting *s)
 {
   covey_loop *loop = s->loop;
 
+  drop_handles(s);
   for (size_t i = 0; i < s->kept_count; i++) cvy_free(s->kept[i]);
   cvy_free(s->kept);
   cvy_free(s);
@@ -146,6 +178,7 @@ static void call_back(void *arg)
   p = s->process;
   s->process = NULL;
   cvy_loop_unlock(s->loop);
+  if (p && !closed) cvy_show_release(p);
   if (!closed) s->on_started(s->user, p, p ? NULL : &s->failure);
   if (closed) covey_process_close(p);
   unuse(s);
@@ -187,6 +220,7 @@ static void job_done(covey_starting *s)
 {
   cvy_bell *bell;
 
+  drop_handles(s); /* who reads the other end waits for the close of all */
   cvy_loop_lock(s->loop);
   bell = s->bell;
   cvy_loop_unlock(s->loop);
@@ -213,6 +247,7 @@ static covey_starting *next_job(void)
 
 static void do_job(covey_starting *s)
 {
+  static const cvy_process_extra extra = {.handle = CVOS_NONE, .hold = true};
   covey_process *p = NULL;
   bool closed, unwanted;
   int r;
@@ -223,7 +258,8 @@ static void do_job(covey_starting *s)
   if (unwanted)
     r = cvy_fail(COVEY_ECANCELED, COVEY_STAGE_NONE, "starting");
   else
-    r = covey_spawn(&s->options, &p);
+    r = cvy_process_spawn(&s->options, &extra, &p);
+  CVY_STEP(STARTED);
   cvy_loop_lock(s->loop);
   closed = s->closed;
   if (r < 0) s->failure = *covey_last_failure();
@@ -312,6 +348,10 @@ int covey_spawn_start(const covey_process_options *options, covey_started on_sta
   if (!keep_options(s)) {
     scrap(s);
     return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_ARGUMENTS, "options");
+  }
+  if ((r = keep_handles(s)) < 0) {
+    scrap(s);
+    return r;
   }
   if ((r = cvy_loop_call(loop, open_bell, s)) < 0) {
     scrap(s);

@@ -72,15 +72,15 @@ static bool is_at_our_console(DWORD pid)
   return found;
 }
 
-DWORD cvos_console_break(DWORD pid)
+DWORD cvos_console_break(DWORD pid, bool leads)
 {
-  if (!is_at_our_console(pid)) return ERROR_NOT_SUPPORTED;
+  if (!leads || !is_at_our_console(pid)) return ERROR_NOT_SUPPORTED;
   return CVOS_CALL(SIGNAL, GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, pid), FALSE) ? 0 : GetLastError();
 }
 
-DWORD cvos_process_ask(DWORD pid, bool group)
+DWORD cvos_process_ask(DWORD pid, bool leads)
 {
-  DWORD error = group ? cvos_console_break(pid) : ERROR_NOT_SUPPORTED;
+  DWORD error = cvos_console_break(pid, leads);
   ULONG_PTR one = pid;
   return error && close_windows(&one, 1, true) ? 0 : error;
 }
@@ -99,12 +99,18 @@ int cvos_process_signal(HANDLE process, int signal)
   return cvos_translate((int)GetLastError());
 }
 
+/* 0, or COVEY_ENOTFOUND: it has ended. */
+static int look(const cvos_process *process)
+{
+  if (process->handle != CVOS_NONE && WaitForSingleObject(process->handle, 0) != WAIT_OBJECT_0) return 0;
+  SetLastError(ERROR_NOT_FOUND);
+  return COVEY_ENOTFOUND;
+}
+
 int cvos_signal_send(const cvos_process *process, int signal)
 {
-  if (process->handle == CVOS_NONE || WaitForSingleObject(process->handle, 0) == WAIT_OBJECT_0) {
-    SetLastError(ERROR_NOT_FOUND);
-    return COVEY_ENOTFOUND;
-  }
+  int r = look(process);
+  if (r < 0) return r;
   switch (signal) {
   case CVOS_SIGNAL_KILL:
   case CVOS_SIGNAL_STOP:
@@ -112,11 +118,9 @@ int cvos_signal_send(const cvos_process *process, int signal)
   case CVOS_SIGNAL_INT:
   case CVOS_SIGNAL_QUIT:
   case CVOS_SIGNAL_TERM: {
-    DWORD pid = (DWORD)process->pid, error = ERROR_NOT_SUPPORTED;
-    if (signal == CVOS_SIGNAL_TERM)
-      error = cvos_process_ask(pid, process->leads);
-    else if (process->leads)
-      error = cvos_console_break(pid);
+    DWORD pid = (DWORD)process->pid;
+    DWORD error = signal == CVOS_SIGNAL_TERM ? cvos_process_ask(pid, process->leads)
+                                             : cvos_console_break(pid, process->leads);
     SetLastError(error);
     return error ? COVEY_ENOTSUP : 0;
   }
@@ -127,10 +131,8 @@ int cvos_signal_send(const cvos_process *process, int signal)
 int cvos_signal_ask(const cvos_process *process)
 {
   ULONG_PTR pid = (ULONG_PTR)process->pid;
-  if (process->handle == CVOS_NONE || WaitForSingleObject(process->handle, 0) == WAIT_OBJECT_0) {
-    SetLastError(ERROR_NOT_FOUND);
-    return COVEY_ENOTFOUND;
-  }
+  int r = look(process);
+  if (r < 0) return r;
   int ways = cvos_windows_close(&pid, 1) > 0;
-  return ways + (process->leads && cvos_console_break((DWORD)pid) == 0);
+  return ways + (cvos_console_break((DWORD)pid, process->leads) == 0);
 }

@@ -49,7 +49,7 @@ int cvos_tree_signal(cvos_tree *tree, int signal)
     error = GetLastError();
   } else if (list->NumberOfProcessIdsInList > 0 &&
              (signal == CVOS_SIGNAL_INT || signal == CVOS_SIGNAL_QUIT)) {
-    error = tree->group ? cvos_console_break(tree->leader) : ERROR_NOT_SUPPORTED;
+    error = cvos_console_break(tree->leader, tree->group);
     r = error ? COVEY_ENOTSUP : 0;
   } else if (list->NumberOfProcessIdsInList > 0 && signal == CVOS_SIGNAL_TERM) {
     error = cvos_process_ask(tree->leader, tree->group);
@@ -95,8 +95,8 @@ int cvos_tree_ask(cvos_tree *tree)
   int ways = 0;
   if (list->NumberOfProcessIdsInList > 0 || leader_runs(tree)) {
     if (cvos_windows_close(list->ProcessIdList, list->NumberOfProcessIdsInList)) ways++;
-    if (tree->group &&
-        (cvos_console_break(tree->leader) == 0 || (ways == 0 && cvos_console_ask(tree->leader) == 0)))
+    if (tree->group && (cvos_console_break(tree->leader, tree->group) == 0 ||
+                        (ways == 0 && cvos_console_ask(tree->leader) == 0)))
       ways++;
   } else {
     SetLastError(ERROR_NOT_FOUND);

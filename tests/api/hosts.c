@@ -70,22 +70,6 @@ TEST(hosts, another_user)
   CHECK_OK(covey_node_close(NULL, TEST_SOON));
 }
 
-/* Whether every user may start the file: nobody but its owner comes through a closed home folder. */
-static bool is_open_to_all(const char *file)
-{
-  char path[1024];
-  size_t size = strlen(file);
-  REQUIRE(size < sizeof path);
-  for (size_t i = 1; i <= size; i++) {
-    uv_fs_t fs;
-    if (file[i] != '/' && file[i] != '\0') continue;
-    memcpy(path, file, i);
-    path[i] = '\0';
-    if (uv_fs_stat(NULL, &fs, path, NULL) != 0 || !(fs.statbuf.st_mode & 1)) return false;
-  }
-  return true;
-}
-
 /* Directory, streams and program where we may not go. */
 TEST(hosts, shut_out)
 {
@@ -95,8 +79,7 @@ TEST(hosts, shut_out)
 
   if (test_is_windows()) TEST_SKIP("wine lets everybody in");
   root = test_run(TEST_HELPER("as", user, "nothing"), TEST_SOON).code == 0;
-  if (root && !is_open_to_all(test_helper()))
-    TEST_SKIP("the tests lie in a folder that is closed to other users");
+  if (root && !test_helper_is_open()) TEST_SKIP("the tests lie in a folder that is closed to other users");
   REQUIRE(uv_fs_mkdir(NULL, &fs, room, 0700, NULL) == 0);
   test_write_file(there, "#!/bin/sh\n", 10);
   REQUIRE(uv_fs_chmod(NULL, &fs, there, 0755, NULL) == 0);

@@ -1,6 +1,7 @@
 /* Output line by line: asked for, and by callbacks. */
 #include "support/test.h"
 
+#include <covey/loop.h>
 #include <covey/process.h>
 
 enum { MOST = 6000000 };
@@ -307,4 +308,41 @@ TEST(lines, left_unread)
   p = spawn(&(covey_process_options){.argv = TEST_HELPER("lines", "100000"), .out.kind = COVEY_STDIO_LINES});
   CHECK_INT(covey_process_read_line(p, TEST_SOON, &line), 1);
   covey_process_close(p);
+}
+
+/* ---- the handle is closed in the callback ---- */
+
+typedef struct leaving {
+  covey_process *process;
+  int lines;
+} leaving;
+
+static int close_at_third(const covey_line *line, void *user)
+{
+  leaving *l = user;
+  (void)line;
+  if (++l->lines == 3) covey_process_close(l->process);
+  return 0;
+}
+
+TEST(lines, none_comes_behind_a_close_in_the_callback)
+{
+  covey_loop *loop;
+  leaving l = {.lines = 0};
+  covey_process_options o = {.argv = TEST_HELPER("lines", "500"),
+                             .out.kind = COVEY_STDIO_LINES,
+                             .on_line = close_at_third,
+                             .user = &l};
+
+  test_no_child_handles_lost();
+  REQUIRE_OK(covey_loop_open(NULL, &loop));
+  o.loop = loop;
+  REQUIRE_OK(covey_spawn(&o, &l.process));
+  for (int64_t end = test_now() + TEST_SOON; l.lines < 3 && test_now() < end;) {
+    CHECK_OK(covey_loop_dispatch(loop));
+    test_pause(1);
+  }
+  CHECK_OK(covey_loop_dispatch(loop));
+  CHECK_INT(l.lines, 3);
+  covey_loop_close(loop);
 }

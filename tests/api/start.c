@@ -6,6 +6,7 @@
 
 #include "core/fault.h"
 #include "core/mem.h"
+#include "os/handle.h"
 
 #include <uv.h>
 
@@ -194,4 +195,104 @@ TEST_LIMIT(start, allocation_walk, 240)
     if (r >= 0) break;
   }
   CHECK(failed > 10);
+}
+
+/* ---- what the program lends ---- */
+
+/* Descriptors are the program's own again when the call returns, and none of ours keeps a pipe open behind the child. */
+TEST(start, takes_descriptors_of_its_own)
+{
+  covey_loop *loop = open_loop();
+  covey_pass pass = {.native = COVEY_NATIVE_NONE};
+  covey_native ours, theirs;
+
+  test_no_child_handles_lost();
+  for (int i = 0; i < 20 && test_failures() == 0; i++) {
+    told t = {0};
+    covey_starting *s;
+    covey_process_options o = {
+        .argv = TEST_HELPER("out", "100"), .out.kind = COVEY_STDIO_NATIVE, .loop = loop};
+
+    REQUIRE_OK(cvos_pipe_between(&ours, &theirs));
+    pass = (covey_pass){.native = theirs, .child = 7};
+    o.out.native = theirs;
+    o.pass = test_is_windows() ? NULL : &pass;
+    o.pass_count = o.pass != NULL;
+    REQUIRE_OK(covey_spawn_start(&o, on_started, &t, &s));
+    cvos_handle_close(theirs);
+    CHECK(was_told(loop, &t, 1));
+    CHECK_INT(t.failed, 0);
+    if (t.process) CHECK_OK(covey_process_wait(t.process, TEST_SOON, NULL));
+    covey_process_close(t.process);
+    covey_result r; /* counts until the last one has closed */
+    covey_process_options counts = {.argv = TEST_HELPER("count"),
+                                    .in = {.kind = COVEY_STDIO_NATIVE, .native = ours},
+                                    .out.kind = COVEY_STDIO_CAPTURE,
+                                    .timeout = TEST_SOON};
+    REQUIRE_OK(covey_run(&counts, &r));
+    CHECK_STR(r.out, "100 pattern\n");
+    covey_result_free(&r);
+    cvos_handle_close(ours);
+    covey_starting_close(s);
+  }
+  covey_loop_close(loop);
+}
+
+/* ---- closed while its process has just been started ---- */
+
+static test_counter at_step, may_go;
+
+static void stand_still(int step)
+{
+  if (step != CVY_STEP_STARTED) return;
+  test_add(&at_step, 1);
+  while (!test_add(&may_go, 0)) test_pause(1);
+}
+
+static int count_line(const covey_line *line, void *user)
+{
+  (void)line;
+  ++*(int *)user;
+  return 0;
+}
+
+static bool is_at_step(void *arg)
+{
+  (void)arg;
+  return test_add(&at_step, 0) != 0;
+}
+
+TEST(start, shows_nothing_before_it_is_told)
+{
+  for (int closed = 0; closed < 2; closed++) {
+    covey_loop *loop = open_loop();
+    covey_starting *s;
+    told t = {0};
+    int lines = 0;
+    covey_process_options o = {.argv = TEST_HELPER("lines", "5"),
+                               .out.kind = COVEY_STDIO_LINES,
+                               .on_line = count_line,
+                               .user = &lines,
+                               .loop = loop};
+
+    at_step = may_go = (test_counter){0};
+    cvy_fault_on_step(stand_still);
+    REQUIRE_OK(covey_spawn_start(&o, on_started, &t, &s));
+    CHECK(test_wait_until(is_at_step, NULL, TEST_SOON));
+    for (int64_t end = test_now() + 500; lines == 0 && test_now() < end; test_pause(1))
+      CHECK_OK(covey_loop_dispatch(loop));
+    CHECK_INT(lines, 0);
+    if (closed) covey_starting_close(s);
+    (void)test_add(&may_go, 1);
+    if (!closed) {
+      CHECK(was_told(loop, &t, 1));
+      CHECK_OK(covey_process_wait(t.process, TEST_SOON, NULL));
+      CHECK_INT(lines, 5);
+      covey_process_close(t.process);
+      covey_starting_close(s);
+    }
+    covey_loop_close(loop);
+    CHECK_INT(lines, closed ? 0 : 5);
+    cvy_fault_on_step(NULL);
+  }
 }

@@ -125,6 +125,23 @@ void publish_numbers(covey_topic *t, int from, int count)
   for (int i = from; i < from + count; i++) CHECK_INT(covey_publish(t, &i, sizeof i, 0), 1);
 }
 
+int nodes_number(nodes *n, covey_channel *channel, const char *group, size_t size)
+{
+  covey_message m;
+  int64_t limit = test_now() + PATIENCE;
+  int number = -1, r;
+  while ((r = channel ? covey_channel_receive(channel, 0, &m) : covey_receive(n->there, group, 0, &m)) ==
+         COVEY_ETIMEDOUT) {
+    nodes_turn(n, 5);
+    REQUIRE(test_now() < limit);
+  }
+  REQUIRE_OK(r);
+  CHECK_UINT(m.size, size);
+  if (m.size >= sizeof number) memcpy(&number, m.data, sizeof number);
+  covey_message_free(&m);
+  return number;
+}
+
 void on_number(covey_message *m, int code, void *arg)
 {
   seen *s = arg;
@@ -144,6 +161,25 @@ void on_number(covey_message *m, int code, void *arg)
     s->count++;
     if (s->leave && s->count == s->stop_at) s->leave(s);
   }
+}
+
+void crowd_dispatch(void *arg)
+{
+  crowd *d = arg;
+  while (!test_add(&d->done, 0)) nodes_turn(d->n, 5);
+}
+
+void crowd_block(crowd *d)
+{
+  test_add(&d->inside, 1);
+  while (!test_add(&d->go_on, 0)) test_pause(1);
+  test_pause(20);
+  test_add(&d->inside, -1);
+}
+
+bool crowd_is_inside(void *arg)
+{
+  return test_add(&((crowd *)arg)->inside, 0) > 0;
 }
 
 /* ---- channels ---- */

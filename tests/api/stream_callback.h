@@ -51,7 +51,21 @@ void nodes_topic(nodes *n, covey_subscription **here, covey_topic **there);
 void send_numbers(covey_channel *c, int from, int count);
 void publish_numbers(covey_topic *t, int from, int count);
 
+/* The number at the begin of the next message to there, of size bytes: over channel, or (NULL) in group. */
+int nodes_number(nodes *n, covey_channel *channel, const char *group, size_t size);
+
 /* The callback: arg is a seen. */
 void on_number(covey_message *m, int code, void *arg);
+
+/* Threads that dispatch, and a callback that they are in. */
+typedef struct crowd {
+  nodes *n;
+  void *of;
+  test_counter inside, calls, done, go_on;
+} crowd;
+
+void crowd_dispatch(void *arg);  /* a thread: until done */
+void crowd_block(crowd *d);      /* in the callback: inside until go_on, and a moment longer */
+bool crowd_is_inside(void *arg); /* one is */
 
 #endif

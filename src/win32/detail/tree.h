@@ -21,9 +21,9 @@ enum { CVOS_KILLED_CODE = 137 }; /* 128 + 9 */
  * hears requests. Returns how many. */
 int cvos_windows_close(const ULONG_PTR *pids, DWORD count);
 
-/* Sends CTRL_BREAK to the console group that pid leads, if that process has our console. 0 or a GetLastError number. Never for a pid that leads none: the
+/* Sends CTRL_BREAK to the console group of pid, if that process leads it (leads) and has our console. 0 or a GetLastError number. For one that leads none the
  * console would send it to everybody, ourselves included (microsoft/terminal issue 335). */
-DWORD cvos_console_break(DWORD pid);
+DWORD cvos_console_break(DWORD pid, bool leads);
 
 /* The same for the console group of pid in a console that is not ours, by the tool: covey.exe, beside the program or beside the library. Does not
  * wait for it. 0, or a GetLastError number: no tool, or a program with windows alone. */
@@ -32,9 +32,9 @@ DWORD cvos_console_ask(DWORD pid);
 /* Whether that tool is there. */
 bool cvos_console_tool(void);
 
-/* TERM to the program of pid: CTRL_BREAK, if it leads a console group (group), else WM_CLOSE to the hidden window by which it hears its session. 0 or a
+/* TERM to the program of pid: CTRL_BREAK, if it leads a console group (leads), else WM_CLOSE to the hidden window by which it hears its session. 0 or a
  * GetLastError number. */
-DWORD cvos_process_ask(DWORD pid, bool group);
+DWORD cvos_process_ask(DWORD pid, bool leads);
 
 /* Ends (CVOS_SIGNAL_KILL), stops or continues a process. 0 or a COVEY_E code, with GetLastError set. */
 int cvos_process_signal(HANDLE process, int signal);
