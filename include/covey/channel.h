@@ -22,8 +22,8 @@
  * that comes back. Who must know that all was read closes: covey_channel_close waits for that, and counts what was not.
  *
  * Room. Each side lends the other a window: so many bytes, each message counting size + 64, may be on the way to it and wait there.
- * A send waits for room within its deadline; who must not wait tries again later, as nothing tells when there is room. A channel that nobody reads stops nobody else: not the other direction, no other
- * channel, no group and no call of the same connection. Windows come out of the node's max_memory: with more than 64 channels at a
+ * A send waits for room within its deadline; who must not wait is told when to go on (covey_channel_on_room). A channel that nobody reads stops
+ * nobody else: not the other direction, no other channel, no group and no call of the same connection. Windows come out of the node's max_memory: with more than 64 channels at a
  * time of the default size they become smaller (4 KiB at least), and a message that is larger than its window still comes through.
  *
  * The end. covey_channel_end says "no more from me": the other side reads what was sent, then COVEY_ECLOSED. covey_channel_close ends
@@ -137,8 +137,8 @@ COVEY_API int covey_endpoint_close(covey_node *node, const char *endpoint);
 /* covey_channel_send sends one message. channel: borrowed. data: borrowed, size bytes, may be NULL when size is 0. timeout:
  * milliseconds for room, and for the accept where that is still due; 0 only tries.
  * Returns 0: its place over there is reserved and the system has it whole; our own end cannot lose it. Errors: COVEY_ETIMEDOUT (no room
- * in time; with reached COVEY_FAR_MAYBE the library sends the rest), COVEY_EAGAIN (timeout 0: no room; nothing was sent), COVEY_ECLOSED (we
- * have said that we send no more, the other side has closed the channel, or our node was closed), COVEY_EPEERDIED (it ended),
+ * in time; with reached COVEY_FAR_MAYBE the library sends the rest), COVEY_EAGAIN (timeout 0: no room; nothing was sent, and
+ * covey_channel_on_room tells when to try again), COVEY_ECLOSED (we have said that we send no more, the other side has closed the channel, or our node was closed), COVEY_EPEERDIED (it ended),
  * COVEY_ENOTFOUND (it was not accepted: its endpoint was closed), COVEY_ETOOBIG (the other side takes no message of this size), COVEY_EDEADLK (on the
  * owner's thread of a lent loop, when it had to wait), COVEY_EINVAL, COVEY_ENOMEM, COVEY_EOS, COVEY_ESTALE. Any thread, several at
  * once. */
@@ -182,6 +182,21 @@ COVEY_API int covey_channel_message_receive(covey_channel *channel, const covey_
  * replaced). Any thread. */
 COVEY_API int covey_channel_on_message(covey_channel *channel,
                                        void (*on_message)(covey_message *message, int code, void *arg), void *arg);
+
+/* covey_channel_on_room has a callback called when a send that answered COVEY_EAGAIN may succeed, for programs that live on an event loop: in
+ * covey_loop_dispatch, or in the uv_run of a lent loop (loop.h); one call at a time, whatever number of threads dispatch; without locks, so it may
+ * call covey, and send over the same channel. channel: borrowed.
+ * on_room: called once after sends that answered COVEY_EAGAIN (covey_channel_send, covey_channel_message_send), however many there were, as soon as the
+ * one that needs the least may succeed: there is room for it, or the accept has come; or the next send tells why none ever will (COVEY_ECLOSED, also by
+ * covey_channel_end or the close of our node; COVEY_EPEERDIED; COVEY_ENOTFOUND). It is a hint: another thread may be quicker; a send that answers
+ * COVEY_EAGAIN again is told of again. Never called inside a send, and not where no send has answered COVEY_EAGAIN since its last call. Sends before
+ * this call count as well: nothing is lost between the answer and the callback. NULL: no callback any more. arg: borrowed: handed to on_room. A second
+ * callback takes the place of the first, also for what that one was not told of.
+ * When the call returns, a callback that was there before does not run any more (but where this is called by it), and its arg may go; the same holds for
+ * covey_channel_close, which the callback may call (on a lent loop with timeout 0, as it must not wait there).
+ * Errors: COVEY_EINVAL (channel is NULL), COVEY_ESTALE, COVEY_ENOMEM. Any thread. */
+COVEY_API int covey_channel_on_room(covey_channel *channel,
+                                    void (*on_room)(covey_channel *channel, void *arg), void *arg);
 
 /* covey_channel_identity tells who is at the other side: by the kernel, or by our spawn. channel: borrowed. ret_identity: filled.
  * Errors: COVEY_EINVAL, COVEY_ESTALE. Any thread. */

@@ -25,7 +25,7 @@
  * loop, it is suspended, or it has no descriptor left for a connection, and takes ours as soon as it has; what says which); with timeout 0 the same at once, with COVEY_EAGAIN
  * in place of COVEY_ETIMEDOUT and while a connection is being made, and then certainly nothing was sent. When COVEY_ETIMEDOUT or
  * COVEY_ECANCELED meets a message that is partly on its way, the rest is still sent by the library: covey_last_failure()->reached
- * tells (COVEY_FAR_MAYBE). */
+ * tells (COVEY_FAR_MAYBE). Who must not wait sends with timeout 0, and is told when there is room again (covey_node_on_room). */
 #ifndef COVEY_MESSAGE_H
 #define COVEY_MESSAGE_H
 
@@ -158,6 +158,36 @@ COVEY_API int covey_message_send(covey_node *node, const covey_send_options *opt
  * of others may come between. */
 COVEY_API int covey_send_many(covey_node *node, const covey_send_options *options,
                               const covey_buffer *buffers, size_t count);
+
+/* A group, or function, for which a send found no room. */
+typedef struct covey_room {
+  covey_identity to; /* whose it is: by the kernel, or by our spawn */
+  covey_peer *peer;  /* a view: the same, for a send that needs no number */
+  const char *group; /* a view: its name; "default" for the default group */
+  int32_t kind;      /* COVEY_GROUP_MESSAGES, or COVEY_GROUP_FUNCTION */
+  /* 0: there is room. COVEY_ENOGROUP: it was closed. COVEY_EPEERDIED: the connection has ended. The next send tells the same, or more, or finds a new one */
+  int32_t code;
+  uint64_t reserved[4]; /* zero */
+} covey_room;
+
+/* covey_node_on_room has a callback called when a send that answered COVEY_EAGAIN for want of room may succeed, for programs that live on an event loop:
+ * in covey_loop_dispatch, or in the uv_run of a lent loop (loop.h); one call at a time, whatever number of threads dispatch; without locks, so it
+ * may call covey, and send. node: borrowed; NULL: the default node, opened at need.
+ * on_room: called for each group and function of a peer, once after sends to it that answered COVEY_EAGAIN, however many there were, as soon as the one
+ * that needs the least may succeed, or when the group or the connection has gone; room, with all in it, is valid until it returns. Sends are
+ * covey_send, covey_message_send, covey_send_many (which has answered so, too, where it went no further for want of room), and requests with
+ * COVEY_CALL_TRY (call.h). It is a hint: another thread may be quicker; a send that answers COVEY_EAGAIN again is told of again. Never called inside a send, and not where none has answered
+ * COVEY_EAGAIN since the last call for that group. Sends before this call count as well, as long as the peer and its group are there: nothing is lost between
+ * the answer and the callback. NULL: no callback any more. arg: borrowed: handed to on_room. A second callback takes the place of the first, also for what that
+ * one was not told of.
+ * Not told: COVEY_EAGAIN while a connection is being made (stages COVEY_STAGE_DIAL and COVEY_STAGE_HANDSHAKE; want of room is COVEY_STAGE_ROOM).
+ * covey_node_watch tells of a peer that has come.
+ * When the call returns, a callback that was there before does not run any more (but where this is called by it), and its arg may go.
+ * (covey_node_close, which the callback may call, does not wait for callbacks; none begins after it.)
+ * Errors: COVEY_EDEADLK (on the owner's thread of a lent loop, when the callback runs in another thread; it is taken away, and not replaced),
+ * COVEY_ECLOSED, COVEY_ENOMEM, COVEY_ESTALE, or those of covey_node_open. Any thread. */
+COVEY_API int covey_node_on_room(covey_node *node, void (*on_room)(const covey_room *room, void *arg),
+                                 void *arg);
 
 /* ---- receiving ---- */
 

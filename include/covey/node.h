@@ -93,7 +93,8 @@ COVEY_API int covey_node_identity(covey_node *node, covey_identity *ret_identity
  * Returns the number of messages whose fate is unknown: sent, and neither consumed as far as we were told nor covered by an answer
  * to the good-bye; 0 when nothing is in doubt. Calls do not count: each tells its caller what became of it. Errors: COVEY_EINVAL (timeout; the node stays open), COVEY_ESTALE (after fork;
  * nothing is done), COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait: the connections were closed as they
- * are). Any thread; as with every close, nobody may start a call on node at the same time or later. Messages that were received
+ * are). On that thread the address is free when uv has turned once more: until then a node of that name is COVEY_EEXIST. Who is inside of calls in
+ * other threads is waited for there, too: they leave at once. Any thread; as with every close, nobody may start a call on node at the same time or later. Messages that were received
  * stay valid. */
 COVEY_API int covey_node_close(covey_node *node, int64_t timeout);
 

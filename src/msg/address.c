@@ -136,14 +136,14 @@ static void acceptor_closed(void *arg)
   covey_node *node = arg;
   cvy_loop_lock(node->loop);
   bool again = node->moving;
-  node->acceptor = NULL;
   node->moving = false;
   cvy_loop_unlock(node->loop);
-  if (again) {
-    cvos_listener_close(node->listener);
-    node->listener = NULL;
-    if (take_name(node) == 0) accept_on(node);
-  }
+  cvos_listener_close(node->listener);
+  node->listener = NULL;
+  cvy_loop_lock(node->loop);
+  node->acceptor = NULL;
+  cvy_loop_unlock(node->loop);
+  if (again && take_name(node) == 0) accept_on(node);
   cvy_loop_lock(node->loop);
   cvy_loop_changed(node->loop);
   cvy_node_release(node);
@@ -257,10 +257,7 @@ void cvy_address_close(covey_node *node)
   cvy_loop_unlock(node->loop);
   cvy_loop_call(node->loop, stop_accepting, node);
   cvy_loop_lock(node->loop);
-  if (cvy_loop_wait(node->loop, not_accepting, node, cvy_deadline_in(CVY_HANDSHAKE_MS), NULL) == 0) {
-    cvos_listener_close(node->listener);
-    node->listener = NULL;
-  }
+  cvy_loop_wait(node->loop, not_accepting, node, cvy_deadline_in(CVY_HANDSHAKE_MS), NULL);
 }
 
 /* ---- the way to a peer ---- */
@@ -424,11 +421,15 @@ static int again(covey_node *node, cvy_goal *goal, int r, int64_t *pause, cvy_de
 {
   struct look look = {node, goal};
   covey_identity who;
+  char name[CVOS_NAME_MAX + 1], place[200];
+  cvos_address address;
   switch (r) {
   case COVEY_EDENIED:
   case COVEY_EACCES: return fail(COVEY_EDENIED, COVEY_STAGE_VERIFY, goal, "refused");
   case COVEY_EUNSAFE:
-    return fail(r, COVEY_STAGE_VERIFY, goal, "its address is not the user's alone, or another's");
+    address = address_of(node, goal->pid, goal->name, name);
+    cvos_address_text(&address, place, sizeof place);
+    return fail(r, COVEY_STAGE_VERIFY, goal, place);
   case COVEY_EPEERCHANGED: return fail(r, COVEY_STAGE_VERIFY, goal, "another process has its number now");
   case COVEY_ENOPEER:
     if (goal->name) break;

@@ -25,6 +25,7 @@ int cvy_channel_answered(cvy_outlet *o, uint16_t number)
   c->answered = true;
   c->out = o;
   o->channel = c;
+  cvy_room_changed(c->peer);
   return 0;
 }
 
@@ -53,6 +54,7 @@ void cvy_channel_heard(covey_channel *channel)
   if (!channel->in->closed) cvy_credit_now(channel->peer, channel->in->number); /* a close counts on it */
   close_read(channel);
   cvy_handler_due(channel->in);
+  cvy_room_changed(channel->peer);
   cvy_loop_changed(channel->loop);
 }
 
@@ -102,15 +104,34 @@ static int fail(const covey_channel *c, int code, const char *why)
   return cvy_send_fail(&s, code, COVEY_STAGE_NONE, COVEY_FAR_NOTHING, why);
 }
 
+static int because(const char **ret_why, int code, const char *why)
+{
+  *ret_why = why;
+  return code;
+}
+
 /* Why nothing can be sent; 0: it can, or (no out) the accept is due. */
+static int verdict(const covey_channel *c, const covey_node *node, const char **ret_why)
+{
+  if (c->refused) return because(ret_why, COVEY_ENOTFOUND, "it was not accepted");
+  if (c->said) return because(ret_why, COVEY_ECLOSED, "we have said that we send no more");
+  if (is_gone(c) || c->peer->tx.broken) return because(ret_why, lost_code(c), "its connection has ended");
+  if (!node || node->state != CVY_NODE_OPEN) return because(ret_why, COVEY_ECLOSED, "it was closed");
+  if (!c->out && c->answered) return because(ret_why, COVEY_ECLOSED, "the other side has closed it");
+  return 0;
+}
+
 static int send_verdict(const covey_channel *c, const covey_node *node)
 {
-  if (c->refused) return fail(c, COVEY_ENOTFOUND, "it was not accepted");
-  if (c->said) return fail(c, COVEY_ECLOSED, "we have said that we send no more");
-  if (is_gone(c) || c->peer->tx.broken) return fail(c, lost_code(c), "its connection has ended");
-  if (!node || node->state != CVY_NODE_OPEN) return fail(c, COVEY_ECLOSED, "it was closed");
-  if (!c->out && c->answered) return fail(c, COVEY_ECLOSED, "the other side has closed it");
-  return 0;
+  const char *why;
+  int r = verdict(c, node, &why);
+  return r < 0 ? fail(c, r, why) : 0;
+}
+
+bool cvy_channel_has_room(const covey_channel *c)
+{
+  const char *why;
+  return verdict(c, node_of(c), &why) < 0 || (c->out && cvy_room_fits(c->out, &c->wish));
 }
 
 /* ---- opening ---- */
@@ -176,6 +197,7 @@ uint64_t cvy_channel_window(const covey_node *node, uint64_t window)
 void cvy_channel_adopt(covey_channel *c, cvy_group *group)
 {
   c->in = group;
+  c->wish.channel = c;
   group->channel = c;
   cvy_loop_ref(c->loop);
   cvy_peer_ref(c->peer);
@@ -293,6 +315,7 @@ static int send_message(covey_channel *c, cvy_send *s, const covey_buffer *buffe
   s->goal.peer = s->peer = c->peer;
   s->group = c->in->name;
   r = send_on(c, node, s);
+  if (r == COVEY_EAGAIN) cvy_room_short(c->peer, c->out, &c->wish, s->parcel.size);
   leave(c, node);
   return r;
 }
@@ -434,6 +457,7 @@ int covey_channel_close(covey_channel *channel, int64_t timeout)
   int r = cvy_timeout_check(timeout);
   if (r < 0 || !channel) return r;
   r = covey_channel_on_message(channel, NULL, NULL);
+  if (r == 0) r = cvy_room_end(channel);
   if (r == 0) r = enter(channel, &node);
   if (r < 0) return r;
   cvy_deadline deadline = cvy_deadline_in(timeout);

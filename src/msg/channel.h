@@ -15,6 +15,7 @@
 #include <covey/channel.h>
 
 #include "msg/peer.h"
+#include "msg/room.h"
 
 struct covey_channel {
   covey_loop *loop; /* counted, as is peer, once the program has it */
@@ -24,6 +25,8 @@ struct covey_channel {
   cvy_outlet *out;             /* the other side; NULL: not accepted yet, or it takes no more */
   covey_channel *next_waiting; /* at the endpoint */
   uint64_t sent, consumed;     /* messages: emitted, and read as far as we were told */
+  cvy_wish wish;               /* its sends that found no room, and */
+  cvy_room *room;              /* who is told of it; NULL: nobody has asked */
   bool answered;               /* both sides were there */
   bool said, heard;            /* END */
   bool refused;                /* the opening was */
@@ -40,6 +43,9 @@ void cvy_channel_deaf(cvy_outlet *o);
 /* There is a message for its program, or its end. And that, for a callback: 0; or the code of the end, recorded. */
 bool cvy_channel_has_next(const covey_channel *c);
 int cvy_channel_take(covey_channel *c, covey_message *ret);
+
+/* Room, or the accept, came for what c->wish says; or the next send tells why it never will. */
+bool cvy_channel_has_room(const covey_channel *c);
 
 /* END has come to our side. */
 void cvy_channel_heard(covey_channel *channel);

@@ -5,13 +5,18 @@
 #include "msg/channel.h"
 #include "msg/topic.h"
 
-/* Callbacks that this thread is inside of. */
-typedef struct inside {
-  const cvy_group *group;
-  struct inside *outer;
-} inside;
+static CVOS_THREAD_LOCAL const cvy_inside *innermost;
 
-static CVOS_THREAD_LOCAL inside *innermost;
+void cvy_inside_enter(cvy_inside *here, const void *what)
+{
+  *here = (cvy_inside){what, innermost};
+  innermost = here;
+}
+
+void cvy_inside_leave(const cvy_inside *here)
+{
+  innermost = here->outer;
+}
 
 void cvy_handler_bind(cvy_group *group, cvy_due *due)
 {
@@ -49,10 +54,10 @@ void cvy_handler_run(cvy_due *due)
 {
   cvy_group *g = due->group;
   covey_loop *loop = g->loop;
-  inside here = {g, innermost};
-  innermost = &here;
+  cvy_inside here;
+  cvy_inside_enter(&here, g);
   call(due);
-  innermost = here.outer;
+  cvy_inside_leave(&here);
   cvy_loop_lock(loop);
   g->running--;
   cvy_loop_changed(loop);
@@ -151,22 +156,26 @@ void cvy_handler_set(cvy_group *group, void *arg)
 }
 
 struct others {
-  const cvy_group *group;
+  const uint32_t *running;
   uint32_t own; /* that the waiting thread is inside of itself */
 };
 
 static bool are_gone(void *arg)
 {
   const struct others *w = arg;
-  return w->group->running <= w->own;
+  return *w->running <= w->own;
+}
+
+int cvy_inside_quiet(covey_loop *loop, const void *what, const uint32_t *running)
+{
+  struct others w = {running, 0};
+  for (const cvy_inside *i = innermost; i; i = i->outer) w.own += i->what == what;
+  return are_gone(&w) ? 0 : cvy_loop_wait(loop, are_gone, &w, CVY_NEVER, NULL);
 }
 
 int cvy_handler_quiet(cvy_group *group)
 {
-  struct others w = {group, 0};
-  for (const inside *i = innermost; i; i = i->outer) w.own += i->group == group;
-  if (are_gone(&w)) return 0;
-  int r = cvy_loop_wait(group->loop, are_gone, &w, CVY_NEVER, NULL);
+  int r = cvy_inside_quiet(group->loop, group, &group->running);
   return r < 0 ? cvy_fail(r, COVEY_STAGE_NONE, "the callback of %s runs in another thread", group->name) : 0;
 }
 

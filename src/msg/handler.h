@@ -39,6 +39,18 @@ int cvy_handler_drop(cvy_group *group, bool another);
 int cvy_handler_stream(covey_loop *loop, cvy_group *group,
                        void (*on_next)(covey_message *message, int code, void *arg), void *arg);
 
+/* Callbacks that this thread is inside of: what says whose. */
+typedef struct cvy_inside {
+  const void *what;
+  const struct cvy_inside *outer;
+} cvy_inside;
+
+void cvy_inside_enter(cvy_inside *here, const void *what);
+void cvy_inside_leave(const cvy_inside *here);
+
+/* Waits until of the *running callbacks of what none runs in another thread. As cvy_loop_wait. Lock held. */
+int cvy_inside_quiet(covey_loop *loop, const void *what, const uint32_t *running);
+
 /* Waits until no other thread is in the callback of group, which has lost it or is closed. COVEY_EDEADLK, recorded. Lock held. */
 int cvy_handler_quiet(cvy_group *group);
 

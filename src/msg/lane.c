@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-enum { GAP_SIZE = 8 };
-
 bool cvy_is_answer(const cvy_parcel *parcel)
 {
   return parcel->kind == CVY_FRAME_REP || parcel->kind == CVY_FRAME_ERR;
@@ -42,6 +40,13 @@ void cvy_lane_remove(cvy_outlet *o, cvy_parcel *parcel)
   cvy_parcel_free(parcel);
 }
 
+void cvy_lane_gap(cvy_outlet *o, uint64_t count)
+{
+  uint8_t body[8];
+  size_t size = cvy_gap_encode(count, body);
+  cvy_peer_control(o->peer, CVY_FRAME_GAP, 0, o->number, 0, body, size);
+}
+
 int cvy_lane_add(cvy_outlet *o, cvy_parcel *parcel)
 {
   parcel->left = parcel->size;
@@ -54,9 +59,7 @@ int cvy_lane_add(cvy_outlet *o, cvy_parcel *parcel)
       return 1;
     }
     if (o->dropped) {
-      uint8_t body[GAP_SIZE];
-      cvy_gap_encode(o->dropped, body);
-      cvy_peer_control(o->peer, CVY_FRAME_GAP, 0, o->number, 0, body, sizeof body);
+      cvy_lane_gap(o, o->dropped);
       o->dropped = 0;
     }
   }
@@ -196,7 +199,7 @@ int cvy_lane_abandon(cvy_parcel *p, covey_peer *peer)
       *i = p->next;
       break;
     }
-    return peer->tx.flushed >= p->end ? COVEY_FAR_SENT : COVEY_FAR_MAYBE;
+    return is_out(p, peer) ? COVEY_FAR_SENT : COVEY_FAR_MAYBE;
   }
   if (!o) return p->started ? COVEY_FAR_MAYBE : COVEY_FAR_NOTHING;
   if (!p->started) {

@@ -86,6 +86,9 @@ void cvy_lane_remove(cvy_outlet *outlet, cvy_parcel *parcel);
 /* Queues END behind what waits in outlet. Out of memory: the next flush ends the connection. */
 void cvy_lane_end(cvy_outlet *outlet);
 
+/* Tells the other side of a GAP (core/frame.h) in outlet's group, at once: it waits for no credit. */
+void cvy_lane_gap(cvy_outlet *outlet, uint64_t count);
+
 /* Puts parcel into outlet. 1: it was dropped, by the group's policy; 0: it waits, the caller flushes. */
 int cvy_lane_add(cvy_outlet *outlet, cvy_parcel *parcel);
 

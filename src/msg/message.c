@@ -6,6 +6,7 @@
 #include "msg/call.h"
 #include "msg/group.h"
 #include "msg/handles.h"
+#include "msg/room.h"
 #include "msg/send.h"
 
 #include <string.h>
@@ -260,7 +261,11 @@ static int send_once(cvy_send *s, covey_node *node, cvy_parcel *parcels, size_t 
 {
   cvy_outlet *outlet = NULL;
   int r = cvy_send_find(s, node, &outlet);
-  if (r == 0) r = deliver(s, node, outlet, parcels, count, went);
+  if (r == 0 && (r = deliver(s, node, outlet, parcels, count, went)) == COVEY_EAGAIN) {
+    outlet = find_outlet(s); /* it may have been closed just now: then there is no such group */
+    if (!outlet) r = CVY_SEND_RETRY;
+    if (outlet) cvy_room_short(s->peer, outlet, &outlet->wish, parcels[*went].size);
+  }
   cvy_peer_unref(s->peer);
   s->peer = NULL;
   return r;

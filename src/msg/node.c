@@ -8,6 +8,7 @@
 #include "msg/child.h"
 #include "msg/group.h"
 #include "msg/lane.h"
+#include "msg/room.h"
 #include "msg/self.h"
 #include "os/thread.h"
 
@@ -23,12 +24,15 @@ enum {
 };
 
 static const char standard_app[] = CVY_STANDARD_APP;
+static const covey_node_options all_default;
 
 /* ---- the default node ---- */
 
 static void *
-    default_lock; /* cvy_mutex *, atomic: guards the making of default_node; made under the global lock, for ever */
+    default_lock; /* cvy_mutex *, atomic: guards the rest; made under the global lock, for ever. Nobody waits with it */
 static covey_node *default_node;
+static void
+    *default_on; /* covey_loop *, atomic: where the default node is being opened; counted. NULL: it is not */
 static uint32_t default_generation;
 
 /* Takes the lock of the default node. COVEY_ESTALE in a child by fork: the lock may be held by a thread that is not there. */
@@ -52,12 +56,49 @@ static int lock_default(void)
   return 0;
 }
 
-static int open_node(const covey_node_options *options, covey_node **ret);
-
-/* default_lock is held. */
-static int need_default(void)
+static bool nobody_opens(void *arg)
 {
-  return default_node ? 0 : open_node(NULL, &default_node);
+  (void)arg;
+  return !cvy_load_seq_ptr(&default_on);
+}
+
+/* The same, once nobody is opening it. */
+static int settle_default(void)
+{
+  int r;
+  while ((r = lock_default()) == 0 && default_on) {
+    covey_loop *loop = default_on;
+    cvy_loop_ref(loop);
+    cvy_mutex_unlock(default_lock);
+    cvy_loop_lock(loop);
+    if (cvy_loop_wait(loop, nobody_opens, NULL, CVY_NEVER, NULL) < 0)
+      cvy_loop_linger(loop, nobody_opens, NULL);
+    cvy_loop_unlock(loop);
+    cvy_loop_release(loop);
+  }
+  return r;
+}
+
+static int open_node(const covey_node_options *o, bool standard, covey_node **ret);
+
+/* Opens the default node, which is not there. default_lock is held, but not meanwhile: the owner of a lent loop takes it too, and may be needed. */
+static int open_default(const covey_node_options *o)
+{
+  covey_loop *loop;
+  covey_node *node = NULL;
+  int r = cvy_loop_acquire(o->loop, &loop);
+  if (r < 0) return r;
+  cvy_store_seq_ptr(&default_on, loop);
+  cvy_mutex_unlock(default_lock);
+  r = open_node(o, true, &node);
+  cvy_mutex_lock(default_lock);
+  default_node = node;
+  cvy_store_seq_ptr(&default_on, NULL);
+  cvy_loop_lock(loop);
+  cvy_loop_changed(loop);
+  cvy_loop_unlock(loop);
+  cvy_loop_release(loop);
+  return r;
 }
 
 /* ---- entering and leaving ---- */
@@ -79,9 +120,9 @@ static int enter(covey_node *node, covey_node **ret)
 int cvy_node_enter(covey_node *node, covey_node **ret)
 {
   if (node) return enter(node, ret);
-  int r = lock_default();
+  int r = settle_default();
   if (r < 0) return r;
-  r = need_default();
+  if (!default_node) r = open_default(&all_default);
   if (r == 0) r = enter(default_node, ret);
   cvy_mutex_unlock(default_lock);
   return r;
@@ -235,15 +276,9 @@ static bool is_standard(const covey_node_options *o)
 
 static int shut(covey_node *node, int64_t timeout);
 
-/* default_lock is held. */
-static int open_node(const covey_node_options *options, covey_node **ret)
+static int open_node(const covey_node_options *o, bool standard, covey_node **ret)
 {
-  static const covey_node_options all_default;
   covey_node *node = NULL;
-  const covey_node_options *o = options ? options : &all_default;
-  bool standard = is_standard(o);
-  if (standard && default_node)
-    return cvy_fail(COVEY_EEXIST, COVEY_STAGE_OPEN, "this process has its unnamed node");
   int r = check(o);
   if (r == 0) r = make_node(o, &node);
   if (r < 0) return r;
@@ -258,22 +293,24 @@ static int open_node(const covey_node_options *options, covey_node **ret)
     shut(node, 0);
     return cvy_fail_copy(&failure);
   }
-  node->is_default = standard;
   *ret = node;
   return 0;
 }
 
 int covey_node_open(const covey_node_options *options, covey_node **ret_node)
 {
-  covey_node *node = NULL;
+  const covey_node_options *o = options ? options : &all_default;
+  bool standard = is_standard(o);
   if (!ret_node) return wrong("ret_node is NULL");
-  int r = lock_default();
+  int r = standard ? settle_default() : lock_default();
   if (r < 0) return r;
-  r = open_node(options, &node);
-  if (r == 0 && node->is_default) default_node = node;
+  if (standard && default_node)
+    r = cvy_fail(COVEY_EEXIST, COVEY_STAGE_OPEN, "this process has its unnamed node");
+  else if (standard)
+    r = open_default(o);
+  if (standard && r == 0) *ret_node = default_node;
   cvy_mutex_unlock(default_lock);
-  if (r == 0) *ret_node = node;
-  return r;
+  return standard ? r : open_node(o, false, ret_node);
 }
 
 int covey_node_identity(covey_node *node, covey_identity *ret_identity)
@@ -315,7 +352,9 @@ static int shut(covey_node *node, int64_t timeout)
   cvy_loop_lock(loop);
   node->state = CVY_NODE_CLOSING;
   cvy_loop_changed(loop);
-  if (!nobody_inside(node)) cvy_loop_wait(loop, nobody_inside, node, CVY_NEVER, NULL);
+  if (!nobody_inside(node) && cvy_loop_wait(loop, nobody_inside, node, CVY_NEVER, NULL) < 0)
+    cvy_loop_linger(loop, nobody_inside, node);
+  cvy_room_shut(node);
   cvy_address_close(node);
   for (covey_peer *p = node->peers, *next; p; p = next) {
     next = p->next;
@@ -341,7 +380,7 @@ int covey_node_close(covey_node *node, int64_t timeout)
     r = cvy_loop_check(node->loop);
     if (r < 0) return r;
   }
-  r = lock_default();
+  r = node ? lock_default() : settle_default();
   if (r < 0) return r;
   if (!node) node = default_node;
   if (node && node == default_node) default_node = NULL;

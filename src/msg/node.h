@@ -35,7 +35,6 @@ struct covey_node {
   uint32_t
       refs; /* the program's handle, and one for each stream, acceptor and timer whose closed callback is to come */
   uint32_t users; /* calls that are inside */
-  bool is_default;
   covey_identity self;
 
   /* options; constant */
@@ -88,6 +87,9 @@ struct covey_node {
   /* call.c, serve.c */
   uint64_t replies; /* bytes that calls in flight may bring */
   uint64_t answers; /* bytes of answers that wait to be written */
+
+  /* room.c */
+  struct cvy_room *room; /* covey_node_on_room; NULL: nobody has asked */
 
   /* topic.c */
   covey_topic *topics;

@@ -30,6 +30,7 @@ static cvy_outlet *outlet_by_number(const covey_peer *peer, uint16_t number)
 void cvy_outlet_ready(cvy_outlet *o)
 {
   cvy_tx *tx = &o->peer->tx;
+  cvy_room_changed(o->peer);
   if (o->ready || !o->framing) return;
   o->ready = true;
   o->next_ready = NULL;
@@ -90,7 +91,7 @@ void cvy_outlet_free(cvy_outlet *o)
   cvy_map_remove(&o->peer->outlets, &o->by_number);
   unname(o);
   while (o->large) drop_grant(o, o->large);
-  cvy_free(o);
+  if (!cvy_room_left(o)) cvy_free(o);
 }
 
 static void add_outlet(covey_peer *peer, cvy_outlet *o)

@@ -6,6 +6,7 @@
 #include <covey/topic.h>
 
 #include "msg/peer.h"
+#include "msg/room.h"
 
 /* The grant of a large message: used up until it was handed out. */
 typedef struct cvy_large {
@@ -33,6 +34,7 @@ struct cvy_outlet {
   uint64_t dropped;             /* by us, not told yet */
   uint64_t fill_bytes;          /* that wait there, by the last FILL */
   uint32_t fill_count;
+  cvy_wish wish;            /* of sends to a group or a function */
   cvy_parcel *first, *last; /* waiting, the first one perhaps partly sent */
   cvy_parcel *framing;      /* of these, the first whose frames are not all made; NULL: none */
   cvy_large *large;         /* messages with a grant that were not handed out yet */
@@ -76,7 +78,7 @@ void cvy_outlet_refuse(cvy_outlet *o, cvy_parcel *parcel, int code);
 void cvy_outlet_end(cvy_outlet *o);
 void cvy_outlet_free(cvy_outlet *o);
 
-void cvy_outlet_ready(cvy_outlet *o); /* it may have something to send */
+void cvy_outlet_ready(cvy_outlet *o); /* it may have something to send, or room for more */
 void cvy_outlet_rest(cvy_outlet *o);  /* it has not */
 
 /* Whether the outlet has room for a charge of need bytes, now; *ret_lent (may be NULL): of the window, the rest by a grant. */

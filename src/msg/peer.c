@@ -9,6 +9,7 @@
 #include "msg/handler.h"
 #include "msg/handles.h"
 #include "msg/lane.h"
+#include "msg/room.h"
 #include "msg/self.h"
 #include "msg/topic.h"
 #include "msg/watch.h"
@@ -165,6 +166,7 @@ void cvy_peer_end(covey_peer *peer, int code)
   cvy_requests_over(peer);
   cvy_topics_over(peer, farewell ? COVEY_ECLOSED : COVEY_EPEERDIED);
   cvy_handlers_over(peer);
+  cvy_room_look(peer);
   cvy_credit_fini(peer);
   cvy_handles_fini(peer);
   cvy_intake_fini(&peer->intake);
@@ -335,6 +337,7 @@ void cvy_peer_flush(covey_peer *peer)
     if (ended) peer->transport->close(peer, true);
     if (all_quiet(peer)) break;
   }
+  if (peer->wishes) cvy_room_look(peer);
   cvy_peer_unref(peer);
 }
 

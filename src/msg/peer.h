@@ -144,7 +144,9 @@ struct covey_peer {
 
   cvy_tx tx;
   cvy_map outlets, outlet_names;
-  cvy_parcel *acks;        /* emitted, waiting for their ACK */
+  struct cvy_wish
+      *wishes;      /* room.h: sends that may not wait found no room, and somebody is to be told of it */
+  cvy_parcel *acks; /* emitted, waiting for their ACK */
   uint64_t sent, consumed; /* messages: emitted, and handed out as far as we were told */
   uint64_t called; /* requests of sent that are not in consumed: their callers hear what becomes of them */
   uint64_t bytes_in, dropped; /* dropped: messages, by us */

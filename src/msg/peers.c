@@ -287,13 +287,15 @@ int covey_node_list(const char *app, const char *directory, covey_node_entry *re
   cvos_address where = {
       .directory = directory, .app = app ? app : CVY_STANDARD_APP, .name = "n", .by_pid = true};
   struct list list = {&where, ret_entries, 0, capacity};
+  char place[200];
   if (!ret_entries && capacity) return cvy_fail(COVEY_EINVAL, COVEY_STAGE_ARGUMENTS, "ret_entries is NULL");
   int r = app ? cvy_name_check(app, "app") : 0;
   if (r < 0) return r;
   r = cvos_address_list(&where, found, &list); /* numbers may mean something elsewhere than names */
   where.by_pid = false;
   if (r == 0) r = cvos_address_list(&where, found, &list);
-  return r < 0 ? cvy_fail(r, r == COVEY_EINVAL ? COVEY_STAGE_ARGUMENTS : COVEY_STAGE_OPEN, "nodes of %s",
-                          where.app)
-               : (int)list.count;
+  if (r == 0) return (int)list.count;
+  cvos_address_text(&where, place, sizeof place);
+  return cvy_fail(r, r == COVEY_EINVAL ? COVEY_STAGE_ARGUMENTS : COVEY_STAGE_OPEN, "nodes of %s at %s",
+                  where.app, place);
 }

@@ -143,11 +143,10 @@ static void say(cvy_outlet *o, const cvy_pub *pub)
 
 static void end(const covey_topic *t, cvy_outlet *o, int code)
 {
-  uint8_t body[8];
   cvy_topic_left(o);
-  o->topic_over = true;  /* also of one that was not let in */
-  if (is_there(o->peer)) /* END has to wait for room, and may not get it before the node is closed */
-    cvy_peer_control(o->peer, CVY_FRAME_GAP, 0, o->number, 0, body, cvy_gap_encode(t->number, body));
+  o->topic_over = true; /* also of one that was not let in */
+  /* END has to wait for room, and may not get it before the node is closed */
+  if (is_there(o->peer)) cvy_lane_gap(o, t->number);
   say(o, &(cvy_pub){.number = t->number, .code = code, .what = CVY_PUB_END});
 }
 

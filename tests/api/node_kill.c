@@ -7,7 +7,7 @@ enum { PATIENCE = 30000, SMALL = 5000, LARGE = 150000 };
 
 static int rounds(void)
 {
-  return test_is_windows() ? 8 : 40;
+  return test_is_windows() || test_is_slow() ? 8 : 40;
 }
 
 static int64_t start(const char *a, const char *b, const char *c, const char *d)

@@ -44,7 +44,7 @@ static void refused(const char *directory, int code)
   covey_node *node = NULL;
   CHECK_ERR(covey_node_open(&options, &node), code);
   CHECK_INT(covey_last_failure()->stage, COVEY_STAGE_OPEN);
-  CHECK(covey_last_failure()->what[0] != 0);
+  CHECK(strstr(covey_last_failure()->what, directory) != NULL);
 }
 
 TEST(place, a_directory_of_ones_own)
@@ -95,7 +95,11 @@ TEST(place, a_directory_that_was_opened_to_others_later)
   int64_t before = test_now();
   CHECK_ERR(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL), COVEY_EUNSAFE);
   CHECK_INT(covey_last_failure()->reached, COVEY_FAR_NOTHING);
+  CHECK(strstr(covey_last_failure()->what, inside("later")) != NULL);
   CHECK(test_now() - before < PATIENCE / 2); /* at once */
+  covey_node_entry entry;
+  CHECK_ERR(covey_node_list(NULL, inside("later"), &entry, 1), COVEY_EUNSAFE);
+  CHECK(strstr(covey_last_failure()->what, inside("later")) != NULL);
   mode(inside("later"), 0700);
   REQUIRE_OK(covey_message_send(a, &to, &(covey_buffer){"x", 1}, 1, NULL));
   REQUIRE_OK(covey_receive(b, NULL, PATIENCE, &m));

@@ -69,8 +69,7 @@ void site_let_in(site *at)
   uv_mutex_unlock(&at->lock);
 }
 
-/* All calls that were begun have entered the node, as far as anybody can tell: from then on it may be closed. */
-static void await_inside(site *at)
+void site_await_inside(site *at)
 {
   for (bool all = false; !all;) {
     uv_mutex_lock(&at->lock);
@@ -82,6 +81,17 @@ static void await_inside(site *at)
   }
 }
 
+void site_forget(site *at)
+{
+  for (int inside = 1; inside;) {
+    uv_mutex_lock(&at->lock);
+    inside = at->inside;
+    at->node = NULL;
+    uv_mutex_unlock(&at->lock);
+    if (inside) test_pause(1);
+  }
+}
+
 bool site_close(site *at, int64_t timeout, int *ret)
 {
   uv_mutex_lock(&at->lock);
@@ -90,18 +100,12 @@ bool site_close(site *at, int64_t timeout, int *ret)
   at->life += mine;
   uv_mutex_unlock(&at->lock);
   if (!mine) return false;
-  await_inside(at);
+  site_await_inside(at);
   int64_t began = test_now();
   *ret = covey_node_close(at->node, timeout);
   site_in_time(began, timeout, "close");
   site_expected(*ret, "close");
-  for (int inside = 1; inside;) { /* who was inside has seen the end */
-    uv_mutex_lock(&at->lock);
-    inside = at->inside;
-    at->node = NULL;
-    uv_mutex_unlock(&at->lock);
-    if (inside) test_pause(1);
-  }
+  site_forget(at);
   return true;
 }
 

@@ -54,6 +54,11 @@ uint32_t site_life(site *at);
 /* Closes the node, while others are in calls on it. False: somebody else does. ret: of covey_node_close. */
 bool site_close(site *at, int64_t timeout, int *ret);
 
+/* Parts of a close. All calls that were begun have entered the node, as far as anybody can tell: from then on it may be closed. And, behind its
+ * close: who was inside has seen the end; there is no node. */
+void site_await_inside(site *at);
+void site_forget(site *at);
+
 /* That a call which began then has not hung; and that its code is one of those by which a storm may end it. */
 void site_in_time(int64_t began, int64_t timeout, const char *what);
 void site_expected(int code, const char *what);

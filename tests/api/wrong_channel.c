@@ -130,6 +130,11 @@ static void never(covey_message *message, int code, void *arg)
   TEST_FAIL("called with %p, %d, %p", (void *)message, code, arg);
 }
 
+static void never_room(covey_channel *channel, void *arg)
+{
+  TEST_FAIL("called with %p, %p", (void *)channel, arg);
+}
+
 TEST(wrong_channel, send_and_receive)
 {
   covey_channel *l, *r;
@@ -168,6 +173,9 @@ TEST(wrong_channel, send_and_receive)
   CHECK_WRONG(covey_channel_on_message(NULL, never, NULL));
   CHECK_WRONG(covey_channel_on_message(NULL, NULL, NULL));
   CHECK_OK(covey_channel_on_message(l, NULL, NULL)); /* nothing to take away */
+  CHECK_WRONG(covey_channel_on_room(NULL, never_room, NULL));
+  CHECK_WRONG(covey_channel_on_room(NULL, NULL, NULL));
+  CHECK_OK(covey_channel_on_room(l, NULL, NULL)); /* nothing to take away */
   CHECK_WRONG(covey_channel_identity(NULL, &who));
   CHECK_WRONG(covey_channel_identity(l, NULL));
   CHECK_WRONG(covey_channel_end(NULL));

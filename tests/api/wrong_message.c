@@ -74,6 +74,21 @@ TEST(wrong_message, group_on_message)
   still_works();
 }
 
+static void never_room(const covey_room *room, void *arg)
+{
+  (void)arg;
+  CHECK(room == NULL);
+}
+
+/* Every function may be a callback, and NULL takes it away: only the node can be wrong. */
+TEST(wrong_message, node_on_room)
+{
+  CHECK_OK(covey_node_on_room(NULL, NULL, NULL)); /* nothing to take away */
+  CHECK_OK(covey_node_on_room(NULL, never_room, NULL));
+  CHECK_OK(covey_node_on_room(NULL, NULL, NULL));
+  still_works();
+}
+
 TEST(wrong_message, send)
 {
   CHECK_WRONG(covey_send(NULL, 0, NULL, "x", 1, 0));
