@@ -1,10 +1,11 @@
 # Finds libuv and PCRE2, as CMake packages or by pkg-config, under names of our own: covey::libuv and covey::pcre2. Used by the
 # build, and installed beside coveyConfig.cmake for users of the static library.
+# What follows module goes to find_package: the package of PCRE2 up to 10.44 stops CMake where nobody names components.
 function(_covey_dependency target package targets module)
   if(TARGET ${target})
     return()
   endif()
-  find_package(${package} CONFIG QUIET)
+  find_package(${package} CONFIG QUIET ${ARGN})
   foreach(candidate IN LISTS targets)
     if(TARGET ${candidate})
       add_library(${target} INTERFACE IMPORTED GLOBAL)
@@ -23,7 +24,7 @@ function(_covey_dependency target package targets module)
 endfunction()
 
 _covey_dependency(covey::libuv libuv "libuv::uv;libuv::uv_a;uv;uv_a" "libuv>=1.44")
-_covey_dependency(covey::pcre2 PCRE2 "PCRE2::8BIT" "libpcre2-8>=10.40")
+_covey_dependency(covey::pcre2 PCRE2 "PCRE2::8BIT" "libpcre2-8>=10.40" COMPONENTS 8BIT)
 if(NOT WIN32)
   set(THREADS_PREFER_PTHREAD_FLAG OFF)
   find_package(Threads)

@@ -286,8 +286,7 @@ static void churn_thread(void *arg)
 TEST(loop, a_child_of_fork_has_loops_of_its_own)
 {
   if (test_is_windows()) TEST_SKIP("no fork there");
-  /* pthread_once, which a fork may interrupt, begins anew in the child; not that of the thread sanitizer */
-  if (test_has_thread_checker()) covey_loop_close(box_loop(COVEY_LOOP_NO_THREAD));
+  if (!test_once_outlives_fork()) covey_loop_close(box_loop(COVEY_LOOP_NO_THREAD));
   churn c = {{0}};
   test_thread *threads[2] = {test_thread_start(churn_thread, &c), test_thread_start(churn_thread, &c)};
   for (int i = 0; i < 20; i++) {

@@ -219,6 +219,15 @@ bool test_has_thread_checker(void)
 #endif
 }
 
+bool test_once_outlives_fork(void)
+{
+#if defined(__GLIBC__)
+  return !test_has_thread_checker();
+#else
+  return false;
+#endif
+}
+
 bool test_system_leaks(void)
 {
 #if defined(__linux__)

@@ -196,6 +196,10 @@ bool test_has_leak_checker(void);
 /* Whether it was built with the thread sanitizer, which leaves handlers of signals and new threads out of a child of fork. */
 bool test_has_thread_checker(void);
 
+/* Whether pthread_once, which a fork may interrupt, begins anew in the child: that of glibc does, but not under the thread sanitizer; that of musl waits for
+ * ever. */
+bool test_once_outlives_fork(void);
+
 /* Takes away what a program of test_start leaves when it has ended (a zombie on POSIX); waits for its end. */
 void test_process_reap(int64_t pid);
 

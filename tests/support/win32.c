@@ -238,6 +238,11 @@ bool test_has_thread_checker(void)
   return false;
 }
 
+bool test_once_outlives_fork(void)
+{
+  return false;
+}
+
 int64_t test_fork(void)
 {
   return -1;

@@ -253,7 +253,8 @@ int cvos_system_lost(int pidfd, cvos_ended *ret)
 {
   pidfd_info info = {.mask = PIDFD_INFO_EXIT_BIT};
   if (pidfd < 0) return ENOSYS;
-  if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) return errno;
+  if (syscall(SYS_ioctl, pidfd, PIDFD_GET_INFO_CALL, &info) < 0)
+    return errno; /* its type is not the same in every C library */
   if (!(info.mask & PIDFD_INFO_EXIT_BIT)) return EAGAIN;
   int status = info.exit_code;
   *ret = (cvos_ended){.how = WIFEXITED(status)   ? CLD_EXITED
