@@ -205,16 +205,38 @@ static void send_many(void *arg)
   free(data);
 }
 
+/* As many messages of 4,000 bytes as a window takes. */
+enum { WINDOWFUL = 262144 / 4064 };
+
+static uint64_t sent_to(int64_t pid)
+{
+  covey_peer *peer;
+  covey_peer_description d = {0};
+  REQUIRE_OK(covey_peer_open(NULL, &(covey_peer_options){.pid = pid, .timeout = PATIENCE}, &peer));
+  CHECK_OK(covey_peer_describe(peer, &d));
+  covey_peer_close(peer);
+  return d.statistics.sent;
+}
+
+/* Begins to send, and waits until a windowful has gone. */
+static test_thread *send_a_windowful(struct sending *s)
+{
+  uint64_t before = sent_to(s->to.pid);
+  int64_t limit = test_now() + PATIENCE;
+  test_thread *thread = test_thread_start(send_many, s);
+  while (sent_to(s->to.pid) < before + WINDOWFUL && test_now() < limit) test_pause(1);
+  return thread;
+}
+
 TEST(many, a_receiver_that_dies_ends_the_rest)
 {
   int64_t pid = start("node-sink", NULL, NULL, NULL);
   struct sending s = {.to = {.pid = pid, .timeout = PATIENCE}, .size = 4000};
   expect("back", "ready");
-  test_thread *thread = test_thread_start(send_many, &s);
-  test_pause(100);
+  test_thread *thread = send_a_windowful(&s);
   end(pid);
   test_thread_join(thread);
-  CHECK_INT(s.result, 262144 / 4064);
+  CHECK_INT(s.result, WINDOWFUL);
   CHECK(s.failure.code == COVEY_ENOPEER || s.failure.code == COVEY_EPEERDIED);
   CHECK_INT(s.failure.reached, COVEY_FAR_NOTHING);
 }
@@ -224,21 +246,19 @@ TEST(many, a_cancel_and_a_closed_group_end_the_rest)
   struct sending s = {.to = {.pid = test_pid(), .group = "g"}, .size = 4000};
   REQUIRE_OK(covey_cancel_new(&s.to.cancel));
   REQUIRE_OK(covey_group_open(NULL, "g", NULL));
-  test_thread *thread = test_thread_start(send_many, &s);
-  test_pause(100);
+  test_thread *thread = send_a_windowful(&s);
   covey_cancel_fire(s.to.cancel);
   test_thread_join(thread);
-  CHECK_INT(s.result, 262144 / 4064);
+  CHECK_INT(s.result, WINDOWFUL);
   CHECK_INT(s.failure.code, COVEY_ECANCELED);
   covey_cancel_free(s.to.cancel);
   CHECK_INT(take_all("g"), s.result);
   s.to.cancel = NULL;
   s.to.timeout = 500;
-  thread = test_thread_start(send_many, &s);
-  test_pause(100);
+  thread = send_a_windowful(&s);
   CHECK_OK(covey_group_close(NULL, "g"));
   test_thread_join(thread);
-  CHECK_INT(s.result, 262144 / 4064);
+  CHECK_INT(s.result, WINDOWFUL);
   CHECK_INT(s.failure.code, COVEY_ENOGROUP);
 }
 
