@@ -39,6 +39,9 @@ struct clone3_args {
 #if __has_feature(address_sanitizer)
 #define ADDRESS_SANITIZER 1
 #endif
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(ADDRESS_SANITIZER)
 #include <sanitizer/asan_interface.h>
@@ -46,6 +49,13 @@ struct clone3_args {
 #define forget_frames(stack) ASAN_UNPOISON_MEMORY_REGION((stack)->bytes, sizeof(stack)->bytes)
 #else
 #define forget_frames(stack) ((void)(stack))
+#endif
+
+#if defined(__SANITIZE_THREAD__) || defined(THREAD_SANITIZER)
+/* The thread sanitizer of gcc 13 and clang 15 takes each clone for a fork with memory of its own, and ends the program where that is shared: the same
+ * function by the name that it does not know. */
+int __clone(int (*run)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
 #endif
 
 /* What runs on the child's stack. Its frames are small: 8 KiB leaves room for red zones of sanitizers. */
