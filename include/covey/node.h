@@ -75,8 +75,9 @@ typedef struct covey_node_options {
  * (there is no such directory), COVEY_EEXIST (this process has its unnamed node
  * already, or another process of this user has the name), COVEY_EUNSAFE (directory, lock or pipe is not ours alone: somebody may be
  * squatting), COVEY_ETOOBIG (the path is longer than a socket's address may be), COVEY_EACCES, COVEY_ENOMEM, COVEY_ELIMIT
- * (descriptors), COVEY_EAGAIN (POSIX: for 5 seconds another process has been at the addresses there: it is stopped), COVEY_ESTALE (after
- * fork). Any thread. */
+ * (descriptors), COVEY_EAGAIN (for 5 seconds, or half a second on the owner's thread of a lent loop, another process has been at the addresses there (POSIX), or
+ * was connected to a node of this name that is gone, and has not noticed (Windows): it is stopped, or does not turn its loop),
+ * COVEY_ESTALE (after fork). Any thread. */
 COVEY_API int covey_node_open(const covey_node_options *options, covey_node **ret_node);
 
 /* covey_node_identity tells who we are to others: pid, start stamp, user, instance. node: borrowed; NULL: the default node,
@@ -93,7 +94,8 @@ COVEY_API int covey_node_identity(covey_node *node, covey_identity *ret_identity
  * Returns the number of messages whose fate is unknown: sent, and neither consumed as far as we were told nor covered by an answer
  * to the good-bye; 0 when nothing is in doubt. Calls do not count: each tells its caller what became of it. Errors: COVEY_EINVAL (timeout; the node stays open), COVEY_ESTALE (after fork;
  * nothing is done), COVEY_EDEADLK (on the owner's thread of a lent loop, when it had to wait: the connections were closed as they
- * are). On that thread the address is free when uv has turned once more: until then a node of that name is COVEY_EEXIST. Who is inside of calls in
+ * are). On that thread the address is free when uv has turned once more (Windows: and its peers have closed their ends): until then a node of that name
+ * is COVEY_EEXIST (COVEY_EAGAIN). Who is inside of calls in
  * other threads is waited for there, too: they leave at once. Any thread; as with every close, nobody may start a call on node at the same time or later. Messages that were received
  * stay valid. */
 COVEY_API int covey_node_close(covey_node *node, int64_t timeout);

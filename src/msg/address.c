@@ -11,8 +11,9 @@
 enum {
   PAUSE_FIRST = 1, /* ms between two tries, doubled each time */
   PAUSE_MOST = 50,
-  TAKE_TRIES =
-      5000, /* ms for taking an address where another process is just cleaning: short, but it may be kept from running */
+  /* ms for taking an address where another process is just cleaning, or still connected: short, but it may be kept from running */
+  TAKE_TRIES = 5000,
+  TAKE_STILL = 500, /* on a lent loop's thread: it stands still, and who is to let go may be on it */
   /* Cleaners go by age: 6 hours in $XDG_RUNTIME_DIR (its specification), 3 days on macOS, 10 in /tmp (systemd). */
   KEEP_MS = 2 * 60 * 60 * 1000
 };
@@ -211,21 +212,24 @@ static int stop_accepting(void *arg)
   return 0;
 }
 
-static bool never(void *arg)
+static bool has_passed(void *arg)
 {
-  (void)arg;
-  return false;
+  return cvy_deadline_passed(*(const cvy_deadline *)arg);
 }
 
 int cvy_address_open(covey_node *node)
 {
   char name[CVOS_NAME_MAX + 1], place[200];
   cvos_address address = address_of(node, node->self.pid, node->name, name);
-  cvy_deadline give_up = cvy_deadline_in(TAKE_TRIES);
+  cvy_deadline give_up = cvy_deadline_in(TAKE_TRIES), still = cvy_deadline_in(TAKE_STILL);
   int r;
   while ((r = take_name(node)) == COVEY_EAGAIN && !cvy_deadline_passed(give_up)) {
+    cvy_deadline next = cvy_deadline_in(PAUSE_FIRST);
     cvy_loop_lock(node->loop);
-    cvy_loop_wait(node->loop, never, NULL, cvy_deadline_in(PAUSE_FIRST), NULL);
+    if (cvy_loop_wait(node->loop, has_passed, &next, next, NULL) == COVEY_EDEADLK) {
+      cvy_loop_linger(node->loop, has_passed, &next);
+      give_up = still;
+    }
     cvy_loop_unlock(node->loop);
   }
   if (r == 0) {

@@ -58,7 +58,8 @@ typedef struct cvos_listener cvos_listener;
  * first instance, access for our user only, no remote clients, two instances pending. ret: owned, end with
  * cvos_listener_close.
  * Errors: COVEY_EEXIST (a living process has it, perhaps we ourselves), COVEY_EAGAIN (POSIX: another process
- * is just cleaning or taking it: try again soon), COVEY_EUNSAFE (the folder is not ours, open to others, or a
+ * is just cleaning or taking it; Windows: nobody serves it any more, but somebody who was connected to it has
+ * not closed his end yet: try again soon), COVEY_EUNSAFE (the folder is not ours, open to others, or a
  * link; the pipe's name belongs to another user), COVEY_ETOOBIG (the path is longer than a socket's address
  * takes: 107 bytes on Linux, 103 on macOS and BSD; a pipe's: 255), COVEY_EINVAL (app or name),
  * COVEY_ENOTFOUND (the given folder is missing), COVEY_EACCES, COVEY_ELIMIT, COVEY_ENOMEM, COVEY_EOS. */
@@ -69,8 +70,8 @@ int cvos_listener_open(const cvos_address *address, cvos_listener **ret);
  * another's; close, and open again to be found again; connections are not touched. Windows: always 0. */
 int cvos_listener_check(cvos_listener *listener);
 
-/* Ends listening; the name is free when it returns. Only after the acceptor's closed callback. Connections
- * live on. listener: moved, may be NULL. In a child of fork() without exec the listener is closed from the
+/* Ends listening; the name is free when it returns (Windows: once all connections are closed at both ends, see
+ * COVEY_EAGAIN). Only after the acceptor's closed callback. Connections live on. listener: moved, may be NULL. In a child of fork() without exec the listener is closed from the
  * beginning, so that the parent's death is seen; there this call frees memory and touches no file. */
 void cvos_listener_close(cvos_listener *listener);
 

@@ -136,15 +136,19 @@ int cvos_listener_instance(cvos_listener *listener, HANDLE *ret)
   return make_instance(listener->name, listener->security, false, PIPE_UNLIMITED_INSTANCES, ret);
 }
 
-/* Somebody has the name. COVEY_EEXIST: a process of ours; COVEY_EUNSAFE: another's. */
+/* Somebody has the name. COVEY_EEXIST: a process of ours; COVEY_EUNSAFE: another's; COVEY_EAGAIN: nobody serves it, but a pipe exists as long as a
+ * client holds its end, also when its server has closed or died. */
 static int who_has(const wchar_t *name)
 {
   covey_identity who;
   ULONG pid;
   HANDLE pipe = CreateFileW(name, READ_CONTROL | FILE_READ_ATTRIBUTES, 0, NULL, OPEN_EXISTING,
                             FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
-  if (pipe == INVALID_HANDLE_VALUE)
-    return failed(GetLastError() == ERROR_ACCESS_DENIED ? COVEY_EUNSAFE : COVEY_EEXIST);
+  if (pipe == INVALID_HANDLE_VALUE) {
+    DWORD error = GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND) return failed(COVEY_EAGAIN);
+    return failed(error == ERROR_ACCESS_DENIED ? COVEY_EUNSAFE : COVEY_EEXIST);
+  }
   BOOL known = GetNamedPipeServerProcessId(pipe, &pid);
   CloseHandle(pipe);
   if (!known) return failed(COVEY_EEXIST);

@@ -18,7 +18,8 @@ void crowd_open_node(crowd *c, int i)
 {
   covey_node_options o = {.name = c->sites[i].name, .loop = c->loop, .window = 65536, .max_memory = 4 << 20};
   int r = covey_node_open(&o, &c->sites[i].node);
-  if (r == COVEY_EEXIST && c->way == WAY_LENT) return; /* the next turn frees the name */
+  if ((r == COVEY_EEXIST || r == COVEY_EAGAIN) && c->way == WAY_LENT)
+    return; /* the next turns free the name */
   REQUIRE_OK(r);
   c->lives++;
   c->sites[i].life++;

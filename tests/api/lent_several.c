@@ -9,9 +9,11 @@
 #include <covey/process.h>
 #include <covey/topic.h>
 
+#include <errno.h>
 #include <uv.h>
 
 #include "core/atomics.h"
+#include "core/fault.h"
 #include "loop/state.h"
 #include "msg/node.h"
 
@@ -118,6 +120,25 @@ static void close_around_waiters(bool listens)
 TEST(lent_several, a_node_is_closed_by_the_owner_while_others_wait_in_it)
 {
   for (int i = 0; i < 20 && test_failures() == 0; i++) close_around_waiters(i & 1);
+}
+
+/* ---- the owner opens a node whose address is not free at once ---- */
+
+/* The owner cannot wait by turning his loop, and gets it all the same. A fault says that another process is just there. */
+TEST(lent_several, the_owner_opens_a_node_at_the_second_try)
+{
+  lent l;
+  lent_open(&l);
+  if (test_is_windows())
+    cvy_fault_after(CVOS_FAULT_PIPE, 1, 5 /* ERROR_ACCESS_DENIED, and nobody serves the name */);
+  else
+    cvy_fault_after(CVOS_FAULT_LOCK, 1, EWOULDBLOCK);
+  covey_node *node = node_on(l.loop, "second-try", true);
+  CHECK(cvy_fault_seen() >= 2);
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+  int r = covey_node_close(node, 0);
+  CHECK(r == 0 || r == COVEY_EDEADLK);
+  lent_close(&l);
 }
 
 /* ---- another thread opens a node on the owner's loop ---- */

@@ -1,5 +1,6 @@
 #include "support/test.h"
 
+#include <covey/loop.h>
 #include <covey/message.h>
 #include <covey/node.h>
 #include <covey/self.h>
@@ -60,6 +61,29 @@ TEST(node, one_without_a_name)
   CHECK(memcmp(a.instance, b.instance, sizeof a.instance) != 0);
   CHECK_INT(covey_node_close(second, PATIENCE), 0);
   CHECK_INT(covey_node_close(node, PATIENCE), 0);
+}
+
+/* Its peer lives on, in this process and with a loop of its own, and may notice the end late. */
+TEST(node, a_name_again_while_its_peer_lives)
+{
+  covey_loop *loop;
+  covey_node *node, *peer;
+  covey_node_options options = {.name = own_name()};
+  covey_send_options to = {.name = options.name, .timeout = PATIENCE};
+  covey_buffer text = {"hello", 5};
+  REQUIRE_OK(covey_loop_open(NULL, &loop));
+  REQUIRE_OK(
+      covey_node_open(&(covey_node_options){.name = test_format("p%s", options.name), .loop = loop}, &peer));
+  for (int i = 0; i < 10; i++) {
+    covey_message m;
+    REQUIRE_OK(covey_node_open(&options, &node));
+    REQUIRE_OK(covey_message_send(peer, &to, &text, 1, NULL));
+    REQUIRE_OK(covey_receive(node, NULL, PATIENCE, &m));
+    covey_message_free(&m);
+    CHECK(covey_node_close(node, i % 2 ? PATIENCE : 0) >= 0);
+  }
+  CHECK(covey_node_close(peer, PATIENCE) >= 0);
+  covey_loop_close(loop);
 }
 
 TEST(node, names_are_exclusive)

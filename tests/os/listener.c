@@ -106,6 +106,42 @@ TEST(listener, text_of_an_address)
   CHECK_STR(text, "test.");
 }
 
+/* Windows keeps a pipe, and with it its name, as long as one end of a connection is open. */
+TEST(listener, closed_while_a_client_lives_on)
+{
+  cvos_listener *l;
+  cvos_handle client;
+  cvos_address a = address_at(address_folder("d"), "one");
+  test_no_handles_lost();
+  REQUIRE_OK(cvos_listener_open(&a, &l));
+  REQUIRE_OK(cvos_stream_dial(&a, &client));
+  cvos_listener_close(l);
+  CHECK_ERR(address_dial(&a), COVEY_ENOPEER);
+  int r = cvos_listener_open(&a, &l);
+  CHECK(r == 0 || (test_is_windows() && r == COVEY_EAGAIN));
+  if (r == 0) cvos_listener_close(l);
+  cvos_handle_close(client);
+  REQUIRE_OK(address_open(&a, &l));
+  CHECK_OK(address_dial(&a));
+  cvos_listener_close(l);
+}
+
+/* The same by a fault, for wine forgets such a name: the system refuses it, and nobody is there. */
+TEST(listener, a_name_that_is_refused_for_a_while)
+{
+  cvos_listener *l;
+  cvos_address a = address_at(address_folder("d"), "one");
+  if (!test_is_windows()) TEST_SKIP("a name without an owner is free there");
+  cvy_fault_after(CVOS_FAULT_PIPE, 1, 5 /* ERROR_ACCESS_DENIED */);
+  int r = cvos_listener_open(&a, &l);
+  CHECK_INT(r, COVEY_EAGAIN);
+  cvy_fault_after(CVOS_FAULT_PIPE, 1, 5);
+  r = address_open(&a, &l);
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+  REQUIRE_OK(r);
+  cvos_listener_close(l);
+}
+
 /* ---- another process ---- */
 
 static bool told(void *path)
