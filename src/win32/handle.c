@@ -146,7 +146,8 @@ static int open_wide(const WCHAR *name, DWORD access, DWORD disposition, bool em
                                       NULL, disposition, FILE_ATTRIBUTE_NORMAL, NULL),
                           INVALID_HANDLE_VALUE);
   if (file == INVALID_HANDLE_VALUE) return cvos_translate((int)GetLastError());
-  if (empty && !CVOS_CALL(OPTION, SetEndOfFile(file), FALSE)) {
+  /* a device (NUL, CON) or a pipe has no end to set, and refuses it */
+  if (empty && GetFileType(file) == FILE_TYPE_DISK && !CVOS_CALL(OPTION, SetEndOfFile(file), FALSE)) {
     int r = cvos_translate((int)GetLastError());
     cvos_handle_close(file);
     return r;

@@ -47,6 +47,20 @@ TEST(handle, opens_files_in_four_ways)
             COVEY_ENOTFOUND);
 }
 
+/* What is no file has no length to cut. */
+TEST(handle, opens_the_null_device_as_a_file)
+{
+  static const int ways[] = {CVOS_FILE_READ, CVOS_FILE_TRUNCATE, CVOS_FILE_APPEND};
+  cvos_handle h;
+  for (int i = 0; i < 3; i++) {
+    REQUIRE_OK(cvos_file_open(test_is_windows() ? "NUL" : "/dev/null", ways[i], &h));
+    if (ways[i] == CVOS_FILE_READ)
+      cvos_handle_close(h);
+    else
+      say_into(h, "into the void");
+  }
+}
+
 /* Two that append do not overwrite each other. */
 TEST(handle, appends_at_the_end_of_the_moment)
 {
