@@ -20,6 +20,34 @@ TEST(pty, child_sees_a_terminal)
   screen_ends_cleanly(p);
 }
 
+/* What is typed there interrupts it, also where we ignore the interrupts of our own terminal: a supervised program does so on Windows. */
+TEST(pty, hears_interrupts_that_we_ignore)
+{
+  covey_result r;
+
+  screen_needed();
+  for (int how = 0; how < 3; how++) {
+    static screen s;
+
+    memset(&s, 0, sizeof s);
+    test_ignore_interrupts(how > 0);
+    covey_process *p = how < 2 ? screen_spawn(TEST_HELPER("tty"), (covey_pty){0}) : NULL;
+    if (p) {
+      screen_reads_to_end(p, &s);
+      CHECK(strstr(s.text, "hears 1") != NULL);
+      screen_ends_cleanly(p);
+    } else { /* and ours stay ignored, as a child of our own terminal tells */
+      REQUIRE_OK(covey_run(&(covey_process_options){.argv = TEST_HELPER("hears"),
+                                                    .out.kind = COVEY_STDIO_CAPTURE,
+                                                    .scope = COVEY_SCOPE_SHARED},
+                           &r));
+      CHECK_STR(r.out, test_is_windows() ? "0\n" : "1\n");
+      covey_result_free(&r);
+    }
+  }
+  test_ignore_interrupts(false);
+}
+
 /* Whichever way the system starts it. */
 TEST(pty, every_way_to_start)
 {

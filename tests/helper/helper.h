@@ -170,11 +170,12 @@ extern const helper_behaviour helper_act[]; /* act.c: one thing after the other 
 extern const helper_behaviour helper_tty[]; /* tty.c: behaviours on a terminal */
 
 /* The terminal of this program: its three streams are it from now on (they are already, but under wine). False: none. Its size; whether it echoes;
- * whether this process leads its session (POSIX) and is in its foreground; waits until its size is another. */
+ * whether this process leads its session (POSIX) and is in its foreground; whether its interrupts are not ignored; waits until its size is another. */
 bool helper_terminal(void);
 void helper_terminal_size(int *ret_rows, int *ret_columns);
 int helper_terminal_echo(void);
 int helper_terminal_own(void);
+int helper_terminal_heard(void);
 bool helper_terminal_resized(int64_t ms);
 
 /* Whether our group is in the foreground of stream 0 (POSIX); switches echo on. */

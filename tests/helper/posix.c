@@ -441,6 +441,12 @@ int helper_terminal_own(void)
   return own;
 }
 
+int helper_terminal_heard(void)
+{
+  struct sigaction now;
+  return sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler != SIG_IGN;
+}
+
 bool helper_terminal_resized(int64_t ms)
 {
   sigset_t resized;

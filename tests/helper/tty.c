@@ -28,6 +28,15 @@ static int do_tty(int argc, char **argv)
   print_size();
   helper_print(1, "echo %d\n", helper_terminal_echo());
   helper_print(1, "own %d\n", helper_terminal_own());
+  helper_print(1, "hears %d\n", helper_terminal_heard());
+  return 0;
+}
+
+static int do_hears(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  helper_print(1, "%d\n", helper_terminal_heard());
   return 0;
 }
 
@@ -192,7 +201,8 @@ static int do_tty_spoil(int argc, char **argv)
 }
 
 const helper_behaviour helper_tty[] = {
-    {"tty", do_tty, "its terminal: terminal 1 1 1, size ROWS COLUMNS, echo 0, own 1"},
+    {"tty", do_tty, "its terminal: terminal 1 1 1, size ROWS COLUMNS, echo 0, own 1, hears 1"},
+    {"hears", do_hears, "writes 0 where its terminal's interrupts are ignored, else 1"},
     {"tty-watch", do_tty_watch, "writes size ROWS COLUMNS, and again when it changes"},
     {"tty-lines", do_tty_lines, "writes ready, [size]text for each line, and end at the end"},
     {"tty-out", do_tty_out, "COUNT: so many lines of 30 bytes"},

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tlhelp32.h>
+#include <winternl.h>
 
 /* UTF-16 to WTF-8, written without the library's own converter, which is under test. */
 static char *to_utf8(const WCHAR *text)
@@ -444,6 +445,12 @@ int helper_terminal_own(void)
 {
   DWORD pids[4];
   return GetConsoleProcessList(pids, 4) == 1;
+}
+
+/* Behind 16 bytes of sizes and flags: the console's handle, then its flags, of which the first is "CTRL_C is ignored". */
+int helper_terminal_heard(void)
+{
+  return !((uintptr_t)NtCurrentTeb()->ProcessEnvironmentBlock->ProcessParameters->Reserved2[1] & 1);
 }
 
 bool helper_terminal_resized(int64_t ms)

@@ -201,6 +201,11 @@ void test_interrupt(bool on)
   setitimer(ITIMER_REAL, &every, NULL);
 }
 
+void test_ignore_interrupts(bool on)
+{
+  signal(SIGINT, on ? SIG_IGN : SIG_DFL);
+}
+
 bool test_has_leak_checker(void)
 {
 #if defined(__linux__)

@@ -218,6 +218,9 @@ void test_interrupt(bool on);
 /* From now on that signal calls function, in its handler; NULL: no longer. Does nothing on Windows. */
 void test_interrupt_calls(void (*function)(void));
 
+/* This process ignores the interrupt of its terminal (SIGINT, CTRL_C), which its children inherit; or no longer. */
+void test_ignore_interrupts(bool on);
+
 /* What this process does with each signal (handler, mask and flags), and what this thread blocks, as one text to compare with; "" on Windows. A view. */
 const char *test_dispositions(void);
 

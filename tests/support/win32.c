@@ -116,6 +116,11 @@ void test_interrupt_calls(void (*function)(void))
   (void)function;
 }
 
+void test_ignore_interrupts(bool on)
+{
+  SetConsoleCtrlHandler(NULL, on);
+}
+
 const char *test_dispositions(void)
 {
   return "";

@@ -9,6 +9,7 @@
 #include "win32/detail/tree.h"
 
 #include <string.h>
+#include <winternl.h>
 
 #ifndef PROC_THREAD_ATTRIBUTE_JOB_LIST
 #define PROC_THREAD_ATTRIBUTE_JOB_LIST ((DWORD_PTR)0x0002000D)
@@ -224,16 +225,45 @@ static DWORD creation_flags(const cvos_spawn_request *q)
   return flags;
 }
 
+/* Whether we ignore CTRL_C: no call tells it, but our parameters do, where the console's flags follow its handle. */
+static bool is_deaf(void)
+{
+  return (uintptr_t)NtCurrentTeb()->ProcessEnvironmentBlock->ProcessParameters->Reserved2[1] & 1;
+}
+
+static BOOL WINAPI swallow(DWORD event)
+{
+  return event == CTRL_C_EVENT;
+}
+
+/* A process is born ignoring CTRL_C where its parent does, as whoever leads a console group and all below it do. On a terminal of its own it is to hear
+ * what is typed there (microsoft/terminal issue 5460), so we hear for a moment too, and do nothing. */
+static bool begin_hearing(const cvos_spawn_request *q)
+{
+  return q->pty && is_deaf() && SetConsoleCtrlHandler(swallow, TRUE) && SetConsoleCtrlHandler(NULL, FALSE);
+}
+
+static void end_hearing(bool begun)
+{
+  DWORD saved = GetLastError();
+  if (!begun) return;
+  (void)SetConsoleCtrlHandler(NULL, TRUE);
+  (void)SetConsoleCtrlHandler(swallow, FALSE);
+  SetLastError(saved);
+}
+
 static BOOL create(attempt *s, DWORD flags, PROCESS_INFORMATION *ret)
 {
   const cvos_spawn_request *q = s->request;
   BOOL done = FALSE;
+  bool hearing = begin_hearing(q);
   /* wine 8: one start in some thousands fails so, before anything of the process has run */
   for (int i = 0; i < 3 && !done && (i == 0 || GetLastError() == ERROR_INTERNAL_ERROR); i++)
     done = CVOS_CALL(CREATE_PROCESS,
                      CreateProcessW(s->file, s->line, NULL, NULL, s->list_count > 0, flags,
                                     (void *)(uintptr_t)q->env_block, s->cwd, &s->info.StartupInfo, ret),
                      FALSE);
+  end_hearing(hearing);
   return done;
 }
 
