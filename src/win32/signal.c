@@ -26,6 +26,8 @@ typedef struct asked {
   const ULONG_PTR *pids;
   DWORD count;
   bool session; /* only those by which a program of covey hears requests */
+  /* never asked: who opened our console is said to own its window, and when that one has gone any other program at it; its close would end us too */
+  HWND console;
   int windows;
 } asked;
 
@@ -36,7 +38,9 @@ static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
   wchar_t class[16];
   (void)GetWindowThreadProcessId(window, &pid);
   bool hears = GetClassNameW(window, class, 16) && wcscmp(class, CVOS_SESSION_CLASS) == 0;
-  if (!hears && (a->session || !IsWindowVisible(window) || GetWindow(window, GW_OWNER))) return TRUE;
+  if (!hears &&
+      (a->session || window == a->console || !IsWindowVisible(window) || GetWindow(window, GW_OWNER)))
+    return TRUE;
   for (DWORD i = 0; i < a->count; i++) {
     if (a->pids[i] == pid && PostMessageW(window, WM_CLOSE, 0, 0)) a->windows++;
   }
@@ -46,7 +50,7 @@ static BOOL CALLBACK ask_window(HWND window, LPARAM arg)
 /* EnumWindows has a list of its own: a search from window to window ends at one that goes meanwhile. */
 static int close_windows(const ULONG_PTR *pids, DWORD count, bool session)
 {
-  asked a = {pids, count, session, 0};
+  asked a = {pids, count, session, GetConsoleWindow(), 0};
   (void)EnumWindows(ask_window, (LPARAM)&a);
   return a.windows;
 }
@@ -85,18 +89,30 @@ DWORD cvos_process_ask(DWORD pid, bool leads)
   return error && close_windows(&one, 1, true) ? 0 : error;
 }
 
+/* The code is known when a process begins to end, the handle tells it when it has ended; one that ends with the code of those that run, the handle alone. */
+static bool is_ending(HANDLE process)
+{
+  DWORD code;
+  return (GetExitCodeProcess(process, &code) && code != STILL_ACTIVE) ||
+         WaitForSingleObject(process, 0) == WAIT_OBJECT_0;
+}
+
 int cvos_process_signal(HANDLE process, int signal)
 {
+  DWORD error = 0;
   if (signal == CVOS_SIGNAL_KILL) {
-    if (CVOS_CALL(SIGNAL, TerminateProcess(process, CVOS_KILLED_CODE), FALSE)) return 0;
-    return cvos_translate((int)GetLastError());
+    if (!CVOS_CALL(SIGNAL, TerminateProcess(process, CVOS_KILLED_CODE), FALSE)) error = GetLastError();
+  } else {
+    NTSTATUS status =
+        CVOS_CALL(SIGNAL, signal == CVOS_SIGNAL_STOP ? NtSuspendProcess(process) : NtResumeProcess(process),
+                  (NTSTATUS)0xC0000022L);
+    if (status < 0) error = RtlNtStatusToDosError(status);
   }
-  NTSTATUS status =
-      CVOS_CALL(SIGNAL, signal == CVOS_SIGNAL_STOP ? NtSuspendProcess(process) : NtResumeProcess(process),
-                (NTSTATUS)0xC0000022L);
-  if (status >= 0) return 0;
-  SetLastError(RtlNtStatusToDosError(status));
-  return cvos_translate((int)GetLastError());
+  if (!error) return 0;
+  /* also what Windows says of a process that has begun to end (libuv issue 4300, pull request 4341) */
+  if (error == ERROR_ACCESS_DENIED && is_ending(process)) error = ERROR_NOT_FOUND;
+  SetLastError(error);
+  return cvos_translate((int)error);
 }
 
 /* 0, or COVEY_ENOTFOUND: it has ended. */

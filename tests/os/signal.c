@@ -37,6 +37,23 @@ TEST(signal, kills)
   CHECK_ERR(cvos_signal_send(&c.process, CVOS_SIGNAL_KILL), COVEY_ENOTFOUND);
 }
 
+/* Between the kill and the end nobody is told that he may not: it was killed, or has ended. */
+TEST(signal, kills_who_is_ending)
+{
+  static const int then[] = {CVOS_SIGNAL_KILL, CVOS_SIGNAL_STOP, CVOS_SIGNAL_CONT};
+  for (int i = 0; i < 6; i++) {
+    child c;
+    child_start(&c, NULL, TEST_WORDS("hang"));
+    child_says(&c, "ready");
+    CHECK_OK(cvos_signal_send(&c.process, CVOS_SIGNAL_KILL));
+    for (int r = 0, n = 0; r == 0 && n < 1000; n++) {
+      r = cvos_signal_send(&c.process, then[i % 3]);
+      if (r < 0) CHECK_ERR(r, COVEY_ENOTFOUND);
+    }
+    child_finish(&c);
+  }
+}
+
 TEST(signal, ends_by_the_one_that_was_sent)
 {
   if (test_is_windows()) TEST_SKIP("no signals");
