@@ -1,5 +1,6 @@
 #include "os/process.h"
 #include "child.h"
+#include "core/fault.h"
 #include "os/caps.h"
 #include "os/handle.h"
 #include "os/path.h"
@@ -212,6 +213,22 @@ TEST(process, says_that_a_file_is_no_program)
   }
   q.file = test_temp_dir();
   refuse(&q, COVEY_EACCES, COVEY_STAGE_EXEC, q.file);
+  free_quiet(&q);
+}
+
+/* Each system number by which a rule, a guard or a broken alias keeps a program from starting. */
+TEST(process, says_that_a_program_is_forbidden)
+{
+  static const int windows[] = {5, 225, 226, 740, 1260, 1920, 4551}, posix[] = {13, 1};
+  cvos_spawn_request q;
+  if (test_is_windows()) test_no_handles_lost();
+  request_quiet(&q, TEST_WORDS("nothing"));
+  for (size_t i = 0; i < (test_is_windows() ? sizeof windows : sizeof posix) / sizeof(int); i++) {
+    cvy_fault_after(test_is_windows() ? CVOS_FAULT_CREATE_PROCESS : CVOS_FAULT_EXEC, 1,
+                    test_is_windows() ? windows[i] : posix[i]);
+    refuse(&q, COVEY_EACCES, COVEY_STAGE_EXEC, q.file);
+    cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+  }
   free_quiet(&q);
 }
 

@@ -336,6 +336,12 @@ static int diagnose(attempt *s, int stage, DWORD error, covey_failure *ret)
   case ERROR_NOT_ENOUGH_MEMORY:
   case ERROR_COMMITMENT_LIMIT:
   case ERROR_NO_SYSTEM_RESOURCES: return failed(ret, code, COVEY_STAGE_LIMITS, error, -1, "new process");
+  case ERROR_ACCESS_DISABLED_BY_POLICY: /* AppLocker and its kin */
+  case ERROR_CANT_ACCESS_FILE:          /* an alias of the Store whose program is gone */
+  /* not in every SDK: ERROR_VIRUS_INFECTED, ERROR_VIRUS_DELETED, ERROR_SYSTEM_INTEGRITY_POLICY_VIOLATION (Application Control) */
+  case 225:
+  case 226:
+  case 4551: code = COVEY_EACCES; break;
   case ERROR_BAD_EXE_FORMAT:
   case ERROR_EXE_MACHINE_TYPE_MISMATCH: code = COVEY_EINVAL; break;
   case ERROR_FILE_NOT_FOUND:
