@@ -1,6 +1,7 @@
 #include "win32/detail/attributes.h"
 
 #include "os/fault.h"
+#include "os/thread.h"
 
 #include <string.h>
 
@@ -46,10 +47,8 @@ static bool is_kept(HANDLE job, const JOBOBJECT_EXTENDED_LIMIT_INFORMATION *want
 
 static DWORD set_cpu(HANDLE job, uint32_t thousandths)
 {
-  SYSTEM_INFO system;
   cpu_rate rate = {CPU_RATE_ENABLE | CPU_RATE_HARD_CAP, 0}, now = {0, 0};
-  GetNativeSystemInfo(&system);
-  uint64_t share = (uint64_t)thousandths * (CPU_RATE_WHOLE / 1000) / system.dwNumberOfProcessors;
+  uint64_t share = (uint64_t)thousandths * (CPU_RATE_WHOLE / 1000) / (uint64_t)cvos_cpu_count();
   rate.rate = (DWORD)(share < 1 ? 1 : share > CPU_RATE_WHOLE ? CPU_RATE_WHOLE : share);
   if (!CVOS_CALL(JOB, SetInformationJobObject(job, CPU_RATE_CLASS, &rate, sizeof rate), FALSE)) {
     DWORD error = GetLastError();
