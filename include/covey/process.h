@@ -380,7 +380,8 @@ COVEY_API int covey_process_resize(covey_process *process, int rows, int columns
  * for a child that shares our console and leads a group of its own (every scope but SHARED); TERM also reaches, in whatever console,
  * a program that is subscribed to the end of its session by signal.h, as covey_shutdown_wait is. All others
  * are COVEY_ENOTSUP.
- * STOP and CONT suspend and resume; of TREE every member, also one that left its group. A request of covey_process_stop resumes first.
+ * STOP and CONT suspend and resume; of TREE every member, also one that left its group. On POSIX a request of covey_process_stop resumes first;
+ * on Windows it is not heard before CONT, which has to come as often as STOP did.
  * Errors: COVEY_ENOTFOUND (it has ended; for TREE: nothing of it is left), COVEY_EINVAL, COVEY_EACCES (it
  * changed its user), COVEY_ENOTSUP (also TREE of an adopted or detached process), COVEY_ESTALE. Any thread;
  * the signal never reaches another process that got the pid. */
