@@ -123,6 +123,9 @@ int helper_trace(int argc, char **argv);
 int helper_window(int argc, char **argv);
 int helper_exhaust(int argc, char **argv);
 
+/* "ask-graphical" (Windows): a program with windows alone has no console that the tool could ask; 0 when that is known. */
+int helper_ask_graphical(int argc, char **argv);
+
 /* "attributes": writes priority (a nice value; the priority classes are 19, 10, 0, -5 and -10), how many processors it may use, and how its
  * first window is to be shown (Windows; 0: as it likes). */
 int helper_attributes(int argc, char **argv);

@@ -196,6 +196,13 @@ int helper_permute(int argc, char **argv)
   return r;
 }
 
+int helper_ask_graphical(int argc, char **argv)
+{
+  (void)argc;
+  (void)argv;
+  return HELPER_NOT_HERE;
+}
+
 /* With every limit from too low to just enough: a start fails by it and says so, or works; nothing is left open. */
 int helper_exhaust(int argc, char **argv)
 {

@@ -171,6 +171,7 @@ const helper_behaviour helper_seam[] = {
     {"window", helper_window,
      "as stop, but on Windows it has a window that can be closed, and hears nothing else"},
     {"trace", helper_trace, "PID: traces it as a debugger does, writes traced and hangs; Linux"},
+    {"ask-graphical", helper_ask_graphical, "whether a program with windows alone is told from others"},
     {"exhaust", helper_exhaust, "starts children under every limit on descriptors"},
     {NULL, NULL, NULL},
 };

@@ -1,5 +1,7 @@
 #include "helper.h"
-#include "win32/detail/windows.h"
+#include "win32/detail/tree.h"
+
+#include <wchar.h>
 
 int helper_guard(const char *what, const char *arg)
 {
@@ -71,6 +73,26 @@ int helper_window(int argc, char **argv)
   helper_print(1, "ready\n");
   while (GetMessageW(&message, NULL, 0, 0) > 0) DispatchMessageW(&message);
   return (int)message.wParam;
+}
+
+/* It is never let run: what it would show is nobody's business. */
+int helper_ask_graphical(int argc, char **argv)
+{
+  STARTUPINFOW info = {.cb = sizeof info};
+  PROCESS_INFORMATION made;
+  WCHAR path[MAX_PATH + 16];
+  UINT n = GetSystemDirectoryW(path, MAX_PATH);
+  (void)argc;
+  (void)argv;
+  if (n == 0 || n >= MAX_PATH) return HELPER_NOT_HERE;
+  wcscat(path, L"\\winver.exe");
+  if (!CreateProcessW(path, NULL, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &info, &made))
+    return HELPER_NO_START;
+  DWORD error = cvos_console_ask(made.dwProcessId);
+  TerminateProcess(made.hProcess, 0);
+  CloseHandle(made.hThread);
+  CloseHandle(made.hProcess);
+  return error == ERROR_NOT_SUPPORTED ? 0 : (int)error;
 }
 
 int helper_exhaust(int argc, char **argv)

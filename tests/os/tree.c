@@ -197,6 +197,16 @@ TEST(tree, asks)
   CHECK(strstr(child_says(&c, "stopping"), "ready") != NULL);
 }
 
+/* Where nobody can hear, nobody is said to have been asked, and no grace is waited out. */
+TEST(tree, knows_programs_without_a_console)
+{
+  if (!test_is_windows()) TEST_SKIP("consoles of Windows");
+  child c;
+  child_start(&c, NULL, TEST_WORDS("ask-graphical"));
+  child_finish(&c);
+  CHECK_UINT(c.status.code, 0);
+}
+
 /* A stopped process hears the request. */
 TEST(tree, asks_the_stopped)
 {

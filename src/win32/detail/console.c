@@ -4,7 +4,6 @@
 #include "os/fault.h"
 #include "win32/detail/tree.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <wchar.h>
@@ -12,13 +11,13 @@
 
 enum { MOST_PATH = 32768, IMAGE_INFORMATION = 37, SUBSYSTEM_GUI = 2 };
 
-/* SECTION_IMAGE_INFORMATION of the kernel */
+/* SECTION_IMAGE_INFORMATION of the kernel, which takes no other size: 64 bytes, 48 where an address has 4 */
 typedef struct image_information {
   void *start;
   ULONG zero_bits;
   SIZE_T stack, committed;
   ULONG subsystem;
-  ULONG rest[8];
+  ULONG rest[7];
 } image_information;
 
 /* False only when it is known to be a program with windows: no console hears for it. */
@@ -28,8 +27,8 @@ static bool may_have_console(DWORD pid)
   ULONG size;
   HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid);
   if (!process) return false;
-  NTSTATUS status = NtQueryInformationProcess(process, (PROCESSINFOCLASS)IMAGE_INFORMATION, &image,
-                                              offsetof(image_information, rest) + 24, &size);
+  NTSTATUS status =
+      NtQueryInformationProcess(process, (PROCESSINFOCLASS)IMAGE_INFORMATION, &image, sizeof image, &size);
   (void)CloseHandle(process);
   return status < 0 || image.subsystem != SUBSYSTEM_GUI;
 }
