@@ -15,7 +15,8 @@ enum { COVEY_STDIN = 0, COVEY_STDOUT = 1, COVEY_STDERR = 2 };
 enum {
   /* in: NULL; out and err: INHERIT. Each of them in scope DETACHED: NULL */
   COVEY_STDIO_DEFAULT = 0,
-  /* ours. Its flags are never changed. A stream that is closed here: the null device */
+  /* ours. Its flags are never changed. A stream that is closed here: the null device. Windows: where it is our console, and the child has one
+   * of its own (scope SESSION, or by launch.window), it is that one, which may be shown nowhere: take PIPE, CAPTURE or LINES there */
   COVEY_STDIO_INHERIT,
   COVEY_STDIO_NULL, /* the null device */
   /* a pipe to us: covey_process_write, covey_process_read. Bounded: who does not read stops the child. Not for covey_run, which has
