@@ -325,7 +325,8 @@ static DWORD find_sid(const WCHAR *text, PSID *ret)
   DWORD sid_size = SECURITY_MAX_SID_SIZE, domain_size = 256;
   WCHAR domain[256];
   SID_NAME_USE kind;
-  if (ConvertStringSidToSidW(text, ret)) return 0;
+  /* two letters alone are names of groups for that call ("BA"), and may be an account's here */
+  if ((text[0] == L'S' || text[0] == L's') && text[1] == L'-' && ConvertStringSidToSidW(text, ret)) return 0;
   PSID sid = LocalAlloc(LMEM_FIXED, sid_size);
   if (!sid) return ERROR_NOT_ENOUGH_MEMORY;
   if (CVOS_CALL(TOKEN, LookupAccountNameW(NULL, text, sid, &sid_size, domain, &domain_size, &kind), FALSE)) {

@@ -186,6 +186,8 @@ TEST(proclist, knows_accounts)
   CHECK_ERR(cvos_account_find("covey-nobody-has-this-name", &uid, sid), COVEY_ENOTFOUND);
   CHECK_ERR(cvos_account_find("", &uid, sid), COVEY_ENOTFOUND);
   CHECK_ERR(cvos_account_find("12x", &uid, sid), COVEY_ENOTFOUND);
+  CHECK_ERR(cvos_account_find("BA", &uid, sid),
+            COVEY_ENOTFOUND); /* what Windows' texts of rights call its administrators */
   CHECK_ERR(cvos_account_find("-5", &uid, sid), COVEY_ENOTFOUND);
   CHECK_ERR(cvos_account_find("99999999999999999999999", &uid, sid), COVEY_ENOTFOUND);
   CHECK_INT(uid, -2);
