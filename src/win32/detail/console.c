@@ -25,7 +25,9 @@ static bool may_have_console(DWORD pid)
 {
   image_information image = {.subsystem = 0};
   ULONG size;
-  HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid);
+  /* for which class the lesser right is enough is not written anywhere; ours give us both */
+  HANDLE process = OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, pid);
+  if (!process) process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid);
   if (!process) return false;
   NTSTATUS status =
       NtQueryInformationProcess(process, (PROCESSINFOCLASS)IMAGE_INFORMATION, &image, sizeof image, &size);
