@@ -231,6 +231,8 @@ static bool is_deaf(void)
   return (uintptr_t)NtCurrentTeb()->ProcessEnvironmentBlock->ProcessParameters->Reserved2[1] & 1;
 }
 
+static SRWLOCK hearing = SRWLOCK_INIT;
+
 static BOOL WINAPI swallow(DWORD event)
 {
   return event == CTRL_C_EVENT;
@@ -240,15 +242,20 @@ static BOOL WINAPI swallow(DWORD event)
  * what is typed there (microsoft/terminal issue 5460), so we hear for a moment too, and do nothing. */
 static bool begin_hearing(const cvos_spawn_request *q)
 {
-  return q->pty && is_deaf() && SetConsoleCtrlHandler(swallow, TRUE) && SetConsoleCtrlHandler(NULL, FALSE);
+  if (!q->pty) return false;
+  AcquireSRWLockExclusive(
+      &hearing); /* one start at a time: the end of another's moment would be in the middle of ours */
+  return is_deaf() && SetConsoleCtrlHandler(swallow, TRUE) && SetConsoleCtrlHandler(NULL, FALSE);
 }
 
-static void end_hearing(bool begun)
+static void end_hearing(const cvos_spawn_request *q, bool begun)
 {
   DWORD saved = GetLastError();
-  if (!begun) return;
-  (void)SetConsoleCtrlHandler(NULL, TRUE);
-  (void)SetConsoleCtrlHandler(swallow, FALSE);
+  if (begun) {
+    (void)SetConsoleCtrlHandler(NULL, TRUE);
+    (void)SetConsoleCtrlHandler(swallow, FALSE);
+  }
+  if (q->pty) ReleaseSRWLockExclusive(&hearing);
   SetLastError(saved);
 }
 
@@ -256,14 +263,14 @@ static BOOL create(attempt *s, DWORD flags, PROCESS_INFORMATION *ret)
 {
   const cvos_spawn_request *q = s->request;
   BOOL done = FALSE;
-  bool hearing = begin_hearing(q);
+  bool heard = begin_hearing(q);
   /* wine 8: one start in some thousands fails so, before anything of the process has run */
   for (int i = 0; i < 3 && !done && (i == 0 || GetLastError() == ERROR_INTERNAL_ERROR); i++)
     done = CVOS_CALL(CREATE_PROCESS,
                      CreateProcessW(s->file, s->line, NULL, NULL, s->list_count > 0, flags,
                                     (void *)(uintptr_t)q->env_block, s->cwd, &s->info.StartupInfo, ret),
                      FALSE);
-  end_hearing(hearing);
+  end_hearing(q, heard);
   return done;
 }
 
