@@ -228,7 +228,11 @@ static DWORD creation_flags(const cvos_spawn_request *q)
 /* Whether we ignore CTRL_C: no call tells it, but our parameters do, where the console's flags follow its handle. */
 static bool is_deaf(void)
 {
-  return (uintptr_t)NtCurrentTeb()->ProcessEnvironmentBlock->ProcessParameters->Reserved2[1] & 1;
+  PROCESS_BASIC_INFORMATION own;
+  ULONG size;
+  if (NtQueryInformationProcess(GetCurrentProcess(), ProcessBasicInformation, &own, sizeof own, &size) < 0)
+    return false;
+  return (uintptr_t)own.PebBaseAddress->ProcessParameters->Reserved2[1] & 1;
 }
 
 static SRWLOCK hearing = SRWLOCK_INIT;
