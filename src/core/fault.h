@@ -36,7 +36,7 @@ size_t cvy_fault_limited(size_t size);
   X(HANDED) X(CREDITED)                     /* taken out; its room given back */ \
   X(DIALLED) X(HELLO) X(OPEN) X(BYE) X(BYE_GOT) X(ENDED) /* of a connection */ \
   X(WAITS) /* of a call that may be cancelled: it has found that it must wait, and its cancel object does not know of it */ \
-  X(STARTED) /* of a start that nobody waits for: its process runs, and whether it is still wanted is looked at next */
+  X(STARTED) /* a process runs; next is looked at whether it is still wanted (a start that nobody waits for), or its connection is read (a child's) */
 /* clang-format on */
 
 enum {

@@ -1,6 +1,7 @@
 #include "msg/child.h"
 
 #include "core/error.h"
+#include "core/fault.h"
 #include "core/mem.h"
 #include "msg/peer.h"
 #include "msg/self.h"
@@ -39,9 +40,11 @@ static void ended(void *arg)
 {
   covey_peer *peer = arg;
   cvy_loop_lock(peer->loop);
-  bool alive = peer->state != CVY_PEER_DEAD;
+  bool alive = peer->state != CVY_PEER_DEAD, early = alive && !peer->io;
+  if (early)
+    peer->exited = true; /* cvy_peer_attach sees to it: what the child has sent is still to be read */
   cvy_loop_unlock(peer->loop);
-  if (alive) cvy_peer_exited(peer);
+  if (alive && !early) cvy_peer_exited(peer);
 }
 
 static void released(void *arg)
@@ -69,6 +72,7 @@ static int expect_child(covey_node *node, covey_peer **ret)
 static int bind_child(covey_node *node, covey_peer *peer, const covey_process *process, cvos_handle ours)
 {
   covey_identity who;
+  CVY_STEP(STARTED);
   int r = covey_process_identity(process, &who);
   if (r < 0) {
     cvos_handle_close(ours);

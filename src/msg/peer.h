@@ -117,6 +117,7 @@ struct covey_peer {
   bool proven;                   /* its address leads to that process */
   bool dialled;                  /* by us */
   bool spawned;                  /* an inherited connection, our end: the child's HELLO may take its time */
+  bool exited;                   /* the child has ended before anybody read that connection */
   bool to_parent;                /* an inherited connection, the child's end */
   bool stop_due;                 /* the child is asked to end as soon as it has introduced itself */
   bool introduced;               /* counts in node->peer_count */

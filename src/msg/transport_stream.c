@@ -60,6 +60,7 @@ static int attach(void *arg)
   cvy_loop_unlock(loop);
   cvos_io_read(io, true);
   if (!peer->spawned) cvy_loop_expect(loop, io); /* a child has to become its program first */
+  if (peer->exited) cvy_peer_exited(peer);
   return 0;
 }
 

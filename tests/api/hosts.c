@@ -21,8 +21,8 @@ static void play(const char *const *argv, const char *report, int64_t ms)
   const char *text = report ? test_read_file(report, NULL) : "";
 
   if (e.code != 0 || e.timed_out || !text || text[0])
-    TEST_FAIL("%s %s ended with %d%s: %s\n%s", argv[1], argv[2], (int)e.code, e.timed_out ? ", too late" : "",
-              e.output, text ? text : "no report");
+    TEST_FAIL("%s %s ended with %d, signal %d%s: %s; report: %s", argv[1], argv[2], (int)e.code,
+              (int)e.signal, e.timed_out ? ", too late" : "", e.output, text ? text : "none");
 }
 
 /* All seven ways in which 0, 1 and 2 can be closed, and none. */

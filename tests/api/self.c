@@ -4,6 +4,10 @@
 #include <covey/process.h>
 #include <covey/self.h>
 
+#include "core/fault.h"
+#include "msg/node.h"
+#include "msg/peer.h"
+
 enum { PATIENCE = 30000, HELPER_STOPPED = 7 };
 
 static covey_process *spawn(const char *behaviour, const char *argument)
@@ -195,5 +199,37 @@ TEST(self, the_path_of_a_program_that_was_replaced)
       size += n;
     CHECK(size > (int)strlen(file) && strcmp(text + size - strlen(file) - 1, test_format("%s\n", file)) == 0);
     covey_process_close(p);
+  }
+}
+
+/* ---- a child that has ended before its connection is read ---- */
+
+static void until_it_has_ended(int step)
+{
+  bool ended = false;
+  if (step != CVY_STEP_STARTED) return;
+  for (int64_t limit = test_now() + PATIENCE; !ended && test_now() < limit; test_pause(1)) {
+    covey_node *node;
+    REQUIRE_OK(cvy_node_enter(NULL, &node));
+    ended = !node->peers || node->peers->exited;
+    cvy_node_leave(node);
+  }
+  CHECK(ended);
+}
+
+/* It was started, and tells how it ended. */
+TEST(self, a_child_that_ends_at_once_was_started)
+{
+  for (int i = 0; i < 5; i++) {
+    covey_process *p = NULL;
+    covey_exit how;
+    cvy_fault_on_step(until_it_has_ended);
+    CHECK_OK(covey_node_spawn(NULL, &(covey_process_options){.argv = TEST_HELPER("exit", "7")}, &p));
+    cvy_fault_on_step(NULL);
+    REQUIRE(p != NULL);
+    CHECK_OK(covey_process_wait(p, PATIENCE, &how));
+    CHECK_UINT(how.code, 7);
+    covey_process_close(p);
+    CHECK_OK(covey_node_close(NULL, PATIENCE));
   }
 }
