@@ -470,7 +470,11 @@ int helper_terminal_own(void)
 /* Behind 16 bytes of sizes and flags: the console's handle, then its flags, of which the first is "CTRL_C is ignored". */
 int helper_terminal_heard(void)
 {
-  return !((uintptr_t)NtCurrentTeb()->ProcessEnvironmentBlock->ProcessParameters->Reserved2[1] & 1);
+  PROCESS_BASIC_INFORMATION own;
+  ULONG size;
+  if (NtQueryInformationProcess(GetCurrentProcess(), ProcessBasicInformation, &own, sizeof own, &size) < 0)
+    return -1;
+  return !((uintptr_t)own.PebBaseAddress->ProcessParameters->Reserved2[1] & 1);
 }
 
 bool helper_terminal_resized(int64_t ms)
