@@ -1,9 +1,7 @@
+#include "../support/win32_abort.h"
 #include "helper.h"
-#include "win32/detail/windows.h"
 
-#include <crtdbg.h>
 #include <shellapi.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,30 +38,13 @@ static char *to_utf8(const WCHAR *text)
   return (char *)out;
 }
 
-static void on_abort(int number)
-{
-  (void)number;
-  TerminateProcess(GetCurrentProcess(), 3);
-}
-
-/* The universal C runtime ends an abort() by a fault of its own (0xC0000409), and one for debugging asks in a window before that: the older code for all, and no
- * window. */
-static void abort_quietly(void)
-{
-  (void)_CrtSetReportMode(_CRT_ERROR, _CRTDBG_MODE_FILE);
-  (void)_CrtSetReportFile(_CRT_ERROR, _CRTDBG_FILE_STDERR);
-  (void)_CrtSetReportMode(_CRT_ASSERT, _CRTDBG_MODE_FILE);
-  (void)_CrtSetReportFile(_CRT_ASSERT, _CRTDBG_FILE_STDERR);
-  signal(SIGABRT, on_abort);
-}
-
 void helper_begin(int *argc, char ***argv)
 {
   int count = 0;
   LPWSTR *list = CommandLineToArgvW(GetCommandLineW(), &count);
   char **text;
   SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
-  abort_quietly();
+  test_abort_quietly();
   if (!list) return;
   text = malloc(((size_t)count + 1) * sizeof *text);
   if (!text) abort();

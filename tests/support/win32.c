@@ -1,8 +1,6 @@
 #include "system.h"
-#include "win32/detail/windows.h"
+#include "win32_abort.h"
 
-#include <crtdbg.h>
-#include <signal.h>
 #include <winternl.h>
 
 enum { PATH = 1024 };
@@ -177,26 +175,10 @@ static HANDLE make_job(void)
 
 static HANDLE own_job;
 
-static void on_abort(int number)
-{
-  (void)number;
-  TerminateProcess(GetCurrentProcess(), 3);
-}
-
-/* As in the helper: no window asks what to do. */
-static void abort_quietly(void)
-{
-  (void)_CrtSetReportMode(_CRT_ERROR, _CRTDBG_MODE_FILE);
-  (void)_CrtSetReportFile(_CRT_ERROR, _CRTDBG_FILE_STDERR);
-  (void)_CrtSetReportMode(_CRT_ASSERT, _CRTDBG_MODE_FILE);
-  (void)_CrtSetReportFile(_CRT_ASSERT, _CRTDBG_FILE_STDERR);
-  signal(SIGABRT, on_abort);
-}
-
 void test_system_begin(void)
 {
   SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
-  abort_quietly();
+  test_abort_quietly();
   own_job = make_job();
   if (own_job && !AssignProcessToJobObject(own_job, GetCurrentProcess())) {
     CloseHandle(own_job);
