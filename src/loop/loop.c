@@ -52,22 +52,53 @@ no_cond:
   return from_uv(e);
 }
 
+enum { UV_ATTEMPTS = 8 };
+
+static covey_loop *parked; /* while the standard streams are filled; kept for ever */
+
+/* uv has a number below 3 where one of the standard streams is closed, another thread had its number as they were filled, and let go of it
+ * since. libuv asserts at its close that this is not so: such a loop is never closed. Its number is taken from then on. */
+static bool is_low(const covey_loop *loop)
+{
+  int fd = uv_backend_fd(&loop->own); /* -1 on Windows */
+  return (fd >= 0 && fd <= 2) || !cvos_standard_is_spared();
+}
+
+/* A loop with its uv ready. The standard streams are filled then, also where there is none. */
+static int loop_allocate(covey_loop **ret)
+{
+  cvos_standard_fill();
+  for (int i = 0; i < UV_ATTEMPTS; i++) {
+    covey_loop *loop = cvy_alloc_zero(1, sizeof *loop);
+    if (!loop) return COVEY_ENOMEM;
+    loop->uv = &loop->own;
+    int e = uv_loop_init(loop->uv);
+    if (e) {
+      int left = e == UV_ENOMEM
+                     ? -1
+                     : uv_backend_fd(loop->uv); /* libuv forgets its epoll or kqueue where a later step fails */
+      if (left > 2) cvos_handle_close((cvos_handle)(intptr_t)left);
+      cvy_free(loop);
+      return from_uv(e);
+    }
+    if (!is_low(loop)) {
+      *ret = loop;
+      return 0;
+    }
+    loop->own.data = parked;
+    parked = loop;
+    cvos_standard_free();
+    cvos_standard_fill();
+  }
+  return COVEY_ELIMIT;
+}
+
 static int loop_make(enum loop_kind kind, covey_loop **ret)
 {
-  covey_loop *loop = cvy_alloc_zero(1, sizeof *loop);
-  if (!loop) return cvy_fail(COVEY_ENOMEM, COVEY_STAGE_NONE, "loop");
-  loop->uv = &loop->own;
+  covey_loop *loop = NULL;
+  int r = loop_allocate(&loop);
+  if (r < 0) goto no_loop;
   loop->kind = kind;
-  cvos_standard_fill();
-  int r = uv_loop_init(loop->uv);
-  if (r) {
-    int left = r == UV_ENOMEM
-                   ? -1
-                   : uv_backend_fd(loop->uv); /* libuv forgets its epoll or kqueue where a later step fails */
-    if (left > 2) cvos_handle_close((cvos_handle)(intptr_t)left);
-    r = from_uv(r);
-    goto no_loop;
-  }
   r = cvos_watch_prepare(loop->uv, true);
   if (!r) r = loop_equip(loop);
   if (!r) {
@@ -77,9 +108,9 @@ static int loop_make(enum loop_kind kind, covey_loop **ret)
   }
   uv_run(loop->uv, UV_RUN_NOWAIT);
   uv_loop_close(loop->uv);
+  cvy_free(loop);
 no_loop:
   cvos_standard_free();
-  cvy_free(loop);
   return cvy_fail(r, COVEY_STAGE_NONE, "loop");
 }
 

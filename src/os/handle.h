@@ -38,6 +38,11 @@ cvos_handle cvos_handle_standard(int stream);
 void cvos_standard_fill(void);
 void cvos_standard_free(void);
 
+/* Between the two: false when the code that is not ours may have one of the three all the same: one that was not filled is something else now,
+ * and a thing such as libuv opens. Whoever had it for a moment as we filled (a thread of the application, or of ours) has let it go since. What
+ * Linux gives no node of its own (epoll, eventfd) is not told apart from its like. Windows: true. */
+bool cvos_standard_is_spared(void);
+
 enum { CVOS_FROM_CHILD = 0, CVOS_TO_CHILD = 1 };
 
 /* A pipe between us and a child. direction CVOS_FROM_CHILD: we read, it writes; CVOS_TO_CHILD: we write, it reads.

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,7 +86,10 @@ cvos_handle cvos_handle_standard(int stream)
 
 static pthread_mutex_t standard_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t standard_once = PTHREAD_ONCE_INIT;
-static bool standard_filled[3];
+static struct {
+  bool filled;     /* by us */
+  struct stat was; /* else: what it was; nothing where it was only about to be opened */
+} standard[3];
 
 /* A child of fork may make loops of its own, whatever another thread was at. */
 static void standard_hold(void)
@@ -106,20 +110,32 @@ void cvos_standard_fill(void)
   (void)pthread_once(&standard_once, standard_watch_forks);
   (void)pthread_mutex_lock(&standard_lock);
   for (int i = 0; i < 3; i++) {
-    if (fcntl(i, F_GETFD) >= 0) continue;
+    memset(&standard[i], 0, sizeof standard[i]);
+    if (fstat(i, &standard[i].was) == 0) continue;
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    standard_filled[i] = fd == i;
+    standard[i].filled = fd == i;
     if (fd >= 0 && fd != i) cvos_fd_close(fd); /* another thread was quicker */
   }
 }
 
 void cvos_standard_free(void)
 {
-  for (int i = 0; i < 3; i++) {
-    if (standard_filled[i]) cvos_fd_close(i);
-    standard_filled[i] = false;
-  }
+  for (int i = 0; i < 3; i++)
+    if (standard[i].filled) cvos_fd_close(i);
   (void)pthread_mutex_unlock(&standard_lock);
+}
+
+bool cvos_standard_is_spared(void)
+{
+  for (int i = 0; i < 3; i++) {
+    const struct stat *was = &standard[i].was;
+    struct stat now;
+    if (standard[i].filled || fstat(i, &now) < 0) continue;
+    if (now.st_dev == was->st_dev && now.st_ino == was->st_ino) continue;
+    mode_t kind = now.st_mode & S_IFMT;
+    if (!kind || kind == S_IFIFO || kind == S_IFSOCK) return false; /* an eventfd, epoll or ring has no kind */
+  }
+  return true;
 }
 
 /* Our end of the two, non-blocking, and the child's. */

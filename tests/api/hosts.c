@@ -35,6 +35,14 @@ TEST_LIMIT(hosts, streams_closed_at_the_start, 300)
   }
 }
 
+/* No loop keeps a number that a closed stream had: libuv ends the program at the close of such a one. */
+TEST_LIMIT(hosts, streams_change_hands, 120)
+{
+  const char *report = inside("report");
+
+  play(TEST_HELPER("closed", "7", "host-hands", report), report, 100000);
+}
+
 TEST_LIMIT(hosts, no_descriptor_left, 240)
 {
   if (test_is_windows()) TEST_SKIP("no such limit");

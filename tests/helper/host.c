@@ -6,6 +6,8 @@
 
 #include <covey.h>
 
+#include <uv.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +139,41 @@ static int do_streams(int argc, char **argv)
   finish_living(&l);
   run_both();
   covey_free(self);
+  return finish(argv[1]);
+}
+
+static int hands_end; /* atomic */
+
+static void hands(void *arg)
+{
+  (void)arg;
+  while (!__atomic_load_n(&hands_end, __ATOMIC_RELAXED)) {
+    cvos_handle null = CVOS_NONE;
+    if (cvos_null_open(&null) == 0) cvos_handle_close(null);
+  }
+}
+
+/* host-hands FILE: loops come and go while other threads have the numbers of streams that are closed for a moment. */
+static int do_hands(int argc, char **argv)
+{
+  enum { THREADS = 2, LOOPS = 2000 };
+  covey_loop_options options = {.flags = COVEY_LOOP_NO_THREAD};
+  covey_loop *loops[4];
+  uv_thread_t threads[THREADS];
+  if (argc < 2) return HELPER_USAGE;
+  /* what libuv has for the whole program it opens with the first loop, and closes at the exit */
+  if (!expect("first loop", covey_loop_open(&options, &loops[0]), 0)) return finish(argv[1]);
+  covey_loop_close(loops[0]);
+  for (int i = 0; i < THREADS; i++) expect("thread", uv_thread_create(&threads[i], hands, NULL), 0);
+  for (int i = 0; i < LOOPS; i++) {
+    covey_loop **slot = &loops[i % 4];
+    if (i >= 4) covey_loop_close(*slot);
+    *slot = NULL;
+    expect("loop", covey_loop_open(&options, slot), 0);
+  }
+  for (int i = 0; i < 4; i++) covey_loop_close(loops[i]);
+  __atomic_store_n(&hands_end, 1, __ATOMIC_RELAXED);
+  for (int i = 0; i < THREADS; i++) uv_thread_join(&threads[i]);
   return finish(argv[1]);
 }
 
@@ -418,6 +455,7 @@ static int do_multiply(int argc, char **argv)
 const helper_behaviour helper_host[] = {
     {"multiply", do_multiply, "starts itself without end: only under a limit"},
     {"host-streams", do_streams, "FILE MASK: processes and messages while the streams of MASK are closed"},
+    {"host-hands", do_hands, "FILE: loops, while other threads take and leave the lowest numbers of descriptors"},
     {"host-poor", do_poor, "FILE: processes and messages under every limit on descriptors"},
     {"host-full", do_full, "FILE: somebody connects while there is no descriptor left"},
     {"host-foreign", do_foreign, "FILE PID: what can be done to another user's process"},
