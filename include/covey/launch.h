@@ -5,12 +5,13 @@
  *   covey_run(&(covey_process_options){.argv = argv, .launch = &launch}, &result);
  *
  * All zero is the default: as we are. Nothing here is ever dropped in silence: what this system cannot keep is COVEY_ENOTSUP, stage
- * ARGUMENTS, and what names the field ("launch.affinity"). Everything holds for what the child starts, too.
+ * ARGUMENTS, and what names the field ("launch.affinity"). Everything holds for what the child starts, too, but for SUBREAPER.
  *
  *                       Linux    macOS    other BSD  Windows
  *   user group groups   yes      -        yes        -
  *   umask               yes      -        yes        -
  *   no new privileges   yes      -        -          -
+ *   subreaper           yes      -        -          without effect
  *   limits              yes      -        yes        -
  *   priority            yes      yes      yes        yes
  *   affinity            yes      -        -          yes, of one processor group
@@ -35,7 +36,13 @@ extern "C" {
 enum {
   COVEY_LAUNCH_UMASK = 1 << 0, /* umask is meant, also when it is 0 */
   /* neither it nor what it starts gains rights by a program with set-user-ID and the like (Linux) */
-  COVEY_LAUNCH_NO_NEW_PRIVILEGES = 1 << 1
+  COVEY_LAUNCH_NO_NEW_PRIVILEGES = 1 << 1,
+  /* who has lost all parents below the child becomes a child of it while it runs (PR_SET_CHILD_SUBREAPER, prctl(2)), so that a kill of the tree finds
+   * daemons too (a session of their own after a double fork) where no control group holds them: without COVEY_CAP_TREE_KERNEL. For
+   * children that do not mind: they see ends of processes that they never started, and those that never wait for such keep zombies until they end
+   * themselves. It is the child's alone, not of what it starts. Once the child has ended, what it had taken in is nobody's again.
+   * Windows: a job holds them anyway */
+  COVEY_LAUNCH_SUBREAPER = 1 << 2
 };
 
 /* One scale for nice values and priority classes. More than ours may need rights (COVEY_EACCES, stage LIMITS). */

@@ -31,7 +31,8 @@
  *             is told otherwise by its own options; nothing here guesses.
  *   orphans   A program that is process 1, as in many containers, or a subreaper (prctl(2)) gets whoever loses his parent as a child of its own
  *             from the system, those of killed trees too, and has to reap them as all others: nothing here waits for processes that it has not started.
- *             Nor does it make the program a subreaper, which would change what else the program does.
+ *             Nor does it make the program a subreaper, which would change what else the program does; a child can be one
+ *             (COVEY_LAUNCH_SUBREAPER).
  *   disk      No priority for input and output: on Linux it follows the nice value (ioprio_set(2)), on Windows only a process
  *             itself can lower its own (SetPriorityClass).
  *

@@ -266,6 +266,8 @@ const cli_option cli_run_options[] = {
     {"--groups", "GROUP,...", "and these further ones", CLI_TAKE, .take = take_groups},
     {"--no-new-privileges", NULL, "nothing it starts gains rights (Linux)", CLI_BIT, AT(launch.flags),
      .bit = COVEY_LAUNCH_NO_NEW_PRIVILEGES},
+    {"--subreaper", NULL, "daemons that it starts stay its children, and end with its tree (Linux)", CLI_BIT,
+     AT(launch.flags), .bit = COVEY_LAUNCH_SUBREAPER},
     {"--umask", "MASK", "octal: what new files do not get (POSIX)", CLI_TAKE, .take = take_umask},
     {"--priority", "LEVEL", "lowest, low, normal, high, highest", CLI_NAME, AT(launch.priority),
      .names = priorities},

@@ -74,9 +74,10 @@ static int loop_allocate(covey_loop **ret)
     loop->uv = &loop->own;
     int e = uv_loop_init(loop->uv);
     if (e) {
-      int left = e == UV_ENOMEM
-                     ? -1
-                     : uv_backend_fd(loop->uv); /* libuv forgets its epoll or kqueue where a later step fails */
+      int left =
+          e == UV_ENOMEM
+              ? -1
+              : uv_backend_fd(loop->uv); /* libuv forgets its epoll or kqueue where a later step fails */
       if (left > 2) cvos_handle_close((cvos_handle)(intptr_t)left);
       cvy_free(loop);
       return from_uv(e);

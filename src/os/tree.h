@@ -10,7 +10,7 @@ typedef struct cvos_tree cvos_tree;
 
 /* Ends every member at once, the leader included if it runs. POSIX: the group, and what left it as far as parent links show (a new
  * session, a double fork whose middle still lives): stopped top-down, looked for again until nothing new is found, then killed; bounded.
- * A member whose parents have all ended, and that made a session of its own, is not found; once the leader has ended (not reaped) it is the
+ * A member whose parents have all ended, and that made a session of its own, is not found, unless the leader is a subreaper (launch.h); once the leader has ended (not reaped) it is the
  * group alone, and what earlier calls found: that costs one system call. Enclosed, and Windows: everybody, without escape (a job with code 137).
  * The killed are dying when it returns, not yet gone. 0, also for an empty tree; COVEY_EACCES when a member is not ours to kill (the
  * others are killed all the same), COVEY_ESTUCK when the number of members did not settle. */

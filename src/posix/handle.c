@@ -133,7 +133,8 @@ bool cvos_standard_is_spared(void)
     if (standard[i].filled || fstat(i, &now) < 0) continue;
     if (now.st_dev == was->st_dev && now.st_ino == was->st_ino) continue;
     mode_t kind = now.st_mode & S_IFMT;
-    if (!kind || kind == S_IFIFO || kind == S_IFSOCK) return false; /* an eventfd, epoll or ring has no kind */
+    if (!kind || kind == S_IFIFO || kind == S_IFSOCK)
+      return false; /* an eventfd, epoll or ring has no kind */
   }
   return true;
 }

@@ -227,7 +227,7 @@ static int check_launch(const covey_process_options *o)
 
   if (!l) return 0;
   if (!cvy_is_zero(l->reserved, sizeof l->reserved / sizeof l->reserved[0])) return refuse("launch.reserved");
-  if (l->flags & ~(uint32_t)(COVEY_LAUNCH_UMASK | COVEY_LAUNCH_NO_NEW_PRIVILEGES))
+  if (l->flags & ~(uint32_t)(COVEY_LAUNCH_UMASK | COVEY_LAUNCH_NO_NEW_PRIVILEGES | COVEY_LAUNCH_SUBREAPER))
     return refuse("launch.flags");
   if (l->umask > 0777 || (l->umask && !(l->flags & COVEY_LAUNCH_UMASK))) return refuse("launch.umask");
   if (l->user && !l->user[0]) return refuse("launch.user");

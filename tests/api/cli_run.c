@@ -148,6 +148,7 @@ TEST(cli_run, what_the_child_is_given)
   if (test_is_windows()) refused("launch.user", TEST_WORDS("--user", "root"));
   (void)can("launch.tree_memory", TEST_WORDS("--limit-memory", "1G"));
   (void)can("launch.tree_processes", TEST_WORDS("--limit-processes", "64"));
+  (void)can("launch.flags", TEST_WORDS("--subreaper"));
   (void)can("launch.tree_cpu", TEST_WORDS("--limit-cpu", "1.5"));
   expect("", TEST_WORDS("--window", "hidden"), TEST_HELPER("nothing"));
   expect("", TEST_WORDS("--scope", "session", "--untied", "--leave-tree"), TEST_HELPER("nothing"));

@@ -442,6 +442,9 @@ TEST(launch, stages)
   if (here(&(covey_launch){.affinity = &all, .affinity_count = 1}, "launch.affinity"))
     fails(CVOS_FAULT_AFFINITY, &(covey_launch){.affinity = &all, .affinity_count = 1}, COVEY_STAGE_LIMITS,
           "launch.affinity");
+  if (here(&(covey_launch){.flags = COVEY_LAUNCH_SUBREAPER}, "launch.flags SUBREAPER"))
+    fails(CVOS_FAULT_SESSION, &(covey_launch){.flags = COVEY_LAUNCH_SUBREAPER}, COVEY_STAGE_SCOPE,
+          "launch.flags SUBREAPER");
   if (here(&(covey_launch){.flags = COVEY_LAUNCH_NO_NEW_PRIVILEGES}, "launch.flags NO_NEW_PRIVILEGES"))
     fails(CVOS_FAULT_USER, &(covey_launch){.flags = COVEY_LAUNCH_NO_NEW_PRIVILEGES}, COVEY_STAGE_USER,
           "launch.flags NO_NEW_PRIVILEGES");

@@ -6,9 +6,10 @@
 enum { GONE = 20000 };
 
 /* Starts the helper, which starts one that makes a session of its own and has no parent left; ret_pid is that one's. */
-static covey_process *start_with_escapee(int64_t *ret_pid)
+static covey_process *start_with_escapee_as(uint32_t flags, const covey_launch *launch, int64_t *ret_pid)
 {
-  covey_process_options o = {.argv = TEST_HELPER("daemon"), .out.kind = COVEY_STDIO_PIPE};
+  covey_process_options o = {
+      .argv = TEST_HELPER("daemon"), .out.kind = COVEY_STDIO_PIPE, .flags = flags, .launch = launch};
   covey_process *p;
   char text[32] = "";
   size_t size = 0;
@@ -22,6 +23,11 @@ static covey_process *start_with_escapee(int64_t *ret_pid)
   *ret_pid = strtoll(text, NULL, 10);
   REQUIRE(test_process_alive(*ret_pid));
   return p;
+}
+
+static covey_process *start_with_escapee(int64_t *ret_pid)
+{
+  return start_with_escapee_as(0, NULL, ret_pid);
 }
 
 static void need_kernel(void)
@@ -56,6 +62,29 @@ TEST(process_tree, an_escapee_ends_by_stop)
   CHECK_OK(covey_process_stop(p, 100, NULL));
   covey_process_close(p);
   CHECK(test_process_gone(pid, GONE));
+}
+
+/* Untied, so that no control group holds it. */
+static bool ends_by_kill(const covey_launch *launch, int64_t within)
+{
+  int64_t pid;
+  covey_process *p = start_with_escapee_as(COVEY_PROCESS_UNTIED, launch, &pid);
+  CHECK_OK(covey_process_kill(p));
+  CHECK_OK(covey_process_wait(p, GONE, NULL));
+  bool gone = test_process_gone(pid, within);
+  if (!gone) test_process_kill(pid);
+  covey_process_close(p);
+  return gone;
+}
+
+TEST(process_tree, a_subreaper_loses_nobody)
+{
+  const covey_launch launch = {.flags = COVEY_LAUNCH_SUBREAPER};
+  covey_process_options o = {.argv = TEST_HELPER("nothing"), .launch = &launch};
+
+  if (covey_run(&o, NULL) == COVEY_ENOTSUP) TEST_SKIP("this system has no subreapers");
+  CHECK(ends_by_kill(&launch, GONE));
+  if (!test_is_windows()) CHECK(!ends_by_kill(NULL, 200));
 }
 
 TEST(process_tree, who_is_let_go_goes_on)

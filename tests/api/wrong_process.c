@@ -109,7 +109,7 @@ TEST(wrong_process, launch)
   const covey_limit twice[] = {{.kind = COVEY_LIMIT_FILES}, {.kind = COVEY_LIMIT_FILES}};
 
 #define LAUNCH(...) .argv = argv, .launch = &(covey_launch){__VA_ARGS__}
-  REFUSED("launch.flags", LAUNCH(.flags = 4));
+  REFUSED("launch.flags", LAUNCH(.flags = 8));
   REFUSED("launch.umask", LAUNCH(.umask = 1));
   REFUSED("launch.umask", LAUNCH(.flags = COVEY_LAUNCH_UMASK, .umask = 01000));
   REFUSED("launch.user", LAUNCH(.user = ""));

@@ -455,7 +455,8 @@ static int do_multiply(int argc, char **argv)
 const helper_behaviour helper_host[] = {
     {"multiply", do_multiply, "starts itself without end: only under a limit"},
     {"host-streams", do_streams, "FILE MASK: processes and messages while the streams of MASK are closed"},
-    {"host-hands", do_hands, "FILE: loops, while other threads take and leave the lowest numbers of descriptors"},
+    {"host-hands", do_hands,
+     "FILE: loops, while other threads take and leave the lowest numbers of descriptors"},
     {"host-poor", do_poor, "FILE: processes and messages under every limit on descriptors"},
     {"host-full", do_full, "FILE: somebody connects while there is no descriptor left"},
     {"host-foreign", do_foreign, "FILE PID: what can be done to another user's process"},

@@ -53,6 +53,7 @@ static const char *unknown_here(const covey_launch *l)
 #endif
 #if !defined(__linux__)
   if (l->flags & COVEY_LAUNCH_NO_NEW_PRIVILEGES) return "launch.flags NO_NEW_PRIVILEGES";
+  if (l->flags & COVEY_LAUNCH_SUBREAPER) return "launch.flags SUBREAPER";
   if (l->affinity) return "launch.affinity";
 #else
   (void)l;
@@ -245,6 +246,7 @@ int cvos_attributes_make(const covey_launch *l, cvos_attributes *ret, covey_fail
   ret->has_umask = (l->flags & COVEY_LAUNCH_UMASK) != 0;
   ret->umask = (mode_t)l->umask;
   ret->no_new_privileges = (l->flags & COVEY_LAUNCH_NO_NEW_PRIVILEGES) != 0;
+  ret->subreaper = (l->flags & COVEY_LAUNCH_SUBREAPER) != 0;
   ret->has_nice = l->priority != COVEY_PRIORITY_DEFAULT;
   ret->nice = nice_of[l->priority];
   ret->affinity = l->affinity;
@@ -263,6 +265,8 @@ void cvos_attributes_fini(cvos_attributes *attributes)
 
 int cvos_attributes_limit(const cvos_attributes *a, int *ret_index)
 {
+  *ret_index = CVOS_AT_SUBREAPER;
+  if (a->subreaper && CVOS_CALL(SESSION, raw_subreaper(), -1) < 0) return COVEY_STAGE_SCOPE;
   if (a->has_umask) raw_umask(a->umask);
   for (size_t i = 0; i < a->limit_count; i++) {
     const cvos_rlimit *limit = &a->limits[i];

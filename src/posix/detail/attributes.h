@@ -21,7 +21,7 @@ typedef struct cvos_attributes {
   gid_t group;
   gid_t *groups; /* owned */
   size_t group_count;
-  bool has_umask, no_new_privileges, has_nice;
+  bool has_umask, no_new_privileges, subreaper, has_nice;
   mode_t umask;
   int nice;
   cvos_rlimit limits[COVEY_LIMIT_PROCESSES]; /* each kind once */
@@ -46,7 +46,8 @@ enum {
   CVOS_AT_USER = -4,
   CVOS_AT_PRIVILEGES = -5,
   CVOS_AT_PRIORITY = -6,
-  CVOS_AT_AFFINITY = -7
+  CVOS_AT_AFFINITY = -7,
+  CVOS_AT_SUBREAPER = -8
 };
 
 #endif

@@ -163,6 +163,7 @@ static const char *attribute_name(int stage, int64_t index)
   case CVOS_AT_GROUP: return "launch.group";
   case CVOS_AT_USER: return "launch.user";
   case CVOS_AT_PRIVILEGES: return "launch.flags NO_NEW_PRIVILEGES";
+  case CVOS_AT_SUBREAPER: return "launch.flags SUBREAPER";
   case CVOS_AT_PRIORITY: return "launch.priority";
   case CVOS_AT_AFFINITY: return "launch.affinity";
   default: return stage == COVEY_STAGE_LIMITS && index >= 0 ? "launch.limits" : NULL;
@@ -198,8 +199,10 @@ void cvos_diagnose(const cvos_spawn_request *request, int stage, int error, int6
     break;
   case COVEY_STAGE_SCOPE:
   default: {
+    const char *field = attribute_name(stage, index);
     int code = error == EAGAIN || error == EPIPE ? COVEY_EOS : cvos_translate(error);
-    (void)cvos_failed(ret, code, stage, error, -1, error == ENOTSUP ? "/bin/sh" : "session, group or guard");
+    if (!field) field = error == ENOTSUP ? "/bin/sh" : "session, group or guard";
+    (void)cvos_failed(ret, code, stage, error, -1, field);
     break;
   }
   }

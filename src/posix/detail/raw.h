@@ -118,6 +118,10 @@ static inline int raw_affinity(const void *processors, size_t size)
 {
   return (int)syscall(SYS_sched_setaffinity, 0, size, processors);
 }
+static inline int raw_subreaper(void)
+{
+  return (int)syscall(SYS_prctl, 36L, 1L, 0L, 0L, 0L); /* PR_SET_CHILD_SUBREAPER */
+}
 static inline int raw_no_new_privileges(void)
 {
   return (int)syscall(SYS_prctl, 38L, 1L, 0L, 0L, 0L); /* PR_SET_NO_NEW_PRIVS */
@@ -233,6 +237,11 @@ static inline int raw_affinity(const void *processors, size_t size)
 {
   (void)processors;
   (void)size;
+  errno = ENOSYS;
+  return -1;
+}
+static inline int raw_subreaper(void)
+{
   errno = ENOSYS;
   return -1;
 }
