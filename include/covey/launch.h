@@ -37,11 +37,11 @@ enum {
   COVEY_LAUNCH_UMASK = 1 << 0, /* umask is meant, also when it is 0 */
   /* neither it nor what it starts gains rights by a program with set-user-ID and the like (Linux) */
   COVEY_LAUNCH_NO_NEW_PRIVILEGES = 1 << 1,
-  /* who has lost all parents below the child becomes a child of it while it runs (PR_SET_CHILD_SUBREAPER, prctl(2)), so that a kill of the tree finds
-   * daemons too (a session of their own after a double fork) where no control group holds them: without COVEY_CAP_TREE_KERNEL. For
-   * children that do not mind: they see ends of processes that they never started, and those that never wait for such keep zombies until they end
-   * themselves. It is the child's alone, not of what it starts. Once the child has ended, what it had taken in is nobody's again.
-   * Windows: a job holds them anyway */
+  /* who has lost all parents below the child becomes a child of it while it runs (PR_SET_CHILD_SUBREAPER, prctl(2)), so that a kill of the tree
+   * finds daemons too (a session of their own after a double fork) where no control group holds them: without COVEY_CAP_TREE_KERNEL.
+   * For children that do not mind: they see ends of processes that they never started, and those that never wait for such keep
+   * zombies until they end themselves. It is the child's alone, not of what it starts. Once the child has ended, by itself or because we
+   * were killed, what it had taken in is nobody's again. Windows: a job holds them anyway */
   COVEY_LAUNCH_SUBREAPER = 1 << 2
 };
 
