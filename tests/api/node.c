@@ -269,17 +269,21 @@ TEST(node, no_more_than_max_peers)
   CHECK_OK(covey_node_close(node, PATIENCE));
 }
 
+static test_counter woken;
+
 static void receive_for_ever(void *arg)
 {
   int *result = arg;
   covey_message m;
   *result = covey_receive(NULL, NULL, COVEY_FOREVER, &m);
+  test_add(&woken, 1);
 }
 
 static void send_for_ever(void *arg)
 {
   int *result = arg;
   *result = covey_send(NULL, test_pid(), "never", "x", 1, COVEY_FOREVER);
+  test_add(&woken, 1);
 }
 
 TEST(node, close_wakes_those_who_wait)
@@ -289,8 +293,11 @@ TEST(node, close_wakes_those_who_wait)
   REQUIRE_OK(covey_node_identity(NULL, &who));
   test_thread *a = test_thread_start(receive_for_ever, &results[0]);
   test_thread *b = test_thread_start(send_for_ever, &results[1]);
-  test_pause(100);
-  CHECK_OK(covey_node_close(NULL, PATIENCE));
+  /* who begins after a close opens the node anew, and is woken by the next one */
+  for (int64_t until = test_now() + PATIENCE; test_add(&woken, 0) < 2 && test_now() < until;) {
+    test_pause(50);
+    CHECK_OK(covey_node_close(NULL, PATIENCE));
+  }
   test_thread_join(a);
   test_thread_join(b);
   CHECK_INT(results[0], COVEY_ECLOSED);

@@ -253,10 +253,18 @@ typedef struct waiter {
   int result;
 } waiter;
 
+static test_counter begun;
+
 static void wait_now(void *arg)
 {
   waiter *w = arg;
+  test_add(&begun, 1);
   w->result = w->way->wait(w->p);
+}
+
+static bool all_begun(void *arg)
+{
+  return test_add(&begun, 0) == *(int *)arg;
 }
 
 static void join_channels(pair *p, const char *endpoint, covey_channel **ret_ours, covey_channel **ret_far)
@@ -339,6 +347,7 @@ TEST_LIMIT(node_waiters, a_close_ends_them_all, 120)
     w[i] = (waiter){&p, &ways[i], 1};
     threads[i] = test_thread_start(wait_now, &w[i]);
   }
+  CHECK(test_wait_until(all_begun, &(int){WAYS}, PATIENCE));
   test_pause(500); /* nobody may begin a call on a node that is being closed */
   for (int i = 0; i < WAYS; i++) {
     if (w[i].result != 1) TEST_FAIL("%s did not wait: %s", ways[i].name, covey_errname(w[i].result));
@@ -362,12 +371,16 @@ TEST_LIMIT(node_waiters, a_cancel_ends_them_all, 120)
   pair p = {0};
   waiter w[WAYS];
   test_thread *threads[WAYS] = {0};
+  int count = 0;
   pair_open(&p);
   REQUIRE_OK(covey_cancel_new(&p.cancel));
   for (int i = 0; i < WAYS; i++) {
     w[i] = (waiter){&p, &ways[i], 1};
-    if (ways[i].cancels) threads[i] = test_thread_start(wait_now, &w[i]);
+    if (!ways[i].cancels) continue;
+    threads[i] = test_thread_start(wait_now, &w[i]);
+    count++;
   }
+  CHECK(test_wait_until(all_begun, &count, PATIENCE));
   test_pause(500);
   covey_cancel_fire(p.cancel);
   for (int i = 0; i < WAYS; i++) {
