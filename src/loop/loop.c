@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "loop/state.h"
 #include "os/handle.h"
+#include "os/thread.h"
 
 static covey_loop *default_loop; /* under the global lock; kept for ever */
 
@@ -262,10 +263,10 @@ static void loop_settle(covey_loop *loop)
 void covey_loop_close(covey_loop *loop)
 {
   if (!loop || loop->kind == LOOP_PRIVATE || cvy_loop_check(loop)) return;
-  cvy_global_lock();
+  cvos_global_lock();
   bool done = loop == default_loop || loop->closed;
   loop->closed = true;
-  cvy_global_unlock();
+  cvos_global_unlock();
   if (done) return;
   uv_mutex_lock(&loop->lock);
   cvy_notes_close(loop);
@@ -287,16 +288,16 @@ int cvy_loop_check(const covey_loop *loop)
 /* Makes the default loop where it is missing; outside the global lock, which stays the last one that anybody takes. */
 static int find_default(covey_loop **ret)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   covey_loop *found = default_loop, *made;
-  cvy_global_unlock();
+  cvos_global_unlock();
   if (!found) {
     int r = loop_make(LOOP_OWN, &made);
     if (r) return r;
-    cvy_global_lock();
+    cvos_global_lock();
     if (!default_loop) default_loop = made;
     found = default_loop;
-    cvy_global_unlock();
+    cvos_global_unlock();
     if (found != made) cvy_loop_release(made);
   }
   *ret = found;

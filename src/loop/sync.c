@@ -1,8 +1,6 @@
 #include "loop/sync.h"
 #include "core/mem.h"
-#include "os/thread.h"
 
-#include <stdlib.h>
 #include <uv.h>
 
 struct cvy_mutex {
@@ -36,24 +34,4 @@ void cvy_mutex_lock(cvy_mutex *m)
 void cvy_mutex_unlock(cvy_mutex *m)
 {
   uv_mutex_unlock(&m->m);
-}
-
-static uv_once_t global_once = UV_ONCE_INIT;
-static uv_mutex_t global;
-
-static void global_init(void)
-{
-  if (uv_mutex_init(&global)) abort();
-  cvos_fork_hooks(cvy_global_lock, cvy_global_unlock);
-}
-
-void cvy_global_lock(void)
-{
-  uv_once(&global_once, global_init);
-  uv_mutex_lock(&global);
-}
-
-void cvy_global_unlock(void)
-{
-  uv_mutex_unlock(&global);
 }

@@ -1,4 +1,4 @@
-/* loop/sync.h: mutex, condition and once inside one process; thin names over libuv's, so that uv.h stays in this folder and in the watch
+/* loop/sync.h: mutexes inside one process; thin names over libuv's, so that uv.h stays in this folder and in the watch
  * twins. */
 #ifndef COVEY_LOOP_SYNC_H
 #define COVEY_LOOP_SYNC_H
@@ -10,9 +10,5 @@ int cvy_mutex_new(cvy_mutex **ret); /* COVEY_ENOMEM, COVEY_ELIMIT */
 void cvy_mutex_free(cvy_mutex *m);
 void cvy_mutex_lock(cvy_mutex *m);
 void cvy_mutex_unlock(cvy_mutex *m);
-
-/* The one lock of this process for state that no loop owns (lists of loops, the default node): made at first need, never freed. */
-void cvy_global_lock(void);
-void cvy_global_unlock(void);
 
 #endif

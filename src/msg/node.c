@@ -41,14 +41,14 @@ static int lock_default(void)
   int r = 0;
   cvy_mutex *lock = cvy_load_acquire_ptr(&default_lock);
   if (!lock) {
-    cvy_global_lock();
+    cvos_global_lock();
     lock = cvy_load_acquire_ptr(&default_lock);
     if (!lock) {
       default_generation = cvos_fork_generation();
       r = cvy_mutex_new(&lock);
       if (r == 0) cvy_store_release_ptr(&default_lock, lock);
     }
-    cvy_global_unlock();
+    cvos_global_unlock();
   }
   if (r == 0 && default_generation != cvos_fork_generation()) r = COVEY_ESTALE;
   if (r < 0) return cvy_fail(r, COVEY_STAGE_OPEN, "the default node");

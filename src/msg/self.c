@@ -2,7 +2,6 @@
 
 #include "loop/host.h"
 #include "loop/loop.h"
-#include "loop/sync.h"
 #include "msg/child.h"
 #include "msg/self.h"
 #include "os/handle.h"
@@ -56,12 +55,12 @@ static void know(void)
 
 bool cvy_self_channel(cvos_handle *ret)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   know();
   bool ours = birth.child && !birth.taken && birth.generation == cvos_fork_generation();
   if (ours) *ret = birth.channel;
   if (ours) birth.taken = true;
-  cvy_global_unlock();
+  cvos_global_unlock();
   return ours;
 }
 
@@ -77,27 +76,27 @@ int64_t covey_self_parent(void)
 
 int covey_self_is_child(void)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   know();
   int r = birth.child && birth.generation == cvos_fork_generation();
-  cvy_global_unlock();
+  cvos_global_unlock();
   return r;
 }
 
 int64_t covey_self_start_time(void)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   know();
   int64_t r = birth.start;
-  cvy_global_unlock();
+  cvos_global_unlock();
   return r;
 }
 
 int64_t covey_self_uptime(void)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   know();
   int64_t r = birth.age + (cvy_now() - birth.looked);
-  cvy_global_unlock();
+  cvos_global_unlock();
   return r;
 }

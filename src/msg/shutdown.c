@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "loop/loop.h"
-#include "loop/sync.h"
 #include "msg/self.h"
 #include "os/thread.h"
 #include "proc/notice.h"
@@ -23,18 +22,18 @@ static struct {
 
 static bool parent_asked(void)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   bool r = self.parent && self.generation == cvos_fork_generation();
-  cvy_global_unlock();
+  cvos_global_unlock();
   return r;
 }
 
 void cvy_self_asked(void)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   self.parent = true;
   self.generation = cvos_fork_generation();
-  cvy_global_unlock();
+  cvos_global_unlock();
   cvy_notice_parent();
 }
 
@@ -64,16 +63,16 @@ static int whole(covey_signals **ret)
 {
   static const covey_signals_options spare = {.flags = COVEY_SIGNALS_SPARE};
   covey_signals *made = NULL;
-  cvy_global_lock();
+  cvos_global_lock();
   covey_signals *found = self.signals;
-  cvy_global_unlock();
+  cvos_global_unlock();
   if (!found) {
     int r = covey_signals_open(&spare, &made);
     if (r < 0) return r;
-    cvy_global_lock();
+    cvos_global_lock();
     if (!self.signals) self.signals = made;
     found = self.signals;
-    cvy_global_unlock();
+    cvos_global_unlock();
     if (found != made) covey_signals_close(made);
   }
   *ret = found;

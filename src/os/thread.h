@@ -26,8 +26,8 @@ int cvos_cpu_count(void);
  * the number of its birth; another number means that it was inherited. Cheap. Windows has no fork: always 0. */
 uint32_t cvos_fork_generation(void);
 
-/* From now on each fork() calls before, and after in the parent and in the child, so that a lock of the whole process is whole in the child.
- * Once in a program's life. */
-int cvos_fork_hooks(void (*before)(void), void (*after)(void));
+/* The one lock of this process for state that no loop owns. Whoever holds it takes no other; in a child of fork() it is free. */
+void cvos_global_lock(void);
+void cvos_global_unlock(void);
 
 #endif

@@ -85,7 +85,6 @@ cvos_handle cvos_handle_standard(int stream)
 }
 
 static pthread_mutex_t standard_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t standard_once = PTHREAD_ONCE_INIT;
 static struct {
   bool filled;     /* by us */
   struct stat was; /* else: what it was; nothing where it was only about to be opened */
@@ -100,14 +99,13 @@ static void standard_let_go(void)
 {
   (void)pthread_mutex_unlock(&standard_lock);
 }
-static void standard_watch_forks(void)
+CVOS_AT_START standard_watch_forks(void)
 {
   (void)pthread_atfork(standard_hold, standard_let_go, standard_let_go);
 }
 
 void cvos_standard_fill(void)
 {
-  (void)pthread_once(&standard_once, standard_watch_forks);
   (void)pthread_mutex_lock(&standard_lock);
   for (int i = 0; i < 3; i++) {
     memset(&standard[i], 0, sizeof standard[i]);

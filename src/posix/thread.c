@@ -1,3 +1,5 @@
+#include "posix/detail/posix.h"
+
 #include "os/thread.h"
 #include "core/mem.h"
 #include "os/error.h"
@@ -99,25 +101,30 @@ int cvos_cpu_count(void)
   return n > 0 && n < INT_MAX ? (int)n : 1;
 }
 
-static pthread_once_t generation_once = PTHREAD_ONCE_INIT;
 static uint32_t generation;
+static pthread_mutex_t global = PTHREAD_MUTEX_INITIALIZER;
 
 static void count_fork(void)
 {
   __atomic_store_n(&generation, generation + 1, __ATOMIC_RELAXED);
+  cvos_global_unlock();
 }
-static void watch_forks(void)
+CVOS_AT_START watch_forks(void)
 {
-  pthread_atfork(NULL, NULL, count_fork);
+  (void)pthread_atfork(cvos_global_lock, cvos_global_unlock, count_fork);
 }
 
 uint32_t cvos_fork_generation(void)
 {
-  pthread_once(&generation_once, watch_forks);
   return __atomic_load_n(&generation, __ATOMIC_RELAXED);
 }
 
-int cvos_fork_hooks(void (*before)(void), void (*after)(void))
+void cvos_global_lock(void)
 {
-  return pthread_atfork(before, after, after) ? COVEY_ENOMEM : 0;
+  (void)pthread_mutex_lock(&global);
+}
+
+void cvos_global_unlock(void)
+{
+  (void)pthread_mutex_unlock(&global);
 }

@@ -5,7 +5,6 @@
 #include "core/atomics.h"
 #include "core/error.h"
 #include "core/mem.h"
-#include "loop/sync.h"
 #include "os/interrupt.h"
 #include "os/thread.h"
 
@@ -180,21 +179,21 @@ static void wait_for_notices(void)
 
 int cvy_notices_join(cvy_notices *n)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   forget_parents();
   int r = list_add(n) ? take(n) : cvy_fail(COVEY_ENOMEM, COVEY_STAGE_OPEN, "signals");
   if (r < 0) list_remove(n);
-  cvy_global_unlock();
+  cvos_global_unlock();
   if (r < 0) wait_for_notices();
   return r;
 }
 
 void cvy_notices_part(const cvy_notices *n)
 {
-  cvy_global_lock();
+  cvos_global_lock();
   list_remove(n);
   leave(n, n->count);
-  cvy_global_unlock();
+  cvos_global_unlock();
   wait_for_notices();
 }
 

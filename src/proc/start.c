@@ -234,14 +234,14 @@ static covey_starting *next_job(void)
 {
   covey_starting *s;
 
-  cvy_global_lock();
+  cvos_global_lock();
   s = pool.first;
   if (s)
     pool.first = s->next;
   else
     pool.workers--;
   if (!pool.first) pool.last = &pool.first;
-  cvy_global_unlock();
+  cvos_global_unlock();
   return s;
 }
 
@@ -283,7 +283,7 @@ static int enqueue(covey_starting *s)
   cvos_thread *thread;
   int r = 0;
 
-  cvy_global_lock();
+  cvos_global_lock();
   if (!pool.last || pool.generation != cvos_fork_generation()) {
     pool.first = NULL;
     pool.last = &pool.first;
@@ -299,7 +299,7 @@ static int enqueue(covey_starting *s)
     pool.last = &s->next;
     r = 0;
   }
-  cvy_global_unlock();
+  cvos_global_unlock();
   return r;
 }
 
@@ -308,7 +308,7 @@ static bool take_back(covey_starting *s)
 {
   bool found = false;
 
-  cvy_global_lock();
+  cvos_global_lock();
   if (pool.generation == cvos_fork_generation()) {
     for (covey_starting **at = &pool.first; *at; at = &(*at)->next) {
       if (*at != s) continue;
@@ -319,7 +319,7 @@ static bool take_back(covey_starting *s)
     pool.last = &pool.first;
     while (*pool.last) pool.last = &(*pool.last)->next;
   }
-  cvy_global_unlock();
+  cvos_global_unlock();
   return found;
 }
 

@@ -84,9 +84,14 @@ uint32_t cvos_fork_generation(void)
   return 0;
 }
 
-int cvos_fork_hooks(void (*before)(void), void (*after)(void))
+static SRWLOCK global = SRWLOCK_INIT;
+
+void cvos_global_lock(void)
 {
-  (void)before;
-  (void)after;
-  return 0;
+  AcquireSRWLockExclusive(&global);
+}
+
+void cvos_global_unlock(void)
+{
+  ReleaseSRWLockExclusive(&global);
 }

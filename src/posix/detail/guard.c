@@ -55,7 +55,6 @@ typedef struct guarded {
 
 static const char *shell_file = "/bin/sh";
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int table = -1;                /* the file of all slots, a line each; stays when a guard is replaced */
 static int life = -1;                 /* our end */
 static struct stat table_is, life_is; /* which files these are */
@@ -84,7 +83,7 @@ static void after_fork(void)
   lock = fresh;
 }
 
-static void install_fork_handler(void)
+CVOS_AT_START guard_watch_forks(void)
 {
   (void)pthread_atfork(NULL, NULL, after_fork);
 }
@@ -359,7 +358,6 @@ static bool guard_stuck(void)
 int cvos_guard_take(cvos_guard_place *ret_place, int *ret_fd)
 {
   int error = 0;
-  (void)pthread_once(&fork_once, install_fork_handler);
   (void)pthread_mutex_lock(&lock);
   if (pid == 0)
     error = start_guard();

@@ -110,7 +110,6 @@ unpublish:;
 /* The listeners of this process, for a child of fork() without exec: it would go on holding lock and socket
  * after our death. */
 static pthread_mutex_t alive_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static cvos_listener *alive;
 
 static void before_fork(void)
@@ -135,7 +134,7 @@ static void after_fork_in_child(void)
   after_fork();
 }
 
-static void install_fork_handlers(void)
+CVOS_AT_START listener_watch_forks(void)
 {
   (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
@@ -162,7 +161,6 @@ static void forget_alive(cvos_listener *l)
 int cvos_listener_open(const cvos_address *address, cvos_listener **ret)
 {
   int r;
-  (void)pthread_once(&fork_once, install_fork_handlers);
   cvos_listener *l = cvy_alloc_zero(1, sizeof *l);
   if (!l) return cvos_plain(COVEY_ENOMEM);
   l->socket = l->lock = l->place.fd = -1;

@@ -6,6 +6,10 @@
 
 #include <errno.h>
 
+/* A function that runs before main: it registers what is to be done at forks. At the first use it would be too late for a fork that is under way in
+ * another thread, whose child could find our lock held for ever. */
+#define CVOS_AT_START __attribute__((constructor)) static void
+
 /* Moves fd (close-on-exec) to 3 or more when it is less: a program that was started with 0-2 closed gets such numbers, and a child's
  * streams would collide with them. fd is moved: closed on failure (-1, errno). -1 is passed through. */
 int cvos_fd_high(int fd);

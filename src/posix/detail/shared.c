@@ -1,3 +1,5 @@
+#include "posix/detail/posix.h"
+
 #include "posix/detail/shared.h"
 
 #include "core/mem.h"
@@ -6,7 +8,6 @@
 
 static pthread_mutex_t shared_lock =
     PTHREAD_MUTEX_INITIALIZER; /* whole in a child of fork, which may have loops of its own */
-static pthread_once_t shared_once = PTHREAD_ONCE_INIT;
 static cvos_shared *shared_list;
 static CVOS_THREAD_LOCAL uint64_t activity;
 
@@ -27,14 +28,13 @@ static void shared_let_go(void)
 {
   pthread_mutex_unlock(&shared_lock);
 }
-static void shared_watch_forks(void)
+CVOS_AT_START shared_watch_forks(void)
 {
   pthread_atfork(shared_hold, shared_let_go, shared_let_go);
 }
 
 cvos_shared *cvos_shared_get(uv_loop_t *uv)
 {
-  pthread_once(&shared_once, shared_watch_forks);
   pthread_mutex_lock(&shared_lock);
   cvos_shared *s = shared_list;
   while (s && s->uv != uv) s = s->next;

@@ -26,7 +26,6 @@ enum {
 enum { UNKNOWN = 0, NONE, POSSIBLE, MADE };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int state;
 static uint32_t births;    /* forks since the program's start */
 static char own[OWN_MOST]; /* the group that we are in */
@@ -60,14 +59,13 @@ static void after_fork(void)
   lock = fresh;
 }
 
-static void install_fork_handler(void)
+CVOS_AT_START cgroup_watch_forks(void)
 {
   (void)pthread_atfork(NULL, NULL, after_fork);
 }
 
 static void enter(void)
 {
-  (void)pthread_once(&fork_once, install_fork_handler);
   (void)pthread_mutex_lock(&lock);
 }
 
