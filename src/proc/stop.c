@@ -65,6 +65,7 @@ int cvy_process_kill_now(covey_process *p)
     p->ladder = CVY_LADDER_KILLED;
     p->ask_at = p->step_at = p->kill_at = CVY_NEVER;
     if (p->stuck_at == CVY_NEVER && !p->stuck) p->stuck_at = cvy_deadline_in(CVY_STUCK_AFTER);
+    if (p->pty && p->look_at == CVY_NEVER) p->look_at = cvy_deadline_in(CVY_UNREAD_AFTER);
     cvy_process_wish(p, CVY_WISH_TIMER);
   }
   cvy_loop_unlock(p->loop);
