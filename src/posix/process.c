@@ -79,8 +79,7 @@ static int check_request(const cvos_spawn_request *request, cvos_launch *plan, c
 
 static void reap_failed(pid_t pid, int pidfd)
 {
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-  }
+  cvos_take_away(pid);
   cvos_fd_close(pidfd);
 }
 
