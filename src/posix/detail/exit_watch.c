@@ -262,7 +262,7 @@ static void queue_leave(cvos_shared *s)
 static int queue_join(cvos_shared *s)
 {
   if (s->exit_count++) return 0;
-  s->exit_queue = CVOS_CALL(EVENT, kqueue(), -1);
+  s->exit_queue = cvos_fd_high(CVOS_CALL(EVENT, kqueue(), -1));
   int e = s->exit_queue < 0 ? errno : 0;
   if (!e) fcntl(s->exit_queue, F_SETFD, FD_CLOEXEC);
   s->exit_poll = e ? NULL : cvy_alloc_zero(1, sizeof *s->exit_poll);
