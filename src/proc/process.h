@@ -25,8 +25,8 @@
 #include "os/watch.h"
 #include "proc/stdio.h"
 
-#define CVY_UNREAD_AFTER 100 /* ms from the kill until its terminal is rid of what nobody reads */
-#define CVY_STUCK_AFTER 5000 /* ms from the kill until we say that the system does not end it */
+#define CVY_UNREAD_AFTER 100  /* ms from the kill until its terminal is rid of what nobody reads */
+#define CVY_STUCK_AFTER  5000 /* ms from the kill until we say that the system does not end it */
 
 /* ---- for msg/ and manage/ ---- */
 
@@ -208,7 +208,8 @@ struct covey_process {
   cvy_deadline kill_at;
   cvy_deadline stuck_at;
   cvy_deadline front_at; /* look whether the child in front was suspended */
-  cvy_deadline look_at;  /* the exit watch spoke too early, or the terminal of a killed one is full: look again */
+  cvy_deadline
+      look_at; /* the exit watch spoke too early, or the terminal of a killed one is full: look again */
   cvy_stream streams[3];
   cvy_task work;
 
