@@ -129,7 +129,8 @@ typedef int (*covey_line_callback)(const covey_line *line, void *user);
  *             LEAVE_TREE.
  *   errors    stage COVEY_STAGE_PTY: COVEY_ENOTSUP (Windows before 10 1809), COVEY_ELIMIT (as many terminals as the system
  *             allows).
- *   macOS     such a child is made by fork, at a cost that grows with our memory: posix_spawn cannot give it a controlling terminal. */
+ *   macOS     such a child is made by fork, at a cost that grows with our memory: posix_spawn cannot give it a controlling terminal.
+ *             It does not end before all that it wrote is read; what nobody has read 100 ms after it was killed is thrown away. */
 
 #ifdef __cplusplus
 }

@@ -143,7 +143,7 @@ int64_t cvos_process_peak(const cvos_process *process);
 int cvos_process_wait(const cvos_process *process, int64_t timeout);
 
 /* Looks whether process has ended, without waiting and without reaping. 0: *ret is filled; on POSIX systems other than Linux CPU time and
- * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped); also an adopted one that has ended, for 10 ms, in which its parent, who has
+ * memory come with the reaping. COVEY_EAGAIN: it runs (or is stopped, or its tracer still has it); also an adopted one that has ended, for 10 ms, in which its parent, who has
  * heard of it when we have, may reap it: before that nobody is told how it ended (cvos_process_wait knows that it has). */
 int cvos_process_note(cvos_process *process, cvos_status *ret);
 

@@ -37,6 +37,10 @@ int cvos_pty_resize(cvos_pty *pty, int rows, int columns);
  * CVOS_PTY_ENDS_MOST bytes. Returns how many; 0: it has none. */
 size_t cvos_pty_end(const cvos_pty *pty, bool begun, char *ret);
 
+/* Throws away what its programs have written and nobody has read: macOS, where a killed leader of its session does not end before that is read (XNU,
+ * kern_exit.c: proc_exit waits for it; microsoft/amplifier-app-cli 254, seen on macOS 26.6). Elsewhere nothing. */
+void cvos_pty_discard(cvos_pty *pty);
+
 /* Closes it: as if the terminal's window was closed (POSIX: SIGHUP to its session's leader once ret_in and ret_out are closed too; Windows:
  * CTRL_CLOSE to all of its programs, and then the end of ret_out). Returns at once: what the system still has to wait for (Windows: until its output was read or
  * ret_out is closed) is waited for elsewhere. NULL does nothing. */

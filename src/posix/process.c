@@ -79,8 +79,7 @@ static int check_request(const cvos_spawn_request *request, cvos_launch *plan, c
 
 static void reap_failed(pid_t pid, int pidfd)
 {
-  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-  }
+  cvos_take_away(pid);
   cvos_fd_close(pidfd);
 }
 
@@ -274,7 +273,10 @@ static int note_lost(const cvos_process *process, cvos_status *ret, bool *ret_un
   /* an adopted one that is a child of the program, and not reaped by it: by waiting, for it alone */
   bool there =
       !process->child && !cvos_system_entry((pid_t)process->pid, &entry) && entry.start == process->start;
-  if (there && cvos_system_wait(process->handle, (pid_t)process->pid, WNOWAIT, &ended) > 0) {
+  int waited = there ? cvos_system_wait(process->handle, (pid_t)process->pid, WNOWAIT, &ended) : -1;
+  /* a tracer has it; macOS tells of an end a moment before it can be waited for (XNU, kern_exit.c: proc_exit) */
+  if (waited == 0) return COVEY_EAGAIN;
+  if (waited > 0) {
     fill_status(&ended, ret);
     return 0;
   }

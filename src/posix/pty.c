@@ -174,6 +174,15 @@ size_t cvos_pty_end(const cvos_pty *pty, bool begun, char *ret)
   return begun ? 2 : 1;
 }
 
+void cvos_pty_discard(cvos_pty *pty)
+{
+#if defined(__APPLE__)
+  (void)tcflush(pty->master, TCOFLUSH); /* the one output that there is: the programs' */
+#else
+  (void)pty;
+#endif
+}
+
 void cvos_pty_close(cvos_pty *pty)
 {
   if (!pty) return;

@@ -108,7 +108,7 @@ void cvy_process_exited(void *arg)
   if (!cvy_process_observe(p)) { /* a stopped process, or one that is still being traced */
     cvy_mutex_unlock(p->os_lock);
     cvy_loop_lock(p->loop);
-    p->look_at = cvy_deadline_in(10);
+    p->look_at = cvy_deadline_in(cvy_pty_discard(p) ? CVY_UNREAD_AFTER : 10);
     cvy_process_wish(p, CVY_WISH_TIMER);
     cvy_loop_unlock(p->loop);
     return;

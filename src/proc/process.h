@@ -25,7 +25,8 @@
 #include "os/watch.h"
 #include "proc/stdio.h"
 
-#define CVY_STUCK_AFTER 5000 /* ms from the kill until we say that the system does not end it */
+#define CVY_UNREAD_AFTER 100  /* ms from the kill until its terminal is rid of what nobody reads */
+#define CVY_STUCK_AFTER  5000 /* ms from the kill until we say that the system does not end it */
 
 /* ---- for msg/ and manage/ ---- */
 
@@ -207,7 +208,8 @@ struct covey_process {
   cvy_deadline kill_at;
   cvy_deadline stuck_at;
   cvy_deadline front_at; /* look whether the child in front was suspended */
-  cvy_deadline look_at;  /* the exit watch spoke too early: look again */
+  cvy_deadline
+      look_at; /* the exit watch spoke too early, or the terminal of a killed one is full: look again */
   cvy_stream streams[3];
   cvy_task work;
 
@@ -361,6 +363,9 @@ bool cvy_pty_end_input(cvy_stream *s);
 
 /* Closes the terminal: true. False: there is none, or it was closed. No lock held. */
 bool cvy_pty_hang_up(covey_process *p);
+
+/* A killed process may wait until its terminal is read, which nobody does: rids it of that. True: there is a terminal, and a kill. Loop's lock held. */
+bool cvy_pty_discard(covey_process *p);
 
 /* How long the output may be silent from now on: quiet, but where only our hanging up ends it, it is not waited for long, and for what comes behind that
  * drain_max. Loop's lock held. */

@@ -40,6 +40,13 @@ bool cvy_pty_hang_up(covey_process *p)
   return pty != NULL;
 }
 
+bool cvy_pty_discard(covey_process *p)
+{
+  if (!p->pty || p->ladder != CVY_LADDER_KILLED) return false;
+  cvos_pty_discard(p->pty);
+  return true;
+}
+
 cvy_deadline cvy_pty_quiet(const covey_process *p, cvy_deadline quiet)
 {
   cvy_deadline own = cvy_deadline_in(p->pty ? CVY_DRAIN_DEFAULT : p->drain_max);

@@ -50,6 +50,14 @@ static bool has_ended(covey_process *p)
   return r;
 }
 
+/* It is killed: what nobody reads of its terminal is not to keep it. Lock held. */
+static void note_killed(covey_process *p)
+{
+  p->ladder = CVY_LADDER_KILLED;
+  if (p->pty && p->look_at == CVY_NEVER) p->look_at = cvy_deadline_in(CVY_UNREAD_AFTER);
+  cvy_process_wish(p, CVY_WISH_TIMER);
+}
+
 int cvy_process_kill_now(covey_process *p)
 {
   bool ended = has_ended(p);
@@ -62,10 +70,9 @@ int cvy_process_kill_now(covey_process *p)
       p->exit.step = p->step_count && p->steps[p->step - 1].action == COVEY_STOP_KILL
                          ? (uint32_t)p->step
                          : (uint32_t)(p->step_count ? p->step_count : 1) + 1;
-    p->ladder = CVY_LADDER_KILLED;
     p->ask_at = p->step_at = p->kill_at = CVY_NEVER;
     if (p->stuck_at == CVY_NEVER && !p->stuck) p->stuck_at = cvy_deadline_in(CVY_STUCK_AFTER);
-    cvy_process_wish(p, CVY_WISH_TIMER);
+    note_killed(p);
   }
   cvy_loop_unlock(p->loop);
   cvy_mutex_lock(p->os_lock);
@@ -344,7 +351,7 @@ int covey_process_signal(covey_process *process, int signal, int target)
   if (r >= 0 && signal == COVEY_SIGNAL_KILL) {
     cvy_loop_lock(p->loop);
     if (!p->ended && (p->cause == COVEY_WHY_SELF || p->cause == COVEY_WHY_STOP)) p->cause = COVEY_WHY_KILL;
-    if (!p->ended) p->ladder = CVY_LADDER_KILLED;
+    if (!p->ended) note_killed(p);
     cvy_loop_unlock(p->loop);
   }
   cvy_mutex_unlock(p->os_lock);

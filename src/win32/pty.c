@@ -162,6 +162,11 @@ size_t cvos_pty_end(const cvos_pty *pty, bool begun, char *ret)
   return begun ? 3 : 2;
 }
 
+void cvos_pty_discard(cvos_pty *pty)
+{
+  (void)pty;
+}
+
 void cvos_pty_close(cvos_pty *pty)
 {
   if (pty) SubmitThreadpoolWork(pty->closing);

@@ -278,7 +278,8 @@ TEST(find, takes_any_command_line)
   free(word);
 }
 
-/* A program that is called like a line of /proc, and one whose name is cut in the middle of a character. */
+/* A program that is called like a line of /proc, and one whose name is cut in the middle of a character. No links: macOS goes by what they lead to (XNU,
+ * kern_exec.c: set_proc_name). */
 TEST(find, takes_any_name)
 {
   static const char *const names[] = {") R 1 (a",
@@ -292,8 +293,11 @@ TEST(find, takes_any_name)
   if (test_is_windows()) TEST_SKIP("names there are those of files");
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     const char *path = test_format("%s/%s", test_temp_dir(), names[i]);
-    const char *const link[] = {"/bin/ln", "-s", test_helper(), path, NULL};
-    REQUIRE(test_run(link, PATIENCE).code == 0);
+    const char *const copy[] = {"/bin/cp", test_helper(), path, NULL};
+    if (test_run(copy, PATIENCE).code != 0) { /* APFS takes no name that is not UTF-8: python/cpython 75561 */
+      CHECK(strstr(names[i], "\xff") != NULL);
+      continue;
+    }
     covey_process *p = test_hanging(&(covey_process_options){
         .argv = (const char *const[]){path, "hang", NULL}, .file = NULL, .cwd = NULL});
     covey_find_result r = find(OPTIONS(.pid = covey_process_pid(p), .fields = COVEY_FIELD_NAME));
@@ -326,7 +330,8 @@ static bool is_zombie(void *arg)
     CHECK_UINT(f->argc, 0);
     CHECK(!(f->fields & (COVEY_FIELD_COMMAND | COVEY_FIELD_EXE)));
     CHECK_UINT(f->denied, 0);
-    CHECK_STR(f->name, "covey_test_help"); /* what the system kept of it */
+    /* what the system kept of it: 15 or 16 bytes */
+    CHECK(strlen(f->name) >= 15 && !strncmp("covey_test_helper", f->name, strlen(f->name)));
   }
   covey_find_free(&r);
   return yes;

@@ -264,15 +264,21 @@ int helper_hostile_signals(int argc, char **argv)
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
   if (cvos_path_self(&self) < 0) return HELPER_NO_START;
-  const char *child[] = {self, "signals", NULL};
-  cvos_spawn_request q = {.file = self, .argv = child, .stdio = {0, 1, 2}, .flags = CVOS_SPAWN_TIED};
-  cvos_process process;
-  cvos_tree *tree;
+  const char *child[] = {self, "signals", NULL}, *lasting[] = {self, "sleep", "600000", NULL};
+  cvos_spawn_request q = {.file = self, .argv = lasting, .stdio = {0, 1, 2}};
+  cvos_process other, process;
+  cvos_tree *others, *tree;
   cvos_status status;
   covey_failure failure;
-  int r = cvos_spawn(&q, &process, &tree, &failure);
+  /* the guard's shell is waited for while another child lives */
+  int r = cvos_spawn(&q, &other, &others, &failure);
+  q.argv = child;
+  q.flags = CVOS_SPAWN_TIED;
+  if (r == 0) r = cvos_spawn(&q, &process, &tree, &failure);
   covey_free(self);
-  if (r < 0) return HELPER_NO_START;
+  if (r < 0 || cvos_tree_kill(others) < 0) return HELPER_NO_START;
+  cvos_tree_release(others);
+  cvos_process_close(&other);
   /* the mask is ours again */
   sigset_t now;
   sigprocmask(SIG_BLOCK, NULL, &now);

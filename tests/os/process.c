@@ -70,18 +70,25 @@ TEST(process, notes_without_reaping)
 TEST(process, ends_for_its_parent_behind_its_tracer)
 {
   child c, tracer;
+  cvos_process held;
   cvos_status status;
   child_start(&c, NULL, TEST_WORDS("hang"));
   child_says(&c, "ready");
   child_start(&tracer, NULL, TEST_WORDS("trace", test_format("%" PRId64, c.process.pid)));
   bool here = strncmp(child_says(&tracer, "\n"), "traced", 6) == 0;
+  REQUIRE_OK(cvos_process_open(c.process.pid, c.process.start, &held));
   CHECK_OK(cvos_tree_kill(c.tree));
   if (here) {
     CHECK_ERR(cvos_process_wait(&c.process, 300), COVEY_ETIMEDOUT);
     CHECK_ERR(cvos_process_reap(&c.process, c.tree, &status), COVEY_EAGAIN);
+    for (int i = 0; i < 3; i++, test_pause(30)) CHECK_ERR(cvos_process_note(&held, &status), COVEY_EAGAIN);
     CHECK_OK(cvos_tree_kill(tracer.tree));
   }
   child_finish(&tracer);
+  CHECK_OK(cvos_process_wait(&c.process, 30000));
+  if (here) CHECK_OK(cvos_process_note(&held, &status));
+  if (here) CHECK_INT(status.how, CVOS_END_SIGNALLED);
+  cvos_process_close(&held);
   child_finish(&c);
   if (!here) TEST_SKIP("nothing is traced here");
   CHECK_INT(c.status.how, CVOS_END_SIGNALLED);

@@ -128,6 +128,30 @@ TEST_LIMIT(watch_exit, closed_while_it_ends, 120)
   cvy_loop_private_close(loop);
 }
 
+/* A child of ours may be a peer too, and be adopted: each watch is told, and the close of one takes nothing from the others. */
+TEST(watch_exit, told_to_everybody)
+{
+  covey_loop *loop = ends_loop();
+  watched w[4] = {0};
+  child_start(&w[0].c, NULL, TEST_WORDS("sleep", "100"));
+  for (int i = 0; i < 4; i++) {
+    const cvos_process *first = &w[0].c.process;
+    if (i) REQUIRE_OK(cvos_process_open(first->pid, first->start, &w[i].c.process));
+    w[i].lent = i & 1;
+    watch(&w[i], loop);
+  }
+  unwatch(&w[3], loop);
+  for (int i = 0; i < 3; i++) CHECK(ends_wait(loop, has_exited, &w[i], ENDS_LONG));
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(w[i].exited, 1);
+    unwatch(&w[i], loop);
+  }
+  CHECK_INT(w[3].exited, 0);
+  for (int i = 1; i < 4; i++) cvos_process_close(&w[i].c.process);
+  child_finish(&w[0].c);
+  cvy_loop_private_close(loop);
+}
+
 TEST(watch_exit, dropped_or_not)
 {
   covey_loop *loop = ends_loop();

@@ -207,6 +207,9 @@ bool test_has_thread_checker(void);
  * ever. */
 bool test_once_outlives_fork(void);
 
+/* Whether a terminal's output goes on while somebody has it open, though who leads its session has ended: macOS revokes it then. */
+bool test_terminal_outlives_its_leader(void);
+
 /* Takes away what a program of test_start leaves when it has ended (a zombie on POSIX); waits for its end. */
 void test_process_reap(int64_t pid);
 

@@ -249,6 +249,11 @@ bool test_once_outlives_fork(void)
   return false;
 }
 
+bool test_terminal_outlives_its_leader(void)
+{
+  return false;
+}
+
 int64_t test_fork(void)
 {
   return -1;

@@ -1,4 +1,4 @@
-/* The end of a process, three ways: a pidfd under uv_poll_t; EVFILT_PROC in one kqueue a loop (macOS, BSD), itself under uv_poll_t; a timer
+/* The end of a process, three ways: a pidfd under uv_poll_t; EVFILT_PROC in one kqueue a loop (macOS), itself under uv_poll_t; a timer
  * that looks. All tell from a later turn.
  *
  * On our own loops a pidfd is not given to uv at once: seven system calls, where most children end within the first sleep of who waits for them.
@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||             \
-    defined(__DragonFly__)
+/* The other BSDs keep one entry for a process in a kqueue: who watches it second takes it from the first. */
+#if defined(__APPLE__)
 #define HAVE_PROC_FILTER 1
 #include <sys/event.h>
 #else
@@ -262,7 +262,7 @@ static void queue_leave(cvos_shared *s)
 static int queue_join(cvos_shared *s)
 {
   if (s->exit_count++) return 0;
-  s->exit_queue = CVOS_CALL(EVENT, kqueue(), -1);
+  s->exit_queue = cvos_fd_high(CVOS_CALL(EVENT, kqueue(), -1));
   int e = s->exit_queue < 0 ? errno : 0;
   if (!e) fcntl(s->exit_queue, F_SETFD, FD_CLOEXEC);
   s->exit_poll = e ? NULL : cvy_alloc_zero(1, sizeof *s->exit_poll);
@@ -281,18 +281,23 @@ static int queue_join(cvos_shared *s)
   return cvos_translate(e);
 }
 
+/* One entry for each watch, not for each process, which a peer and its process share (EV_UDATA_SPECIFIC: sys/event.h; XNU, kern_event.c: knote_fdfind).
+ * Returns 0 or errno. */
+static int queue_change(cvos_exit_watch *w, int what)
+{
+  struct kevent change;
+  EV_SET(&change, (uintptr_t)w->pid, EVFILT_PROC, (uint16_t)(what | EV_UDATA_SPECIFIC), NOTE_EXIT, 0, w);
+  return kevent(w->shared->exit_queue, &change, 1, NULL, 0, NULL) == 0 ? 0 : errno;
+}
+
 /* The kqueue for w->pid. 1: it has ended already, or is about to: looked at by the timer; 0: it will be told. */
 static int queue_watch(cvos_exit_watch *w)
 {
-  struct kevent change;
   int r = queue_join(w->shared);
   if (r) return r;
-  EV_SET(&change, (uintptr_t)w->pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, w);
-  if (kevent(w->shared->exit_queue, &change, 1, NULL, 0, NULL) == 0) {
-    w->queued = true;
-    return 0;
-  }
-  int e = errno;
+  int e = queue_change(w, EV_ADD | EV_ONESHOT);
+  w->queued = e == 0;
+  if (w->queued) return 0;
   /* Who is ending is no zombie yet when it is taken out, whoever's it is (XNU, kern_exit.c: proc_exit drains what refers to it first). */
   w->gone = e == ESRCH;
   if (w->gone) return 1;
@@ -302,11 +307,7 @@ static int queue_watch(cvos_exit_watch *w)
 
 static void queue_unwatch(cvos_exit_watch *w)
 {
-  struct kevent change;
-  if (w->queued) {
-    EV_SET(&change, (uintptr_t)w->pid, EVFILT_PROC, EV_DELETE, 0, 0, NULL);
-    kevent(w->shared->exit_queue, &change, 1, NULL, 0, NULL);
-  }
+  if (w->queued) (void)queue_change(w, EV_DELETE);
   queue_leave(w->shared);
 }
 

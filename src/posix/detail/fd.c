@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,6 +120,18 @@ void cvos_sleep_ms(int64_t milliseconds)
 {
   struct timespec left = {(time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000L};
   while (nanosleep(&left, &left) < 0 && errno == EINTR) {
+  }
+}
+
+void cvos_take_away(int64_t pid)
+{
+  struct timespec pause = {0, 50000};
+  for (;;) {
+    pid_t r = waitpid((pid_t)pid, NULL, WNOHANG);
+    if (r > 0 || (r < 0 && errno != EINTR)) return;
+    if (r < 0) continue;
+    (void)nanosleep(&pause, NULL);
+    if (pause.tv_nsec < 10000000) pause.tv_nsec *= 2;
   }
 }
 

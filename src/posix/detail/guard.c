@@ -19,7 +19,6 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -233,8 +232,7 @@ static int start_shell(int life_end, pid_t *ret_pid)
   cvos_fd_close(answer[0]);
   if (shell > 0) {
     if (error) (void)kill(shell, SIGKILL);
-    while (waitpid(shell, NULL, 0) < 0 && errno == EINTR) {
-    }
+    cvos_take_away(shell);
   }
   cvos_fd_close(pidfd);
   return error;

@@ -43,6 +43,10 @@ int cvos_fd_write_quiet(int fd, const void *data, size_t size);
 /* Sleeps that many milliseconds, through signals. */
 void cvos_sleep_ms(int64_t milliseconds);
 
+/* Takes away a child of ours that is ending. By looking again and again: where SIGCHLD is ignored, a wait that blocks ends on macOS with the last of all
+ * children, not with this one (XNU, kern_exit.c: reap_child_locked). */
+void cvos_take_away(int64_t pid);
+
 /* Milliseconds of a monotonic clock. */
 int64_t cvos_clock_ms(void);
 
