@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/event.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -55,6 +56,15 @@ cvos_handle cvos_pollable_handle(const cvos_pollable *p)
   return p->queue;
 }
 
+/* A queue counts as readable while anything is queued in it, and what was ready stays there until somebody takes it, ready or not (XNU, kern_event.c:
+ * filt_kqueue; libuv/libuv 883). Who polls takes nothing, so we do: that looks at each again, and leaves what is still ready. */
+static void look_again(cvos_pollable *p)
+{
+  struct kevent got[TIMER + 1];
+  const struct timespec none = {0};
+  kevent(p->queue, NULL, 0, got, TIMER + 1, &none);
+}
+
 /* Without EV_CLEAR a triggered user event and an expired timer stay until they are made anew. */
 void cvos_pollable_mark(cvos_pollable *p)
 {
@@ -69,8 +79,9 @@ void cvos_pollable_begin(cvos_pollable *p)
 
 void cvos_pollable_end(cvos_pollable *p, int timeout)
 {
-  if (timeout == 0) cvos_pollable_mark(p);
   change(p, TIMER, EVFILT_TIMER, EV_DELETE, 0, 0); /* ENOENT: none was set */
+  look_again(p);
+  if (timeout == 0) cvos_pollable_mark(p);
   if (timeout > 0) change(p, TIMER, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, timeout);
 }
 
