@@ -219,6 +219,9 @@ bool test_has_thread_checker(void)
 {
 #if defined(__linux__)
   return __tsan_init != NULL;
+#elif defined(__has_feature)
+  return __has_feature(
+      thread_sanitizer); /* clang's word for it: on macOS too, where the name above must not be missing */
 #else
   return false;
 #endif
