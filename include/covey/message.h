@@ -275,7 +275,7 @@ COVEY_API int covey_receive_into(covey_node *node, const covey_receive_options *
  * caller, who closes it; it is not inherited by children.
  * Errors: COVEY_ENOTFOUND (it was taken already; Windows: its sender had ended before the message came here, or may not be opened by
  * us), COVEY_ELIMIT (this process had no descriptor or handle left when the message came: the message is whole but for that, its sender is
- * told as ever; on macOS the connection ends instead), COVEY_EINVAL. One thread at a time for one message.
+ * told as ever; macOS gives none of them then, also where some would have fitted), COVEY_EINVAL. One thread at a time for one message.
  * Differences. POSIX: the kernel has the copies as soon as the send has returned. Windows: the receiver's node takes them out of the sender's process
  * when the message arrives there, so the sender must live until then: COVEY_LEVEL_CONSUMED, or covey_node_close, waits for that. */
 COVEY_API int covey_message_take(covey_message *message, uint32_t index, covey_native *ret_handle);

@@ -61,7 +61,7 @@ typedef struct cvos_io cvos_io;
 
 typedef struct cvos_io_events {
   /* size > 0 bytes arrived; data is a view for this call. handles (handle_count of them, mostly 0) came with the bytes and are moved
-   * to the callee; a CVOS_NONE behind them: more did, for which this process had no descriptor left (macOS: such a read fails, COVEY_ELIMIT). May be NULL for streams that are only written. */
+   * to the callee; a CVOS_NONE behind them: more did, for which this process had no descriptor left (macOS: none of them is there then). May be NULL for streams that are only written. */
   void (*bytes)(void *arg, const void *data, size_t size, const cvos_handle *handles, size_t handle_count);
   /* No further bytes: status 0 is the end of the stream (a reset after the last byte too), else a negative COVEY_E code with the
    * system's number. Once; a stream that is not read reports a failed connection here when it notices. */

@@ -205,6 +205,16 @@ static size_t io_control(cvos_io *io, struct msghdr *m, cvos_handle *handles)
   return count;
 }
 
+/* True when a read failed for the handles alone: macOS, which has no descriptor for one of them, has thrown all of them away and kept the bytes (XNU,
+ * uipc_usrreq.c: unp_externalize; uipc_socket.c: soreceive_ctl). */
+static bool is_for_handles(int error)
+{
+#if defined(__APPLE__)
+  if (error == EMFILE) return true;
+#endif
+  return error == EMSGSIZE;
+}
+
 static void give_room(cvos_io *io)
 {
   io->roomy = true;
@@ -237,11 +247,11 @@ static ssize_t io_take(cvos_io *io)
           .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
       n = CVOS_CALL(RECEIVE, recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), -1);
       if (n >= 0 && m.msg_controllen) handle_count = io_control(io, &m, handles);
-      cut = n >= 0 && (m.msg_flags & MSG_CTRUNC) != 0;
+      cut = cut || (n < 0 ? is_for_handles(errno) : (m.msg_flags & MSG_CTRUNC) != 0);
     } else {
       n = CVOS_CALL(READ, read(io->fd, buffer, io->asked), -1);
     }
-  } while (n < 0 && errno == EINTR);
+  } while (n < 0 && (errno == EINTR || (io->socket && is_for_handles(errno))));
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
   if (n >= CVOS_READ_SIZE && !io->roomy) give_room(io);
   if (n > 0) {

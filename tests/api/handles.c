@@ -8,6 +8,12 @@
 
 #include "support/ends.h"
 
+#include <errno.h>
+
+#if !defined(ETOOMANYREFS)
+#define ETOOMANYREFS 109 /* Windows has none, and asks for none */
+#endif
+
 enum { PATIENCE = 30000 };
 
 typedef struct pair {
@@ -152,7 +158,8 @@ static const char *ask(int64_t pid, const char *word, const covey_native *handle
   return text;
 }
 
-/* The receiver has no descriptor left, or too few: the message comes, and says which handles did not; everything else goes on. */
+/* The receiver has no descriptor left, or too few: the message comes, and says which handles did not; everything else goes on. Linux gives those for
+ * which there is room, macOS none. */
 TEST(handles, receiver_without_descriptors)
 {
   cvos_handle five[5], null;
@@ -160,14 +167,15 @@ TEST(handles, receiver_without_descriptors)
   REQUIRE_OK(cvos_null_open(&null));
   for (int i = 0; i < 5; i++) five[i] = null;
   for (int spare = 0; spare < 4; spare += 3) {
+    const char *came = spare && cvos_stream_tells_sender() ? "tttll" : "lllll";
     int64_t pid = test_start(TEST_HELPER("handle-limit", "h", test_format("%d", spare)));
     const char *open = ask(pid, "limit", NULL, 0);
     CHECK(strncmp(open, " ", 1) == 0 && atoi(open) > 3);
     for (int i = 0; i < 3; i++) {
-      CHECK_STR(ask(pid, "few", five, 5), test_format("%s%s", spare ? "tttll" : "lllll", open));
+      CHECK_STR(ask(pid, "few", five, 5), test_format("%s%s", came, open));
       CHECK_STR(ask(pid, "none", NULL, 0), open); /* it lives, and keeps nothing */
     }
-    CHECK_STR(ask(pid, "free", five, 5), test_format("%s%s", spare ? "tttll" : "lllll", open));
+    CHECK_STR(ask(pid, "free", five, 5), test_format("%s%s", came, open));
     CHECK_STR(ask(pid, "all", five, 5), test_format("ttttt%s", open));
     CHECK_OK(covey_send(NULL, pid, "h", NULL, 0, PATIENCE));
     CHECK(test_process_ended(pid, PATIENCE));
@@ -310,18 +318,13 @@ TEST(handles, to_ourselves)
 /* The system refuses the handles of one write: their message fails, or goes when it takes them again; whatever else goes over the connection is not touched. */
 TEST(handles, refused_by_the_system)
 {
-  enum {
-    EMFILE_ = 24,
-    TOO_MANY_ON_THEIR_WAY = 109,
-    NOT_SUCH_A_KIND = 22
-  }; /* of Linux; macOS: the first and the last */
   static const struct {
     int system, code;
     int64_t timeout; /* -1: COVEY_SEND_TRY */
-  } ways[] = {{EMFILE_, 0, PATIENCE},
-              {TOO_MANY_ON_THEIR_WAY, 0, PATIENCE},
-              {TOO_MANY_ON_THEIR_WAY, COVEY_ELIMIT, -1},
-              {NOT_SUCH_A_KIND, COVEY_EINVAL, PATIENCE}};
+  } ways[] = {{EMFILE, 0, PATIENCE},
+              {ETOOMANYREFS, 0, PATIENCE},
+              {ETOOMANYREFS, COVEY_ELIMIT, -1},
+              {EINVAL, COVEY_EINVAL, PATIENCE}};
   if (test_is_windows()) TEST_SKIP("a receiver takes handles there, no write brings them");
   pair p = pair_open(&(covey_group_options){.handles = 1, .max_count = 3});
   covey_peer *peer;

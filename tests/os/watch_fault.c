@@ -219,6 +219,30 @@ TEST(watch_fault, no_memory_for_a_while)
   not_for_a_while(ENOBUFS, 0);
 }
 
+/* macOS, of handles for which it has no descriptor: the bytes are there, and with them that something is missing. */
+TEST(watch_fault, handles_that_are_thrown_away)
+{
+  if (test_is_windows()) TEST_SKIP("no read brings handles there");
+  covey_loop *loop = ends_loop();
+  end a, b;
+  ends_connect(loop, &a, &b);
+  cvos_io_read(b.io, true);
+  CHECK_INT(end_put(&a, "abc", 3), 3);
+  cvy_fault_after(CVOS_FAULT_RECEIVE, 1, EMSGSIZE);
+  CHECK(end_wait_amount(&b, 3));
+  cvy_fault_after(CVOS_FAULT_NONE, 0, 0);
+  REQUIRE(b.handle_count == 1);
+  CHECK(b.handles[0] == CVOS_NONE);
+  CHECK_INT(end_put(&a, "def", 3), 3);
+  CHECK(end_wait_amount(&b, 6));
+  CHECK_MEM(b.data, "abcdef", 6);
+  CHECK_UINT(b.handle_count, 1);
+  CHECK_INT(b.ended, 0);
+  end_close(&a);
+  end_close(&b);
+  cvy_loop_private_close(loop);
+}
+
 /* macOS, of handles beside what the peer has not read. The same without handles is an error like any other. */
 TEST(watch_fault, no_room_for_handles_for_a_while)
 {
