@@ -140,7 +140,7 @@ void bench_peers(void)
   hub_round(&one);
   double before = memory_of_ours();
   crowd_open(list, &many);
-  double each = (memory_of_ours() - before) / CROWD;
+  double each = (memory_of_ours() - before) / (double)CROWD;
   if (before > 0)
     bench_report("peers", "memory of an idle peer", each, 16, "KiB", "16 KiB", 1, true);
   else
