@@ -130,6 +130,7 @@ static int dial_in(const cvos_place *place, const char *socket_name, const char 
   }
 }
 
+/* A name that is too long for one place may come to be in the next one, which is shorter or not there yet: the last one decides. */
 int cvos_stream_dial(const cvos_address *address, cvos_handle *ret)
 {
   char socket_name[CVOS_FILE_MAX], lock_name[CVOS_FILE_MAX];
@@ -141,14 +142,13 @@ int cvos_stream_dial(const cvos_address *address, cvos_handle *ret)
     cvos_place place;
     r = cvos_place_open(address, i, false, &place);
     if (r == 1) return cvos_plain(kept);
+    kept = COVEY_ENOPEER;
     if (r == COVEY_ENOTFOUND) continue;
     if (r < 0) return r;
     r = dial_in(&place, socket_name, lock_name, ret);
     cvos_place_close(&place);
-    if (r == COVEY_ETOOBIG)
-      kept = r;
-    else if (r != COVEY_ENOPEER)
-      return r;
+    if (r != COVEY_ETOOBIG && r != COVEY_ENOPEER) return r;
+    kept = r;
   }
 }
 

@@ -308,6 +308,27 @@ TEST(listener, path_length)
   CHECK_INT(address_entries(dir), 0);
 }
 
+/* The first place is too long for a name that the last one takes (macOS: names of more than 40 bytes): nobody is there yet, and then somebody. */
+TEST(listener, too_long_for_the_first_place)
+{
+  char name[61];
+  cvos_listener *l;
+  if (test_is_windows()) TEST_SKIP("a pipe has one place");
+  snprintf(name, sizeof name, "%" PRId64 "-", test_pid());
+  memset(name + strlen(name), 'n', sizeof name - strlen(name));
+  name[sizeof name - 1] = '\0';
+  cvos_address a = address_at(NULL, name);
+  const char *run = address_folder("a-folder-whose-name-takes-some-of-the-room");
+  test_set_env("XDG_RUNTIME_DIR", run);
+  REQUIRE(uv_fs_mkdir(NULL, &fs, test_format("%s/covey", run), 0700, NULL) == 0);
+  CHECK_ERR(address_dial(&a), COVEY_ENOPEER);
+  REQUIRE_OK(address_open(&a, &l));
+  CHECK_OK(address_dial(&a));
+  cvos_listener_close(l);
+  CHECK_ERR(address_dial(&a), COVEY_ENOPEER);
+  CHECK_INT(address_entries(test_format("%s/covey", run)), 0);
+}
+
 TEST(listener, every_failure_leaves_nothing)
 {
   const char *dir = address_folder("d");
