@@ -38,10 +38,10 @@ static char *expected(const list *l)
   for (size_t i = 2; i < l->count; i++) {
     size_t size = strlen(l->argv[i]);
     REQUIRE(used + 2 * size + 32 < sizeof text);
-    used += (size_t)sprintf(text + used, "[%u]", (unsigned)size);
+    used += (size_t)snprintf(text + used, sizeof text - used, "[%u]", (unsigned)size);
     for (size_t k = 0; k < size; k++)
-      used += (size_t)sprintf(text + used, "%02x", (unsigned char)l->argv[i][k]);
-    used += (size_t)sprintf(text + used, "\n");
+      used += (size_t)snprintf(text + used, sizeof text - used, "%02x", (unsigned char)l->argv[i][k]);
+    used += (size_t)snprintf(text + used, sizeof text - used, "\n");
   }
   return text;
 }

@@ -301,7 +301,7 @@ static char **environment(const char *mark)
   env = malloc((count + 2) * sizeof *env + length + strlen(mark) + 1);
   if (!env) abort();
   own = (char *)(env + count + 2);
-  sprintf(own, "COVEY_TEST_MARK=%s", mark);
+  snprintf(own, length + strlen(mark) + 1, "COVEY_TEST_MARK=%s", mark);
   count = 0;
   for (char **e = environ; *e; e++)
     if (strncmp(*e, own, length) != 0) env[count++] = *e;

@@ -147,7 +147,8 @@ static int line_of(size_t size, const char *letter, size_t units, char **ret_lin
 {
   static char argument[140000];
   size_t used = 0;
-  for (size_t i = 0; i + 2 < size; i += units) used += (size_t)sprintf(argument + used, "%s", letter);
+  for (size_t i = 0; i + 2 < size; i += units)
+    used += (size_t)snprintf(argument + used, sizeof argument - used, "%s", letter);
   return cvy_command_line((const char *const[]){"p", argument}, 2, ret_line);
 }
 
