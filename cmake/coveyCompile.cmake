@@ -9,7 +9,7 @@ endif()
 
 function(covey_compile target)
   target_compile_definitions(${target} PRIVATE
-    $<$<PLATFORM_ID:Linux>:_GNU_SOURCE>
+    $<$<PLATFORM_ID:Linux>:_GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64>
     $<$<PLATFORM_ID:Darwin>:_DARWIN_C_SOURCE>
     $<$<PLATFORM_ID:Windows>:_CRT_SECURE_NO_WARNINGS _CRT_NONSTDC_NO_WARNINGS>
     $<$<BOOL:${MINGW}>:__USE_MINGW_ANSI_STDIO=1>)

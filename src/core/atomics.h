@@ -1,8 +1,8 @@
 /* core/atomics.h: the few atomic operations that we use, on plain integers and pointers.
  *
- * C11's <stdatomic.h> is not everywhere (cl.exe before 2022 17.5), so the objects are ordinary uint32_t, uint64_t and void * that are
- * only touched through these calls while several threads can see them. They must be naturally aligned; the same calls serve memory
- * that is shared between processes.
+ * C11's <stdatomic.h> is not everywhere (cl.exe before 2022 17.5), so the objects are ordinary uint32_t, cvy_u64 and void * that are
+ * only touched through these calls while several threads can see them. They must be naturally aligned, which a uint64_t in a struct of
+ * i386 is not: hence cvy_u64. The same calls serve memory that is shared between processes.
  *
  *   load, store      relaxed, acquire (load), release (store), or seq: in one order for all threads
  *   exchange, cas,   always in the one order for all threads; add and fetch return the value from before
@@ -87,8 +87,9 @@ long long _InterlockedCompareExchange64(long long volatile *, long long, long lo
     return done;                                                                                             \
   }
 
+typedef uint64_t cvy_u64;
 CVY_ATOMIC_SCALAR(u32, uint32_t, long, )
-CVY_ATOMIC_SCALAR(u64, uint64_t, long long, 64)
+CVY_ATOMIC_SCALAR(u64, cvy_u64, long long, 64)
 
 static inline void *cvy_load_relaxed_ptr(void *const *p)
 {
@@ -195,14 +196,16 @@ static inline void cvy_spin_pause(void)
     return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);                                                       \
   }
 
+typedef uint64_t cvy_u64 __attribute__((aligned(8)));
 CVY_ATOMIC_SCALAR(u32, uint32_t)
-CVY_ATOMIC_SCALAR(u64, uint64_t)
+CVY_ATOMIC_SCALAR(u64, cvy_u64)
 typedef void *cvy_pointer;
 CVY_ATOMIC_COMMON(ptr, cvy_pointer)
 
+/* The older name: for the newer one gcc warns under its thread sanitizer. */
 static inline void cvy_fence(void)
 {
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  __sync_synchronize();
 }
 static inline void cvy_spin_pause(void)
 {

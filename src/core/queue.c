@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define ITEM_HEAD ((sizeof(cvy_item) + 15) & ~(size_t)15)
+/* At most so far lie an item's bytes behind its begin: malloc aligns to 8 at least (32-bit Windows and ARM), elsewhere to 16. */
+#define ITEM_HEAD ((sizeof(cvy_item) + 8 + 15) & ~(size_t)15)
 
 /* ---- the shelf: a few freed items of a size that allocators give back to the system, which then clears page after page for the next one ---- */
 
@@ -67,8 +68,11 @@ int cvy_item_grow(cvy_item **item, uint64_t capacity)
 {
   if (capacity <= (*item)->capacity) return 0;
   if (capacity > SIZE_MAX - ITEM_HEAD - 1) return COVEY_ENOMEM;
+  size_t kept = (size_t)(*item)->capacity, at = (size_t)(cvy_item_data(*item) - (uint8_t *)*item);
   cvy_item *larger = cvy_realloc(*item, ITEM_HEAD + (size_t)capacity + 1);
   if (!larger) return COVEY_ENOMEM;
+  uint8_t *from = (uint8_t *)larger + at, *to = cvy_item_data(larger);
+  if (from != to) memmove(to, from, kept);
   larger->capacity = capacity;
   *item = larger;
   return 0;
@@ -76,7 +80,8 @@ int cvy_item_grow(cvy_item **item, uint64_t capacity)
 
 uint8_t *cvy_item_data(cvy_item *item)
 {
-  return (uint8_t *)item + ITEM_HEAD;
+  uint8_t *end = (uint8_t *)(item + 1);
+  return end + ((0 - (uintptr_t)end) & 15);
 }
 
 int cvy_item_priority(const cvy_item *item)

@@ -34,7 +34,7 @@ cvy_item *cvy_item_new(uint64_t capacity);
  * list. Errors: COVEY_ENOMEM (*item is as it was). */
 int cvy_item_grow(cvy_item **item, uint64_t capacity);
 
-uint8_t *cvy_item_data(cvy_item *item); /* its bytes, aligned to 16 (malloc gives that) */
+uint8_t *cvy_item_data(cvy_item *item); /* its bytes, aligned to 16 */
 int cvy_item_priority(const cvy_item *item);
 uint64_t cvy_item_charge(const cvy_item *item); /* size + CVY_CHARGE_FIXED */
 void cvy_item_free(cvy_item *item);             /* item may be NULL */

@@ -14,6 +14,7 @@ struct cvy_bell {
 static void on_ring(uv_async_t *uv)
 {
   cvy_bell *bell = uv->data;
+  cvy_fence(); /* see cvy_async_send */
   bell->loop->activity++;
   bell->run(bell->arg);
 }
@@ -40,7 +41,7 @@ int cvy_bell_open(covey_loop *loop, void (*run)(void *arg), void (*closed)(void 
 void cvy_bell_ring(cvy_bell *bell)
 {
   int kept = errno;
-  uv_async_send(&bell->uv);
+  cvy_async_send(&bell->uv);
   errno = kept;
 }
 

@@ -38,7 +38,7 @@ void covey_cancel_fire(covey_cancel *c)
   for (struct slots *s = &c->first; s; s = cvy_load_seq_ptr(&s->next)) {
     for (int i = 0; i < SLOTS; i++) {
       uv_async_t *wake = cvy_load_seq_ptr(&s->wake[i]);
-      if (wake) uv_async_send(wake);
+      if (wake) cvy_async_send(wake);
     }
   }
   cvy_add_u32(&c->firing, UINT32_MAX);

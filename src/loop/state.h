@@ -105,6 +105,15 @@ struct covey_loop {
 /* Identity of the calling thread: never NULL, unique among living threads, free of charge. */
 void *cvy_loop_self(void);
 
+/* uv_async_send for whoever does not hold the lock that the callback takes: what was stored before is seen by the callback. libuv begins with a
+ * plain look at whether one is pending, which ARM may do before others see our stores (libuv#349, #4584); and on Windows it takes its note back
+ * by a plain store, which may be seen after the callback has looked (libuv#3184): such a callback begins with a fence too. */
+static inline void cvy_async_send(uv_async_t *async)
+{
+  cvy_fence();
+  uv_async_send(async);
+}
+
 /* ---- token.c; lock held ---- */
 
 /* False when another thread has it, or is about to have it. w may be NULL. */

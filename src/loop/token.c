@@ -141,7 +141,7 @@ void cvy_loop_poke(covey_loop *loop)
 {
   int kept = errno;
   cvy_store_seq_u32(&loop->poked, 1);
-  uv_async_send(&loop->wake);
+  cvy_async_send(&loop->wake);
   errno = kept;
 }
 
@@ -149,6 +149,7 @@ void cvy_loop_poke(covey_loop *loop)
 void cvy_token_on_wake(uv_async_t *wake)
 {
   covey_loop *loop = wake->data;
+  cvy_fence(); /* see cvy_async_send */
   uv_mutex_lock(&loop->lock);
   for (waiter *w = loop->waiters; w; w = w->next)
     if (w != loop->leader && cvy_cancel_fired(w->cancel)) waiter_tell(w);

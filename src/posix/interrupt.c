@@ -134,15 +134,15 @@ static void on_signal(int number, siginfo_t *info, void *context)
   struct place *p = &places[number];
   struct sigaction now = {0};
   bool taken = false, alone = sigaction(number, NULL, &now) == 0 && is_ours(&now);
-  /* Called by a handler that was told nothing but the number: the rest is whatever lay there. */
-  if (!(now.sa_flags & SA_SIGINFO)) {
-    info = NULL;
-    context = NULL;
-  }
+  /* Called by a handler that was told nothing but the number: the rest is whatever lay there. Nor is it ours to write to: on i386 it is our caller's
+   * own part of the stack. */
+  bool full = (now.sa_flags & SA_SIGINFO) != 0;
+  siginfo_t *about = full ? info : NULL;
+  void *where = full ? context : NULL;
   /* A child of fork has our handler, but not what stands behind it. */
   bool ours = __atomic_load_n(&p->taken, __ATOMIC_SEQ_CST) && p->generation == cvos_fork_generation();
-  if (ours) taken = tell_taker(number, info);
-  follow_former(p, number, taken, alone || ours, info, context);
+  if (ours) taken = tell_taker(number, about);
+  follow_former(p, number, taken, alone || ours, about, where);
   errno = kept;
 }
 

@@ -44,9 +44,9 @@ void cvy_notices_add(cvy_notices *n, int signal)
   if (!find_mark(n, signal)) n->marks[n->count++].signal = signal;
 }
 
-static void put(uint64_t *word, uint32_t ticket)
+static void put(cvy_u64 *word, uint32_t ticket)
 {
-  uint64_t old = cvy_load_relaxed_u64(word), next;
+  cvy_u64 old = cvy_load_relaxed_u64(word), next;
   do {
     if ((uint32_t)old == UINT32_MAX) return;
     next = (uint32_t)old ? old + 1 : (uint64_t)ticket << 32 | 1;
@@ -57,7 +57,7 @@ static void put(uint64_t *word, uint32_t ticket)
 static bool is_second(cvy_notices *n, int signal)
 {
   if (signal != COVEY_SIGNAL_INT && signal != COVEY_SIGNAL_TERM) return false;
-  uint64_t now = (uint64_t)cvy_now() + 1, first = 0;
+  cvy_u64 now = (cvy_u64)cvy_now() + 1, first = 0;
   return !cvy_cas_u64(&n->asked, &first, now) && now >= first + ONE_REQUEST_MS;
 }
 

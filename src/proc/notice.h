@@ -5,17 +5,18 @@
 
 #include <covey/signal.h>
 
+#include "core/atomics.h"
 #include "loop/loop.h"
 
 /* What waits of one signal of a set. The words are atomic: how often it has come in the lower half; above it, for the order among signals, the ticket of the
  * first one. 0: nothing waits. */
 typedef struct cvy_mark {
   int signal;
-  uint64_t waiting; /* for whoever asks */
-  uint64_t onward;  /* for whom events are sent on to */
+  cvy_u64 waiting; /* for whoever asks */
+  cvy_u64 onward;  /* for whom events are sent on to */
   /* of the last one; atomic */
-  uint64_t sender; /* pid below, uid above; UINT32_MAX: no uid */
-  uint64_t until;  /* when the system ends us, on our clock; 0: never */
+  cvy_u64 sender; /* pid below, uid above; UINT32_MAX: no uid */
+  cvy_u64 until;  /* when the system ends us, on our clock; 0: never */
   uint32_t system;
   uint32_t flags;
 } cvy_mark;
@@ -27,7 +28,7 @@ typedef struct cvy_notices {
   cvy_bell *bell;       /* rung at each notice */
   bool repeat;          /* COVEY_SIGNALS_REPEAT */
   bool onward;          /* events are sent on as well */
-  uint64_t asked;       /* atomic: when the first INT or TERM came, on our clock; 0: none yet */
+  cvy_u64 asked;        /* atomic: when the first INT or TERM came, on our clock; 0: none yet */
   uint32_t parent_told; /* atomic: PARENT is a fact, told once */
 } cvy_notices;
 

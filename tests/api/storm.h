@@ -5,6 +5,8 @@
 
 #include "support/test.h"
 
+#include "core/atomics.h"
+
 #include <covey/loop.h>
 #include <covey/manager.h>
 #include <covey/process.h>
@@ -69,7 +71,7 @@ struct storm;
 typedef struct storm_child {
   struct storm *storm;
   covey_process *process; /* ours until the end of the storm */
-  uint64_t pid;           /* atomic */
+  cvy_u64 pid;            /* atomic */
   int kind;
   char words[STORM_WORDS][16];
   const char *argv[STORM_WORDS + 3];

@@ -136,6 +136,8 @@ LOCALS_ON_STACK __attribute__((noinline)) static int create(int path, int cgroup
     }
     pid = CVOS_CALL(FORK, clone3_run(&args, cgroup >= 0 ? sizeof args : FIRST_SIZE, run, arg), -1);
   } else
+#else
+  (void)cgroup;
 #endif
   {
     int flags = CLONE_VM | CLONE_VFORK | exit_signal | (path == CVOS_PATH_CLONE ? CLONE_PIDFD : 0);
@@ -291,15 +293,16 @@ int cvos_launch_run(cvos_launch *plan, pid_t *ret_pid, int *ret_pidfd)
 /* Not fork(): what the program wants done in its forks is not for a child that only starts another program. */
 static long make_fork(cvos_launch *plan)
 {
-  long pid = -1;
 #if HAS_CLONE3
   if (plan->cgroup >= 0) {
     struct clone3_args args = {
         .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)plan->cgroup};
-    pid = CVOS_CALL(FORK, syscall(SYS_clone3, &args, sizeof args), -1);
+    long pid = CVOS_CALL(FORK, syscall(SYS_clone3, &args, sizeof args), -1);
     if (pid > 0) plan->enclosed = true;
     if (pid >= 0 || plan->must_enclose || errno == EMFILE || errno == ENFILE) return pid;
   }
+#else
+  (void)plan;
 #endif
   return CVOS_CALL(FORK, syscall(SYS_clone, (unsigned long)SIGCHLD, 0UL, 0UL, 0UL, 0UL), -1);
 }

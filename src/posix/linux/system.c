@@ -234,10 +234,15 @@ int cvos_system_pidfd_signal(int pidfd, int signal)
   return CVOS_CALL(SIGNAL, syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0U), -1) < 0 ? errno : 0;
 }
 
+/* The kernel's rusage, in longs; that of a 32-bit libc may have wider times. */
+typedef struct raw_usage {
+  long user[2], system[2], peak, rest[13];
+} raw_usage;
+
 int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret)
 {
   siginfo_t info = {0};
-  struct rusage usage = {0};
+  raw_usage usage = {0};
   long r = -1;
   int how = WEXITED | WNOHANG | __WALL | flags;
   errno = EINVAL;
@@ -245,7 +250,12 @@ int cvos_system_wait(int pidfd, pid_t pid, int flags, cvos_ended *ret)
   if (r < 0 && errno == EINVAL) r = CVOS_CALL(WAIT, syscall(SYS_waitid, P_PID, pid, &info, how, &usage), -1);
   if (r < 0) return -1;
   if (info.si_pid == 0) return 0;
-  *ret = (cvos_ended){.how = info.si_code, .status = info.si_status, .usage = usage, .has_usage = true};
+  *ret = (cvos_ended){.how = info.si_code,
+                      .status = info.si_status,
+                      .usage = {.ru_utime = {usage.user[0], usage.user[1]},
+                                .ru_stime = {usage.system[0], usage.system[1]},
+                                .ru_maxrss = usage.peak},
+                      .has_usage = true};
   return 1;
 }
 
