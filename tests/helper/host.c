@@ -2,6 +2,7 @@
  * public interface; what went wrong is written to a file, for there may be no stream to tell it on, or ("-") to stderr. */
 #include "helper.h"
 
+#include "core/atomics.h"
 #include "os/handle.h"
 
 #include <covey.h>
@@ -142,12 +143,12 @@ static int do_streams(int argc, char **argv)
   return finish(argv[1]);
 }
 
-static int hands_end; /* atomic */
+static uint32_t hands_end; /* atomic */
 
 static void hands(void *arg)
 {
   (void)arg;
-  while (!__atomic_load_n(&hands_end, __ATOMIC_RELAXED)) {
+  while (!cvy_load_relaxed_u32(&hands_end)) {
     cvos_handle null = CVOS_NONE;
     if (cvos_null_open(&null) == 0) cvos_handle_close(null);
   }
@@ -172,7 +173,7 @@ static int do_hands(int argc, char **argv)
     expect("loop", covey_loop_open(&options, slot), 0);
   }
   for (int i = 0; i < 4; i++) covey_loop_close(loops[i]);
-  __atomic_store_n(&hands_end, 1, __ATOMIC_RELAXED);
+  cvy_store_relaxed_u32(&hands_end, 1);
   for (int i = 0; i < THREADS; i++) uv_thread_join(&threads[i]);
   return finish(argv[1]);
 }
