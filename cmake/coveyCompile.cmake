@@ -23,8 +23,9 @@ function(covey_compile target)
     target_compile_options(${target} PRIVATE /W4 /permissive- /we4013)
   else()
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wvla
-      -Wstrict-prototypes -Wmissing-prototypes
-      # UV_ONCE_INIT of newer libuvs for Windows lacks a pair
-      $<$<AND:$<PLATFORM_ID:Windows>,$<C_COMPILER_ID:Clang>>:-Wno-missing-braces>)
+      -Wstrict-prototypes -Wmissing-prototypes)
+  endif()
+  if(WIN32) # UV_ONCE_INIT of newer libuvs lacks a pair of them
+    target_compile_options(${target} PRIVATE $<$<C_COMPILER_ID:Clang>:-Wno-missing-braces>)
   endif()
 endfunction()
