@@ -123,7 +123,14 @@ static int do_streams(int argc, char **argv)
 {
   unsigned closed = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
   covey_message m;
+  covey_loop *loop;
+  covey_native handle;
   if (argc < 3 || covey_self_path(&self) < 0) return HELPER_USAGE;
+  /* no child gets what stands behind it for a stream */
+  if (!expect("loop", covey_loop_open(NULL, &loop), 0)) return finish(argv[1]);
+  expect("its handle", covey_loop_handle(loop, &handle), 0);
+  if (!helper_command_line() && (int64_t)(intptr_t)handle <= 2)
+    wrong("its number", (int64_t)(intptr_t)handle);
   run_both();
   run("count", HELPER("count"), COVEY_STDIO_INHERIT, "0 pattern\n");
   run("say", HELPER("say", "nobody hears it"), COVEY_STDIO_NULL, NULL);
@@ -139,6 +146,7 @@ static int do_streams(int argc, char **argv)
   if (expect("from ourselves", covey_receive(NULL, NULL, PATIENCE, &m), 0)) covey_message_free(&m);
   finish_living(&l);
   run_both();
+  covey_loop_close(loop);
   covey_free(self);
   return finish(argv[1]);
 }

@@ -1,5 +1,7 @@
 /* The handle for foreign loops: a kqueue over {uv's own kqueue, a user event as the mark, a timer}. Readable
  * while any of the three is. */
+#include "posix/detail/posix.h"
+
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
@@ -29,7 +31,7 @@ static int change(cvos_pollable *p, uintptr_t ident, int filter, int flags, unsi
 
 static int set_up(cvos_pollable *p, int backend)
 {
-  p->queue = CVOS_CALL(EVENT, kqueue(), -1);
+  p->queue = cvos_fd_high(CVOS_CALL(EVENT, kqueue(), -1));
   if (p->queue < 0) return -1;
   fcntl(p->queue, F_SETFD, FD_CLOEXEC);
   if (change(p, MARK, EVFILT_USER, EV_ADD, 0, 0)) return -1;

@@ -1,5 +1,7 @@
 /* The handle for foreign loops: an epoll over {uv's own epoll, an eventfd as the mark, a timerfd}. Readable
  * while any of the three is. */
+#include "posix/detail/posix.h"
+
 #include "core/mem.h"
 #include "os/error.h"
 #include "os/fault.h"
@@ -25,11 +27,11 @@ static int add(int queue, int fd)
 
 static int set_up(cvos_pollable *p, int backend)
 {
-  p->queue = CVOS_CALL(EVENT, epoll_create1(EPOLL_CLOEXEC), -1);
+  p->queue = cvos_fd_high(CVOS_CALL(EVENT, epoll_create1(EPOLL_CLOEXEC), -1));
   if (p->queue < 0) return -1;
-  p->mark = CVOS_CALL(EVENT, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), -1);
+  p->mark = cvos_fd_high(CVOS_CALL(EVENT, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), -1));
   if (p->mark < 0) return -1;
-  p->timer = CVOS_CALL(EVENT, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), -1);
+  p->timer = cvos_fd_high(CVOS_CALL(EVENT, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), -1));
   if (p->timer < 0) return -1;
   return add(p->queue, backend) || add(p->queue, p->mark) || add(p->queue, p->timer) ? -1 : 0;
 }
