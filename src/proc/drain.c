@@ -158,7 +158,7 @@ static void feed(cvy_stream *s)
   s->waiting = false;
   while (s->io && !over && !full) {
     size_t left = s->input_size - s->fed, size = left < FEED_AT_ONCE ? left : FEED_AT_ONCE;
-    cvos_piece piece = {s->input + s->fed, size};
+    cvos_piece piece = {size ? s->input + s->fed : NULL, size};
     int64_t n = size ? cvos_io_write(s->io, &piece, 1, NULL, 0, &system) : 0;
 
     if (n > 0) s->fed += (size_t)n;
