@@ -29,9 +29,10 @@ void nodes_close(nodes *n)
   CHECK_INT(uv_loop_close(&n->uv), 0);
 }
 
+/* A turn begins with the timers that are due: behind them nothing else would end its poll. */
 static void on_timer(uv_timer_t *timer)
 {
-  timer->data = NULL;
+  uv_stop(timer->loop);
 }
 
 static void on_timer_closed(uv_handle_t *timer)
